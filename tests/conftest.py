@@ -1,0 +1,64 @@
+"""What many tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports them: no hub is asked, and a test uses one core like the product's floor.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["OMP_NUM_THREADS"] = "1"
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_torch_thread() -> None:
+    """Computation on one thread: the same sums on every machine, and no fight for the cores."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for each test, so that none reads or writes the developer's own."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the working tree."""
+    return CHECKOUT
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of the bundled sample photos."""
+    return CHECKOUT / "clipcrop" / "samples"
+
+
+@pytest.fixture
+def astronaut_path(samples: Path) -> Path:
+    """A photo of 512 x 512 pixels: a woman in an orange suit, a flag, a model of a shuttle."""
+    return samples / "astronaut.jpg"
+
+
+@pytest.fixture
+def pillow_limit() -> Iterator[int | None]:
+    """Pillow's own limit on pixels as it was; fails the test that leaves it changed."""
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    yield before
+    assert before == Image.MAX_IMAGE_PIXELS
