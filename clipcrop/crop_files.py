@@ -118,9 +118,9 @@ def _read_original(path: Path) -> _Original:
     with opened_image(path) as opened:
         try:
             is_deep = _is_deep_colour(opened)
+            exif = _photo_exif(opened)  # before decoding, which closes some files
             opened.load()
             image = turn_upright(opened, read_orientation(opened))
-            exif = _photo_exif(opened)
         except MemoryError as exc:
             raise InvalidImage(f"not enough memory to cut crops out of {str(path)!r}") from exc
         except BROKEN_FILE_ERRORS as exc:
@@ -167,6 +167,7 @@ def _write(original: _Original, crop: Image.Image, stem: Path) -> Path:
     options |= {key: crop.info[key] for key in ("transparency", "dpi") if key in crop.info}
     if exif_bytes := _exif_for(original.exif, crop.size):
         options["exif"] = exif_bytes
+        options.pop("compression", None)  # libtiff's writer cannot nest EXIF data, Pillow's own can
     with _written_at_once(target) as temporary:
         crop.save(temporary, original.format, icc_profile=crop.info.get("icc_profile"), **options)
     return target

@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import logging
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from clipcrop.crop_files import crop_original, write_crops
+from clipcrop.errors import InputError, InvalidImage
+
+ORIENTATION_TAG, COPYRIGHT_TAG, EXIF_IFD, GPS_IFD = 0x0112, 0x8298, 0x8769, 0x8825
+PIXEL_WIDTH_TAG, PIXEL_HEIGHT_TAG = 0xA002, 0xA003
+
+
+def gradient(width_px: int = 64, height_px: int = 48) -> Image.Image:
+    """Red tells the column, green the row."""
+    columns, rows = np.meshgrid(np.arange(width_px), np.arange(height_px))
+    return Image.fromarray(np.stack([columns, rows, 0 * rows], axis=-1).astype(np.uint8))
+
+
+def test_a_crop_has_the_pixels_of_the_original(tmp_path: Path):
+    path = tmp_path / "original.png"
+    gradient().save(path)
+
+    crop = crop_original(path, (10, 20, 30, 45))
+
+    assert crop.size == (20, 25)
+    assert crop.getpixel((0, 0)) == (10, 20, 0)
+    assert crop.getpixel((19, 24)) == (29, 44, 0)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])  # Pillow turns a TIFF by itself
+def test_the_box_is_in_the_upright_image_and_the_crop_is_not_turned_again(
+    tmp_path: Path, suffix: str
+):
+    path = tmp_path / f"portrait.{suffix}"
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6  # stored lying: turned by 90 degrees clockwise to stand
+    gradient().transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+
+    (written,) = write_crops(path, [(10, 20, 30, 45)], [tmp_path / "crop"])
+
+    with Image.open(written) as crop:
+        assert crop.getexif().get(ORIENTATION_TAG, 1) == 1
+        assert crop.size == (20, 25)
+        assert crop.getpixel((0, 0)) == (10, 20, 0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("1", "png"),
+        ("L", "png"),
+        ("LA", "png"),
+        ("P", "png"),
+        ("RGBA", "png"),
+        ("I;16", "png"),
+        ("L", "jpg"),
+        ("CMYK", "jpg"),
+        ("RGBA", "webp"),
+        ("I;16", "tif"),
+        ("F", "tif"),
+        ("CMYK", "tiff"),
+        ("RGB", "jpeg"),
+        ("RGB", "JPG"),
+    ],
+)
+def test_mode_and_format_stay(tmp_path: Path, mode: str, suffix: str):
+    path = tmp_path / f"original.{suffix}"
+    Image.new(mode, (40, 30)).save(path)
+
+    (written,) = write_crops(path, [(5, 5, 25, 15)], [tmp_path / "crop"])
+
+    assert written == tmp_path / f"crop.{suffix}"
+    with Image.open(written) as crop:
+        assert (crop.mode, crop.size) == (mode, (20, 10))
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "written_as"),
+    [
+        pytest.param("P", "gif", "png", id="a format for other things"),
+        pytest.param("RGB", "bmp", "png", id="a format without metadata"),
+        pytest.param("F", "spider", "tif", id="a mode that only TIFF has"),
+        pytest.param("RGB", "unnamed", "png", id="a suffix that says nothing"),
+    ],
+)
+def test_other_formats_become_png_or_tiff(tmp_path: Path, mode: str, suffix: str, written_as: str):
+    path = tmp_path / f"original.{suffix}"
+    formats = {"spider": "SPIDER", "unnamed": "PNG"}
+    Image.new(mode, (40, 30)).save(path, formats.get(suffix))
+
+    (written,) = write_crops(path, [(5, 5, 25, 15)], [tmp_path / "crop"])
+
+    assert written == tmp_path / f"crop.{written_as}"
+    with Image.open(written) as crop:
+        assert crop.size == (20, 10)
+
+
+def test_a_suffix_that_lies_is_put_right(tmp_path: Path):
+    path = tmp_path / "really_a_jpeg.png"
+    gradient().save(path, "JPEG")
+
+    (written,) = write_crops(path, [(0, 0, 8, 8)], [tmp_path / "crop"])
+
+    assert written.name == "crop.jpg"
+    with Image.open(written) as crop:
+        assert crop.format == "JPEG"
+
+
+def test_16_bits_of_grey_stay_exact(tmp_path: Path):
+    path = tmp_path / "deep.png"
+    values = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) * 21
+    Image.fromarray(values).save(path)
+
+    (written,) = write_crops(path, [(10, 20, 30, 45)], [tmp_path / "crop"])
+
+    with Image.open(written) as crop:
+        assert np.array_equal(np.asarray(crop), values[20:45, 10:30])
+
+
+def test_16_bits_of_colour_are_reduced_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path = tmp_path / "deep.png"
+    row = b"\0" + struct.pack(">3H", 0x1234, 0x5678, 0x9ABC) * 4
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+            for name, data in (
+                (b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)),
+                (b"IDAT", zlib.compress(row * 4)),
+                (b"IEND", b""),
+            )
+        )
+    )
+
+    with caplog.at_level(logging.WARNING):
+        crop = crop_original(path, (0, 0, 2, 2))
+
+    assert crop.getpixel((0, 0)) == (0x12, 0x56, 0x9A)
+    assert "crop.depth_reduced" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def test_the_profile_stays(tmp_path: Path, suffix: str):
+    path = tmp_path / f"original.{suffix}"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    gradient().save(path, icc_profile=profile)
+
+    (written,) = write_crops(path, [(5, 5, 25, 15)], [tmp_path / "crop"])
+
+    with Image.open(written) as crop:
+        assert crop.info["icc_profile"] == profile
+
+
+def test_a_transparent_palette_entry_stays(tmp_path: Path):
+    path = tmp_path / "original.png"
+    image = Image.new("P", (40, 30), 2)
+    image.putpalette([10, 20, 30] * 4)
+    image.save(path, transparency=2)
+
+    (written,) = write_crops(path, [(5, 5, 25, 15)], [tmp_path / "crop"])
+
+    with Image.open(written) as crop:
+        assert crop.convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_exif_says_what_it_said_about_the_photo_and_the_new_size(tmp_path: Path, suffix: str):
+    path = tmp_path / f"original.{suffix}"
+    exif = Image.Exif()
+    exif[COPYRIGHT_TAG] = "a photographer"
+    exif[ORIENTATION_TAG] = 1
+    exif.get_ifd(EXIF_IFD).update({PIXEL_WIDTH_TAG: 64, PIXEL_HEIGHT_TAG: 48, 0x9003: "2024"})
+    exif.get_ifd(GPS_IFD).update({1: "N"})
+    gradient().save(path, exif=exif)
+
+    (written,) = write_crops(path, [(5, 5, 25, 15)], [tmp_path / "crop"])
+
+    with Image.open(written) as crop:
+        kept = crop.getexif()
+        details = kept.get_ifd(EXIF_IFD)
+        assert kept[COPYRIGHT_TAG] == "a photographer"
+        assert (details[PIXEL_WIDTH_TAG], details[PIXEL_HEIGHT_TAG]) == (20, 10)
+        assert details[0x9003] == "2024"
+        assert kept.get_ifd(GPS_IFD)[1] == "N"
+
+
+def test_several_crops_of_one_file_each_state_their_own_size(tmp_path: Path):
+    path = tmp_path / "original.jpg"
+    exif = Image.Exif()
+    exif.get_ifd(EXIF_IFD).update({PIXEL_WIDTH_TAG: 64, PIXEL_HEIGHT_TAG: 48})
+    gradient().save(path, exif=exif)
+    boxes_px = [(0, 0, 10, 10), (0, 0, 64, 48), (60, 40, 64, 48)]
+
+    written = write_crops(path, boxes_px, [tmp_path / f"v1.0-{rank}" for rank in range(3)])
+
+    assert [file.name for file in written] == ["v1.0-0.jpg", "v1.0-1.jpg", "v1.0-2.jpg"]
+    sizes = []
+    for file in written:
+        with Image.open(file) as crop:
+            details = crop.getexif().get_ifd(EXIF_IFD)
+            assert crop.size == (details[PIXEL_WIDTH_TAG], details[PIXEL_HEIGHT_TAG])
+            sizes.append(crop.size)
+    assert sizes == [(10, 10), (64, 48), (4, 8)]
+
+
+def test_a_file_without_metadata_gets_none(tmp_path: Path, astronaut_path: Path):
+    (written,) = write_crops(astronaut_path, [(5, 5, 25, 15)], [tmp_path / "crop"])
+
+    with Image.open(written) as crop:
+        assert not crop.info.keys() & {"exif", "icc_profile"}
+
+
+@pytest.mark.parametrize(
+    "box_px",
+    [(0, 0, 0, 10), (10, 0, 5, 10), (-1, 0, 10, 10), (0, 0, 65, 10), (0, 0, 10, 49)],
+)
+def test_a_box_outside_the_image_is_refused(tmp_path: Path, box_px: tuple[int, int, int, int]):
+    path = tmp_path / "original.png"
+    gradient().save(path)
+
+    with pytest.raises(InputError, match=r"no such box: .* in an image of 64 x 48 pixels"):
+        crop_original(path, box_px)
+
+
+def test_a_name_for_each_box_is_needed(astronaut_path: Path):
+    with pytest.raises(InputError, match="as many names as boxes are needed: 0 for 1"):
+        write_crops(astronaut_path, [(0, 0, 1, 1)], [])
+
+
+def test_a_folder_that_is_not_there_is_an_input_error(tmp_path: Path, astronaut_path: Path):
+    with pytest.raises(InputError, match=r"cannot write .*crop\.jpg.*; choose another folder"):
+        write_crops(astronaut_path, [(0, 0, 9, 9)], [tmp_path / "missing" / "crop"])
+
+
+def test_a_crop_that_cannot_take_its_place_leaves_nothing_behind(
+    tmp_path: Path, astronaut_path: Path
+):
+    (tmp_path / "crop.jpg").mkdir()
+
+    with pytest.raises(InputError, match="cannot write"):
+        write_crops(astronaut_path, [(0, 0, 9, 9)], [tmp_path / "crop"])
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["crop.jpg"]
+
+
+def test_a_damaged_original_is_an_invalid_image(tmp_path: Path, astronaut_path: Path):
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(astronaut_path.read_bytes()[:5000])
+
+    with pytest.raises(InvalidImage, match=r"damaged image: .*cut\.jpg"):
+        crop_original(path, (0, 0, 9, 9))
+
+
+def test_a_crop_of_a_hundred_megapixels_is_cut_without_a_warning(
+    tmp_path: Path, pillow_limit: int | None
+):
+    path = tmp_path / "panorama.png"
+    Image.new("L", (20_000, 5_000), 77).save(path, compress_level=1)
+
+    crop = crop_original(path, (1, 1, 20_000, 5_000))
+
+    assert crop.size == (19_999, 4_999)
