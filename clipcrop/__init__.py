@@ -1,0 +1,64 @@
+"""Text-conditioned image cropping: the model as a library.
+
+predictor     images and prompts in, suggestions out
+images        any file or PIL image -> upright sRGB; crop_files writes crops of the original
+prompt        a prompt -> texts to look for (spaCy: language, prompt_clauses, prompt_words)
+encoders      towers: images -> tokens with boxes, texts -> embeddings
+grounding     texts x tokens -> what was found, and its union box
+candidates    frames round the union box, under constraints
+composition   learned quality of a frame
+ranking       candidates -> few, different suggestions, best first
+reports, contact_sheet, cli     suggestions as text, JSON, pictures; the command line
+checkpoint, device              weights on disk; where the arithmetic runs
+training, evaluation            how the weights were made; how good they are
+
+Importing this package is cheap: PyTorch, transformers and spaCy are loaded when first needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .candidates import Constraints
+    from .errors import ClipCropError, InputError
+    from .grounding import GroundingOptions
+    from .predictor import EncodedImage, Predictor, Suggestion, Suggestions
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ClipCropError",
+    "Constraints",
+    "EncodedImage",
+    "GroundingOptions",
+    "InputError",
+    "Predictor",
+    "Suggestion",
+    "Suggestions",
+]
+
+_HOMES = {
+    "ClipCropError": "errors",
+    "Constraints": "candidates",
+    "EncodedImage": "predictor",
+    "GroundingOptions": "grounding",
+    "InputError": "errors",
+    "Predictor": "predictor",
+    "Suggestion": "predictor",
+    "Suggestions": "predictor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

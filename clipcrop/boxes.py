@@ -1,0 +1,89 @@
+"""Box formats and box arithmetic.
+
+A box is normalised to its image (0..1 of width and height) unless a name ends in ``_px``. The
+format is in the name: ``xyxy`` is left, top, right, bottom; ``cxcywh`` is centre and size.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+WHOLE_IMAGE_XYXY = (0.0, 0.0, 1.0, 1.0)
+
+
+def cxcywh_to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
+    """[..., 4] centre and size -> [..., 4] corners."""
+    cx, cy, width, height = boxes_cxcywh.unbind(-1)
+    return torch.stack(
+        [cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2], dim=-1
+    )
+
+
+def xyxy_to_cxcywh(boxes_xyxy: Tensor) -> Tensor:
+    """[..., 4] corners -> [..., 4] centre and size."""
+    x0, y0, x1, y1 = boxes_xyxy.unbind(-1)
+    return torch.stack([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], dim=-1)
+
+
+def area(boxes_xyxy: Tensor) -> Tensor:
+    """[..., 4] -> [...] area; a box turned inside out has none."""
+    size = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]).clamp(min=0)
+    return size[..., 0] * size[..., 1]
+
+
+def intersection(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
+    """[A, 4] and [B, 4] -> [A, B] area that each pair shares."""
+    top_left = torch.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])  # [A, B, 2]
+    bottom_right = torch.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
+    size = (bottom_right - top_left).clamp(min=0)
+    return size[..., 0] * size[..., 1]
+
+
+def iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
+    """[A, 4] and [B, 4] -> [A, B] intersection over union, 0 where both are empty."""
+    shared = intersection(boxes_xyxy, others_xyxy)
+    union = area(boxes_xyxy)[:, None] + area(others_xyxy)[None, :] - shared
+    return shared / union.clamp(min=1e-12)
+
+
+def covered(boxes_xyxy: Tensor, by_xyxy: Tensor) -> Tensor:
+    """[A, 4] and [B, 4] -> [A, B] share of each box's area that lies in each other box."""
+    return intersection(boxes_xyxy, by_xyxy) / area(boxes_xyxy)[:, None].clamp(min=1e-12)
+
+
+def union_box(boxes_xyxy: Tensor) -> Tensor:
+    """[K, 4], K >= 1 -> [4] the smallest box around all of them."""
+    return torch.cat([boxes_xyxy[:, :2].amin(dim=0), boxes_xyxy[:, 2:].amax(dim=0)])
+
+
+def clip_to_image(boxes_xyxy: Tensor) -> Tensor:
+    """[..., 4] -> [..., 4] the part of each box that lies in the image."""
+    return boxes_xyxy.clamp(0.0, 1.0)
+
+
+def non_maximum_suppression(
+    boxes_xyxy: Tensor, scores: Tensor, max_iou: float, max_count: int | None = None
+) -> Tensor:
+    """Keep the best box of every cluster of overlapping ones.
+
+    Args:
+        boxes_xyxy: [K, 4] the boxes.
+        scores: [K] how good each one is.
+        max_iou: a box that overlaps a better, kept one by more than this is dropped.
+        max_count: stop after this many.
+
+    Returns:
+        [kept] int64 indices, best first; equal scores keep their order.
+    """
+    order = torch.argsort(scores, descending=True, stable=True)
+    overlaps = iou(boxes_xyxy, boxes_xyxy)
+    is_free = torch.ones(len(order), dtype=torch.bool)
+    kept: list[int] = []
+    for index in order.tolist():
+        if max_count is not None and len(kept) >= max_count:
+            break
+        if is_free[index]:
+            kept.append(index)
+            is_free &= overlaps[index] <= max_iou
+    return torch.tensor(kept, dtype=torch.int64)

@@ -1,0 +1,82 @@
+"""The interface of the towers: what everything behind them relies on.
+
+Axes, here and in every module of this package:
+
+B  images in a batch
+N  image tokens (patches, cells)
+W  texts of the prompt (the whole prompt and its keywords)
+M  query tokens, so crops predicted for an image
+D  width of a token
+E  width of the shared text-image space
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..prompt import Text
+
+
+class ImageTokens(NamedTuple):
+    """What a tower sees in a batch of images; tensors are float32 on the tower's device."""
+
+    tokens: Tensor
+    """[B, N, D] image tokens."""
+
+    class_embeddings: Tensor
+    """[B, N, E] each token in the shared text-image space."""
+
+    initial_boxes_cxcywh: Tensor
+    """[B, N, 4] the box that the detector gives each token, normalised to the image itself (padding
+    that the tower added is taken off again)."""
+
+    objectness: Tensor
+    """[B, N] how likely the token's box holds any object at all, 0 to 1."""
+
+    mask: Tensor
+    """[B, N] bool, False for tokens that lie in padding or fill up a batch."""
+
+    logit_shift: Tensor | None = None
+    """[B, N] added to the similarity (OWL-ViT); None where the similarity is the score."""
+
+    logit_scale: Tensor | None = None
+    """[B, N] multiplies the shifted similarity before the sigmoid; None as above."""
+
+    def scores(self, text_embeddings: Tensor) -> Tensor:
+        """How well each token matches each text.
+
+        Args:
+            text_embeddings: [W, E] from the same tower.
+
+        Returns:
+            [B, W, N] scores, 0 to 1; 0 for masked tokens.
+        """
+        similarity = text_embeddings @ self.class_embeddings.transpose(1, 2)  # [B, W, N]
+        if self.logit_shift is not None and self.logit_scale is not None:
+            shifted = similarity + self.logit_shift[:, None, :]
+            similarity = torch.sigmoid(shifted * self.logit_scale[:, None, :])
+        return similarity * self.mask[:, None, :]
+
+
+class Encoder(Protocol):
+    """A tower: images to tokens with boxes, texts to embeddings, both in one space."""
+
+    name: str
+    """As users write it after ``--model``, and as replies name it."""
+
+    min_score: float
+    """Below this the tower's best match is no match: the text is dropped."""
+
+    def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
+        """Encode RGB images of any size; a batch gives what its images give one by one."""
+
+    def encode_texts(self, texts: Sequence[Text]) -> Tensor:
+        """Encode texts as [W, E]; a zero row for a text that the tower knows nothing about."""
+
+    def encode_image_query(self, image: Image.Image) -> Tensor:
+        """Encode an example of what to look for, an RGB image, as [1, E]."""

@@ -1,0 +1,257 @@
+"""The embedded tower: small, offline, on any CPU.
+
+A class embedding is a token's activation for each of 1,080 concepts (COCO's 80 classes, ImageNet's
+1,000), a text embedding a weight for each of them, so a score is a dot product between 0 and 1. The
+texts need no network: `lite_words` looks them up in a table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from ..errors import CheckpointError
+from ..prompt import Text
+from .base import ImageTokens
+from .lite_network import (
+    INPUT_PX,
+    STRIDES,
+    LiteNetwork,
+    cell_grid,
+    decode_boxes,
+    fold_norms,
+)
+from .lite_words import WordTable
+
+EMBEDDED_WEIGHTS = Path(__file__).with_name("lite.safetensors")
+EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
+
+PADDING = 114
+"""Grey beside a photo that does not fill the input."""
+
+_MEAN, _SCALE = 127.0, 128.0  # EfficientNet-Lite's input: about -1..1
+_MULTIPLE_PX = max(STRIDES)
+_FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
+
+# Softens the product of box and cell for ImageNet's classes, for which no boxes were learned.
+_IMAGENET_SHARE = 0.5
+_IMAGENET_MIN_OBJECTNESS = 0.01
+_ROI_SAMPLES = 3
+
+
+class LiteEncoder:
+    """The lite tower behind the interface of `base.Encoder`."""
+
+    name = "lite"
+    min_score = 0.1
+
+    def __init__(
+        self, network: LiteNetwork, words: WordTable, device: torch.device | None = None
+    ) -> None:
+        self.device = device or torch.device("cpu")
+        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self._network.eval().requires_grad_(False)
+        self._words = words
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | None = None,
+        device: torch.device | None = None,
+        words_path: Path | None = None,
+    ) -> LiteEncoder:
+        """Load the embedded weights, or other ones made by the same recipe.
+
+        Raises:
+            CheckpointError: A file is missing, damaged or not a lite tower's.
+        """
+        network = load_network(path or EMBEDDED_WEIGHTS)
+        return cls(network, WordTable(_read(words_path or EMBEDDED_WORDS)), device)
+
+    @torch.inference_mode()
+    def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
+        """Encode RGB images of any size; tokens are the cells of strides 8 (the best), 16 and 32."""
+        per_image = [self._encode(image) for image in images]
+        most = max(tokens.mask.shape[1] for tokens in per_image)
+        padded = [_pad_tokens(tokens, most) for tokens in per_image]
+        return ImageTokens(
+            tokens=torch.cat([one.tokens for one in padded]),
+            class_embeddings=torch.cat([one.class_embeddings for one in padded]),
+            initial_boxes_cxcywh=torch.cat([one.initial_boxes_cxcywh for one in padded]),
+            objectness=torch.cat([one.objectness for one in padded]),
+            mask=torch.cat([one.mask for one in padded]),
+        )
+
+    def encode_texts(self, texts: Sequence[Text]) -> Tensor:
+        """[W, E] weights over the concepts; a zero row for a text far from every concept."""
+        return torch.stack([self._words.embed(text) for text in texts]).to(self.device)
+
+    @torch.inference_mode()
+    def encode_image_query(self, image: Image.Image) -> Tensor:
+        """[1, E] what the example's main object is, scaled so that it would score itself 1."""
+        tokens = self._encode(image)
+        middle = (tokens.initial_boxes_cxcywh[0, :, :2] - 0.5).abs().amax(dim=1)
+        size = tokens.initial_boxes_cxcywh[0, :, 2:].clamp(0, 1).prod(dim=1).sqrt()
+        # The example is the thing: large, in the middle, surely an object.
+        prominence = tokens.objectness[0] * size * (1 - middle).clamp(min=0) * tokens.mask[0]
+        embedding = tokens.class_embeddings[0, prominence.argmax()]
+        return (embedding / embedding.square().sum().clamp(min=1e-6))[None]
+
+    def _encode(self, image: Image.Image) -> ImageTokens:
+        view = _letterbox(image)
+        features = self._network.trunk(view.pixels.to(self.device))
+        output, levels = self._network.detect(features)
+        logits = self._network.classifier(features.stride32)[0]  # [1000, H, W]
+
+        height_px, width_px = view.pixels.shape[2:]
+        corners, strides = (part.to(self.device) for part in cell_grid(height_px, width_px))
+        objectness = output.objectness[0].sigmoid()
+        kept = _kept_cells(objectness, strides)
+        corners, strides, objectness = corners[kept], strides[kept], objectness[kept]
+
+        boxes_px = decode_boxes(output.boxes[0, kept], corners, strides)
+        limit = boxes_px.new_tensor([view.width_px, view.height_px] * 2)
+        boxes_xyxy = (cxcywh_to_xyxy(boxes_px) / limit).clamp(0.0, 1.0)
+        centres_px = (corners + 0.5) * strides[:, None]
+        inside = (centres_px < limit[:2]).all(dim=1)
+
+        coco = objectness[:, None] * output.classes[0, kept].sigmoid()
+        imagenet = _imagenet_activations(logits, boxes_xyxy * limit, centres_px, objectness)
+        width = max(level.shape[1] for level in levels)
+        tokens = torch.cat(
+            [
+                torch.nn.functional.pad(
+                    level[0].flatten(1).T, (0, width - level.shape[1])
+                )
+                for level in levels
+            ]
+        )[kept]
+        return ImageTokens(
+            tokens=tokens[None],
+            class_embeddings=torch.cat([coco, imagenet], dim=1)[None],
+            initial_boxes_cxcywh=xyxy_to_cxcywh(boxes_xyxy)[None],
+            objectness=objectness[None],
+            mask=inside[None],
+        )
+
+
+def load_network(path: Path) -> LiteNetwork:
+    """A network for use, its norms folded, filled from a file that `training.lite export` wrote."""
+    tensors = _read(path)
+    with torch.device("meta"):
+        network = LiteNetwork()
+    # On meta there is nothing to fold; folding here gives the layers the file's names and biases.
+    network.to_empty(device="cpu")
+    fold_norms(network)
+    try:
+        network.load_state_dict({name: value.float() for name, value in tensors.items()})
+    except RuntimeError as exc:
+        raise CheckpointError(
+            f"not a lite tower of this version: {path}; install clipcrop again, or export anew"
+        ) from exc
+    return network
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"no weights at {path}; install clipcrop again") from exc
+    except (SafetensorError, OSError) as exc:
+        raise CheckpointError(f"damaged weights: {path}; install clipcrop again") from exc
+
+
+class _View(NamedTuple):
+    pixels: Tensor
+    """[1, 3, H, W] scaled for the trunk; sides are multiples of 32, at most 416."""
+
+    width_px: int
+    """What of the input the image fills, from the top left."""
+
+    height_px: int
+
+
+def _letterbox(image: Image.Image) -> _View:
+    """Shrink (or grow) the long side to 416 px, pad to the next multiple of 32."""
+    scale = INPUT_PX / max(image.size)
+    width_px, height_px = (max(1, round(side * scale)) for side in image.size)
+    resized = image.convert("RGB").resize(
+        (width_px, height_px), Image.Resampling.BILINEAR, reducing_gap=3.0
+    )
+    sides = (math.ceil(side / _MULTIPLE_PX) * _MULTIPLE_PX for side in (height_px, width_px))
+    view = np.full((*sides, 3), PADDING, np.uint8)
+    view[:height_px, :width_px] = np.asarray(resized)
+    pixels = (torch.from_numpy(view).float() - _MEAN) / _SCALE
+    return _View(pixels.permute(2, 0, 1)[None], width_px, height_px)
+
+
+def _kept_cells(objectness: Tensor, strides: Tensor) -> Tensor:
+    """Indices of the cells that become tokens: the best of stride 8, all of 16 and 32."""
+    num_fine = int((strides == STRIDES[0]).sum())
+    best = objectness[:num_fine].topk(min(_FINE_TOKENS, num_fine)).indices.sort().values
+    rest = torch.arange(num_fine, len(strides), device=objectness.device)
+    return torch.cat([best, rest])
+
+
+def _imagenet_activations(
+    logits: Tensor, boxes_xyxy_px: Tensor, centres_px: Tensor, objectness: Tensor
+) -> Tensor:
+    """[K, 1000] how strongly each token is each ImageNet class.
+
+    A token looks at its own cell and at 3 x 3 points of its box; both must agree (geometric mean),
+    and a token that is no object at all is believed less.
+
+    Args:
+        logits: [1000, H, W] of the classifier, stride 32.
+        boxes_xyxy_px: [K, 4] in input pixels.
+        centres_px: [K, 2] centres of the tokens' cells.
+        objectness: [K].
+    """
+    height, width = logits.shape[1:]
+    flat = logits.flatten(1).T  # [H*W, 1000]
+    samples = (torch.arange(_ROI_SAMPLES, device=logits.device) + 0.5) / _ROI_SAMPLES  # [3]
+    start, end = boxes_xyxy_px[:, :2], boxes_xyxy_px[:, 2:]
+    points = start[:, :, None] + (end - start)[:, :, None] * samples  # [K, 2, 3]
+    across = _bilinear(points[:, 0], width).mean(dim=1)  # [K, W]
+    down = _bilinear(points[:, 1], height).mean(dim=1)  # [K, H]
+    over_box = (down[:, :, None] * across[:, None, :]).flatten(1) @ flat  # [K, 1000]
+
+    stride = STRIDES[-1]
+    column = (centres_px[:, 0] / stride).long().clamp(max=width - 1)
+    row = (centres_px[:, 1] / stride).long().clamp(max=height - 1)
+    cell = flat.log_softmax(dim=1)[row * width + column]
+    # sqrt(p_box * p_cell), in logarithms: one exponential instead of three passes
+    agreed = (0.5 * (over_box.log_softmax(dim=1) + cell)).exp()
+    return _IMAGENET_SHARE * agreed * (objectness + _IMAGENET_MIN_OBJECTNESS).sqrt()[:, None]
+
+
+def _bilinear(points_px: Tensor, num_cells: int) -> Tensor:
+    """[K, S] positions -> [K, S, cells] weights of the cells of stride 32 around each."""
+    position = (points_px / STRIDES[-1] - 0.5).clamp(0, num_cells - 1)
+    cells = torch.arange(num_cells, device=points_px.device)
+    return (1 - (position[..., None] - cells).abs()).clamp(min=0)
+
+
+def _pad_tokens(tokens: ImageTokens, most: int) -> ImageTokens:
+    """Fill up to ``most`` tokens with ones that the mask leaves out."""
+    missing = most - tokens.mask.shape[1]
+    if not missing:
+        return tokens
+    pad = torch.nn.functional.pad
+    return ImageTokens(
+        tokens=pad(tokens.tokens, (0, 0, 0, missing)),
+        class_embeddings=pad(tokens.class_embeddings, (0, 0, 0, missing)),
+        initial_boxes_cxcywh=pad(tokens.initial_boxes_cxcywh, (0, 0, 0, missing)),
+        objectness=pad(tokens.objectness, (0, missing)),
+        mask=pad(tokens.mask, (0, missing)),
+    )

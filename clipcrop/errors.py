@@ -1,0 +1,40 @@
+"""What can go wrong in the library.
+
+    ClipCropError
+      x InputError (also ValueError)    the caller can fix it
+        + EmptyPrompt
+        + InvalidImage
+      x CheckpointError                 weights are missing, damaged or of another kind
+      x LanguageModelMissing            spaCy's English pipeline is not installed
+      x DeviceError                     no such device, or out of memory
+
+A message says what is wrong, with what value, and what to do.
+"""
+
+
+class ClipCropError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InputError(ClipCropError, ValueError):
+    """What the caller asked for cannot be done; the message says what can."""
+
+
+class EmptyPrompt(InputError):
+    """A prompt without a word in it, and no image query either."""
+
+
+class InvalidImage(InputError):
+    """The file or image cannot be read as a picture."""
+
+
+class CheckpointError(ClipCropError):
+    """Weights are missing, damaged, or made for another model."""
+
+
+class LanguageModelMissing(ClipCropError):
+    """spaCy's English pipeline, which finds the keywords of a prompt, is not installed."""
+
+
+class DeviceError(ClipCropError):
+    """The device does not exist on this machine, or ran out of memory."""

@@ -1,0 +1,242 @@
+"""Images and prompts in, suggestions out: the only border between pixels and tensors.
+
+    predictor = Predictor.load()
+    encoded = predictor.encode(Image.open("photo.jpg"))      # once an image
+    suggestions = predictor.suggest(encoded, "the woman and her dogs")
+    squares = predictor.suggest(encoded, "her dogs", constraints=Constraints(aspect=1.0))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .boxes import cxcywh_to_xyxy, non_maximum_suppression
+from .candidates import Constraints
+from .composition import CompositionScorer
+from .encoders import load_encoder
+from .encoders.base import Encoder, ImageTokens
+from .grounding import Detection, Dropped, GroundingOptions, ground
+from .images import LoadedImage, prepare_image
+from .prompt import IMAGE_QUERY, Prompt, image_query_prompt, parse_prompt
+from .ranking import rank
+
+DEFAULT_COUNT = 8
+"""Suggestions for a prompt unless told otherwise."""
+
+MAX_OBJECTS = 10
+"""Objects of the image that the composition score looks at, as many as it was trained with."""
+
+_OBJECT_POOL = 200  # best tokens, among which the objects are looked for
+_OBJECT_MAX_IOU = 0.5
+_MIN_OBJECTNESS = 0.1
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image as the tower sees it: what costs time, done once."""
+
+    tokens: ImageTokens
+    """Of this one image, B = 1."""
+
+    objects_xyxy: Tensor
+    """[K, 4] the most certain objects of whatever kind, best first; K is at most 10."""
+
+    width_px: int
+    """Of the original image, upright."""
+
+    height_px: int
+    """Of the original image, upright."""
+
+    seconds: float
+    """What encoding took."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One crop."""
+
+    crop_xyxy: tuple[float, float, float, float]
+    """Exactly ``crop_px``, normalised."""
+
+    crop_px: tuple[int, int, int, int]
+    """Left, top, right, bottom in pixels of the upright original."""
+
+    quality: float
+    """0 to 1; comparable between the suggestions of one image."""
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """The answer to a prompt."""
+
+    model: str
+    """Name of the tower that answered."""
+
+    kind: Literal["match", "general"]
+    """"general" when nothing of the prompt was found: the crops are good ones of anything."""
+
+    is_well_framed: bool
+    """The image needs no crop: as it is, it is as good as the best one."""
+
+    matched: tuple[Detection, ...]
+    """What was found, with score and box."""
+
+    dropped: tuple[Dropped, ...]
+    """What was asked for and not found, and why."""
+
+    excluded: tuple[Detection, ...]
+    """What was found and is avoided."""
+
+    crops: tuple[Suggestion, ...]
+    """Best first."""
+
+    seconds: float
+    """What this prompt took, encoding the image not counted."""
+
+
+class Predictor:
+    """A tower and a composition score, ready to be asked."""
+
+    def __init__(self, encoder: Encoder, scorer: CompositionScorer) -> None:
+        self.encoder = encoder
+        self._scorer = scorer
+
+    @classmethod
+    def load(cls, model: str | Path = "auto", device: str = "auto") -> Predictor:
+        """Load the weights.
+
+        Args:
+            model: "auto" (OWL-ViT when its weights are on this machine, else lite), "lite",
+                "owlvit", "owlv2", another name that ``clipcrop models`` lists, or a folder.
+            device: "auto", "cpu", "cuda", "cuda:1", "mps".
+
+        Raises:
+            InputError: There is no such model.
+            CheckpointError: Its weights are missing or damaged.
+            DeviceError: There is no such device, or not enough memory on it.
+        """
+        return cls(load_encoder(model, device), CompositionScorer.load())
+
+    def encode(self, image: Image.Image | LoadedImage) -> EncodedImage:
+        """Look at an image, of any mode and size; the slow half.
+
+        Raises:
+            InvalidImage: It has no pixels, too many, or they cannot be decoded.
+        """
+        started = time.perf_counter()
+        loaded = image if isinstance(image, LoadedImage) else prepare_image(image)
+        tokens = self.encoder.encode_images([loaded.rgb])
+        return EncodedImage(
+            tokens=tokens,
+            objects_xyxy=_find_objects(tokens),
+            width_px=loaded.width_px,
+            height_px=loaded.height_px,
+            seconds=time.perf_counter() - started,
+        )
+
+    def suggest(
+        self,
+        encoded: EncodedImage,
+        prompt: str = "",
+        *,
+        exclude: Sequence[str] = (),
+        image_query: Image.Image | LoadedImage | None = None,
+        constraints: Constraints | None = None,
+        count: int = DEFAULT_COUNT,
+        grounding: GroundingOptions | None = None,
+    ) -> Suggestions:
+        """Find the best crops for a prompt; the fast half.
+
+        Args:
+            encoded: From `encode`.
+            prompt: What to keep, in English; may be empty with an image query.
+            exclude: What to leave out, besides what the prompt itself excludes.
+            image_query: An example of what to keep.
+            constraints: Aspect ratio and minimum size; free by default.
+            count: Suggestions at most.
+            grounding: How texts select boxes; ``GroundingOptions.paper()`` for the paper's way.
+
+        Raises:
+            EmptyPrompt: Neither a prompt nor an image query.
+            InputError: The prompt is too long, or the constraints don't fit the image.
+            LanguageModelMissing: spaCy's English pipeline is not installed.
+        """
+        started = time.perf_counter()
+        parsed, embeddings = self._encode_prompt(prompt, exclude, image_query)
+        options = grounding or GroundingOptions(min_score=self.encoder.min_score)
+        found = ground(encoded.tokens, embeddings, parsed, options)
+        ranking = rank(
+            found.union_box_xyxy,
+            _boxes_of(found.detections),
+            encoded.objects_xyxy,
+            _boxes_of(found.excluded),
+            constraints or Constraints(),
+            encoded.width_px,
+            encoded.height_px,
+            self._scorer,
+            count,
+        )
+        crops = zip(
+            ranking.frames_xyxy.tolist(),
+            ranking.frames_px.tolist(),
+            ranking.quality.tolist(),
+            strict=True,
+        )
+        return Suggestions(
+            model=self.encoder.name,
+            kind="general" if found.union_box_xyxy is None else "match",
+            is_well_framed=ranking.is_well_framed,
+            matched=found.detections,
+            dropped=found.dropped,
+            excluded=found.excluded,
+            crops=tuple(
+                Suggestion(tuple(xyxy), tuple(px), quality) for xyxy, px, quality in crops
+            ),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _encode_prompt(
+        self,
+        prompt: str,
+        exclude: Sequence[str],
+        image_query: Image.Image | LoadedImage | None,
+    ) -> tuple[Prompt, Tensor]:
+        """The prompt's parts, and [W, E] an embedding for each."""
+        if image_query is None:
+            parsed = parse_prompt(prompt, exclude)
+        elif prompt.strip():
+            parsed = parse_prompt(prompt, exclude).with_image_query()
+        else:
+            parsed = image_query_prompt(exclude)
+        words = [text for text in parsed.all_texts if text is not IMAGE_QUERY]
+        rows = list(self.encoder.encode_texts(words)) if words else []
+        if image_query is not None:
+            loaded = prepare_image(image_query) if isinstance(image_query, Image.Image) else image_query
+            example = self.encoder.encode_image_query(loaded.rgb)[0]
+            rows.insert(parsed.all_texts.index(IMAGE_QUERY), example)
+        return parsed, torch.stack(rows)
+
+
+def _find_objects(tokens: ImageTokens) -> Tensor:
+    """[K, 4] what stands out in the image, best first; K is at most 10, and may be 0."""
+    objectness = tokens.objectness[0] * tokens.mask[0]
+    best = objectness.topk(min(_OBJECT_POOL, len(objectness)))
+    likely = best.indices[best.values >= _MIN_OBJECTNESS]
+    boxes_xyxy = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0, likely]).clamp(0, 1).cpu()
+    kept = non_maximum_suppression(
+        boxes_xyxy, objectness[likely].cpu(), _OBJECT_MAX_IOU, MAX_OBJECTS
+    )
+    return boxes_xyxy[kept]
+
+
+def _boxes_of(detections: Sequence[Detection]) -> Tensor:
+    """[S, 4] the boxes of detections."""
+    return torch.tensor([found.box_xyxy for found in detections]).reshape(-1, 4)

@@ -1,0 +1,82 @@
+"""Suggestions as programs and people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .grounding import Detection
+    from .predictor import Suggestions
+
+_DIGITS = 4
+
+
+def as_record(
+    image: str, suggestions: Suggestions, seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """One image's answer as JSON takes it; boxes are left, top, right, bottom.
+
+    Args:
+        image: Its name, as it was given.
+        suggestions: The answer.
+        seconds: What each stage took.
+    """
+    return {
+        "image": image,
+        "model": suggestions.model,
+        "kind": suggestions.kind,
+        "well_framed": suggestions.is_well_framed,
+        "matched": [_detection(found) for found in suggestions.matched],
+        "dropped": [
+            {"text": one.text, "score": round(one.score, _DIGITS), "reason": one.reason}
+            for one in suggestions.dropped
+        ],
+        "excluded": [_detection(found) for found in suggestions.excluded],
+        "suggestions": [
+            {
+                "box": [round(side, _DIGITS + 2) for side in crop.crop_xyxy],
+                "box_px": list(crop.crop_px),
+                "quality": round(crop.quality, _DIGITS),
+            }
+            for crop in suggestions.crops
+        ],
+        "seconds": {stage: round(took, 3) for stage, took in seconds.items()},
+    }
+
+
+def as_text(image: str, suggestions: Suggestions) -> str:
+    """One image's answer in a few lines for people."""
+    lines = [f"{image} ({suggestions.model}): {_verdict(suggestions)}"]
+    if suggestions.is_well_framed:
+        lines.append("  it is well framed as it is; these are alternatives")
+    lines += [f"  not found: {one.text} ({one.reason})" for one in suggestions.dropped]
+    if suggestions.excluded:
+        names = dict.fromkeys(found.text for found in suggestions.excluded)
+        lines.append(f"  left out where possible: {', '.join(names)}")
+    for number, crop in enumerate(suggestions.crops, start=1):
+        x0, y0, x1, y1 = crop.crop_px
+        size = f"{x1 - x0} x {y1 - y0}"
+        lines.append(f"  {number}. quality {crop.quality:.2f}  {size:>13} px at ({x0}, {y0})")
+    return "\n".join(lines)
+
+
+def _verdict(suggestions: Suggestions) -> str:
+    if suggestions.kind == "general":
+        return "nothing like that here; these are general crops"
+    best: dict[str, list[float]] = {}
+    for found in suggestions.matched:
+        best.setdefault(found.text, []).append(found.score)
+    names = [
+        f"{text}{f' x {len(scores)}' if len(scores) > 1 else ''} ({max(scores):.2f})"
+        for text, scores in best.items()
+    ]
+    return "found " + ", ".join(names)
+
+
+def _detection(found: Detection) -> dict[str, Any]:
+    return {
+        "text": found.text,
+        "score": round(found.score, _DIGITS),
+        "box": [round(side, _DIGITS + 2) for side in found.box_xyxy],
+    }

@@ -1,0 +1,1 @@
+"""How the weights in this package were made, as commands that can be run again."""

@@ -1,0 +1,110 @@
+"""``python -m clipcrop.training.lite``: make the lite tower's weights.
+
+    cache   views through the frozen trunk and the teacher, into shards (55 ms a view on one core)
+    train   the pyramid and the heads on the shards; may run while `cache` is still making them
+    export  a checkpoint -> lite.safetensors
+    words   the table word -> concepts -> lite_words.safetensors
+
+Every command can be stopped and called again: it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from ...errors import ClipCropError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m clipcrop.training.lite", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    cache = commands.add_parser("cache", help="make shards")
+    cache.add_argument("data", type=Path, help="folder with photos, boxes and the teacher")
+    cache.add_argument("--shards", type=Path, required=True, help="folder for the shards")
+    cache.add_argument("--num-shards", type=int, default=60, help="how many to make")
+    cache.add_argument("--seed", type=int, default=0, help="of the views")
+    cache.set_defaults(run=_cache)
+
+    from .train import TrainConfig
+
+    train = commands.add_parser("train", help="train on the shards")
+    train.add_argument("data", type=Path, help="folder with boxes_train.jsonl and photos")
+    train.add_argument("--shards", type=Path, required=True, help="folder of the shards")
+    train.add_argument("--run", dest="run_folder", type=Path, required=True, help="for checkpoints")
+    train.add_argument("--dev-every", type=int, default=10, help="blocks between measurements")
+    for field in dataclasses.fields(TrainConfig):
+        option = "--" + field.name.replace("_", "-")
+        train.add_argument(option, type=type(field.default), default=field.default)
+    train.set_defaults(run=_train)
+
+    export = commands.add_parser("export", help="write the weights of a checkpoint")
+    export.add_argument("checkpoint", type=Path, help="checkpoint.pt of a run")
+    export.add_argument("--output", type=Path, default=None, help="default: the package's own")
+    export.set_defaults(run=_export)
+
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except ClipCropError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _cache(options: argparse.Namespace) -> None:
+    import torch
+    from tqdm import tqdm
+
+    from ...encoders.lite_network import Classifier, Trunk
+    from .photos import load_pool
+    from .shards import make_shard
+    from .teacher import Teacher
+    from .trunk import load_published, published_weights
+
+    torch.set_num_threads(1)
+    pool = load_pool(options.data)
+    trunk = Trunk().to(memory_format=torch.channels_last).eval()
+    load_published(trunk, Classifier(), published_weights())
+    teacher = Teacher(options.data / "teachers" / "yolox_nano.onnx")
+    options.shards.mkdir(parents=True, exist_ok=True)
+    for index in tqdm(range(options.num_shards), unit="shard"):
+        make_shard(pool, trunk, teacher, options.shards, index, options.seed)
+
+
+def _train(options: argparse.Namespace) -> None:
+    import json
+
+    import torch
+
+    from .development import DevPhotos
+    from .train import TrainConfig, train
+
+    torch.set_num_threads(1)
+    names = list(json.loads((options.data / "concept_names.json").read_text())["coco"])
+    config = TrainConfig(
+        **{field.name: getattr(options, field.name) for field in dataclasses.fields(TrainConfig)}
+    )
+    dev = DevPhotos(options.data, names)
+    train(config, options.shards, options.run_folder, dev, options.dev_every)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ...encoders.lite import EMBEDDED_WEIGHTS
+    from .export import export
+
+    output = options.output or EMBEDDED_WEIGHTS
+    export(options.checkpoint, output)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

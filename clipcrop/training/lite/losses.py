@@ -1,0 +1,88 @@
+"""What the heads are told about the teacher: dense distillation."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from ...boxes import cxcywh_to_xyxy
+from ...encoders.lite_network import DenseOutput, decode_boxes
+from .shards import Targets
+
+OBJECT_WEIGHT = 10.0
+"""A cell with an object counts this much more for objectness than an empty one."""
+
+BOX_WEIGHT = 3.0
+"""Weight of the box loss beside objectness and classes."""
+
+MIN_BOX_OBJECTNESS = 0.1
+"""Where the teacher is less sure than this, its boxes teach nothing."""
+
+
+class Losses(NamedTuple):
+    """Scalars; the total is what is minimised."""
+
+    total: Tensor
+    objectness: Tensor
+    classes: Tensor
+    boxes: Tensor
+
+
+def distillation_losses(
+    output: DenseOutput, targets: Targets, corners: Tensor, strides: Tensor
+) -> Losses:
+    """Cross-entropy with the teacher's probabilities, GIoU with its boxes.
+
+    Each is a mean weighted by the teacher's objectness, so that a view full of objects and an empty
+    one count for what is in them.
+
+    Args:
+        output: Predictions for the batch.
+        targets: The teacher's.
+        corners: [N, 2] and
+        strides: [N] of the cells, from `cell_grid`.
+    """
+    num_objects = targets.objectness.sum().clamp(min=1.0)
+    objectness = binary_cross_entropy_with_logits(
+        output.objectness, targets.objectness, reduction="none"
+    )
+    objectness = (objectness * (1 + (OBJECT_WEIGHT - 1) * targets.objectness)).sum()
+
+    weights = targets.objectness[targets.view, targets.cell]  # [K]
+    classes = binary_cross_entropy_with_logits(
+        output.classes[targets.view, targets.cell], targets.classes, reduction="none"
+    )
+    classes = (classes.sum(dim=1) * weights).sum()
+
+    sure = weights >= MIN_BOX_OBJECTNESS
+    view, cell = targets.view[sure], targets.cell[sure]
+    overlap = paired_giou(
+        cxcywh_to_xyxy(decode_boxes(output.boxes[view, cell], corners[cell], strides[cell])),
+        cxcywh_to_xyxy(decode_boxes(targets.boxes[sure], corners[cell], strides[cell])),
+    )
+    boxes = ((1 - overlap) * weights[sure]).sum()
+
+    parts = [loss / num_objects for loss in (objectness, classes, boxes)]
+    return Losses(parts[0] + parts[1] + BOX_WEIGHT * parts[2], *parts)
+
+
+def paired_giou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
+    """[K, 4] and [K, 4] -> [K] generalised intersection over union of each pair, -1 to 1."""
+    size = (
+        torch.minimum(boxes_xyxy[:, 2:], others_xyxy[:, 2:])
+        - torch.maximum(boxes_xyxy[:, :2], others_xyxy[:, :2])
+    ).clamp(min=0)
+    shared = size[:, 0] * size[:, 1]
+    areas = [
+        (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        for boxes in (boxes_xyxy, others_xyxy)
+    ]
+    union = (areas[0] + areas[1] - shared).clamp(min=1e-6)
+    hull_size = torch.maximum(boxes_xyxy[:, 2:], others_xyxy[:, 2:]) - torch.minimum(
+        boxes_xyxy[:, :2], others_xyxy[:, :2]
+    )
+    hull = (hull_size[:, 0] * hull_size[:, 1]).clamp(min=1e-6)
+    return shared / union - (hull - union) / hull
