@@ -1,0 +1,64 @@
+"""Where the arithmetic runs: choosing a device, and saying so plainly when it cannot be used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Turn what a user writes after ``--device`` into a device that is there.
+
+    Args:
+        name: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto`` is the first of cuda, mps
+            and cpu that this machine has.
+
+    Raises:
+        DeviceError: The machine has no such device, or the name is none.
+    """
+    import torch  # takes seconds, so only once a device is really needed
+
+    if name == "auto":
+        name = _best_device_name()
+    if not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", name):
+        raise DeviceError(f"no such device: {name!r}; choose auto, cpu, cuda, cuda:N or mps")
+    kind, _, index = name.partition(":")
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count == 0:
+            raise DeviceError(f"no CUDA device for {name!r} on this machine; choose auto or cpu")
+        if index and int(index) >= count:
+            raise DeviceError(
+                f"no CUDA device number {index}; this machine has {count}, numbered from 0"
+            )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("no Apple GPU (mps) on this machine; choose auto or cpu")
+    return torch.device(name)
+
+
+@contextmanager
+def memory_errors_named(device: torch.device) -> Iterator[None]:
+    """Turn PyTorch's out-of-memory error into a `DeviceError` that says what to do."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as exc:
+        raise DeviceError(
+            f"out of memory on {device}; close other programs that use it, or choose the cpu"
+        ) from exc
+
+
+def _best_device_name() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
