@@ -168,13 +168,13 @@ def _write(original: _Original, crop: Image.Image, stem: Path) -> Path:
     if exif_bytes := _exif_for(original.exif, crop.size):
         options["exif"] = exif_bytes
         options.pop("compression", None)  # libtiff's writer cannot nest EXIF data, Pillow's own can
-    with _written_at_once(target) as temporary:
+    with written_at_once(target) as temporary:
         crop.save(temporary, original.format, icc_profile=crop.info.get("icc_profile"), **options)
     return target
 
 
 @contextlib.contextmanager
-def _written_at_once(target: Path) -> Iterator[Path]:
+def written_at_once(target: Path) -> Iterator[Path]:
     """A temporary sibling that takes the target's place when the block ends well."""
     temporary = target.with_name(f".{target.name}.part")
     try:

@@ -1,0 +1,14 @@
+"""``python3 installer COMMAND``, on a Python with nothing installed.
+
+Python puts this folder first on the path, so ``clipcrop_installer`` is found beside this file.
+"""
+
+import sys
+
+from clipcrop_installer.old_python import refuse_old_python
+
+refuse_old_python()
+
+from clipcrop_installer.cli import main  # noqa: E402 - its syntax needs the Python checked above
+
+sys.exit(main())

@@ -1,0 +1,211 @@
+"""A virtual environment inside the checkout, with the project and exact versions in it.
+
+Made once; used again while what it was made from is the same; made anew otherwise. A build that
+was interrupted has no stamp, because the stamp is written last. Nothing outside the checkout is
+written, except by pip to its own cache.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.util
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import DiskFull, InstallError, NotOurs, PythonUnsuitable
+from .pip_output import Progress, explain
+from .process import Runner, run_command
+
+NEEDED_BYTES = 2_500_000_000
+"""Free space below which a build is not even begun: the environment with the CPU build of PyTorch
+takes 1.7 GB, and pip unpacks beside it."""
+
+_LAYOUT = "1"  # part of the stamp: raise it when this module builds something else
+_MARKER = "made-by-clipcrop"
+_STAMP = "clipcrop-stamp"
+_LOG = "install.log"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an environment is made from."""
+
+    checkout: Path
+    """The root of the working tree, with pyproject.toml and constraints.txt."""
+
+    name: str
+    """The environment's folder in the checkout; one that git ignores (``.venv-*``)."""
+
+    groups: tuple[str, ...] = ()
+    """Dependency groups to install besides the project."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the environment is."""
+        return self.checkout / self.name
+
+    @property
+    def log(self) -> Path:
+        """What pip said, line by line."""
+        return self.folder / _LOG
+
+    def stamp(self) -> str:
+        """Another one for everything that asks for another environment."""
+        digest = hashlib.sha256()
+        for part in (_LAYOUT, sys.version, sys.base_prefix, str(self.folder), *self.groups):
+            digest.update(part.encode() + b"\0")
+        for name in ("pyproject.toml", "constraints.txt"):
+            digest.update((self.checkout / name).read_bytes() + b"\0")
+        return digest.hexdigest()
+
+
+def ensure(
+    recipe: Recipe, say: Callable[[str], None], run: Runner = run_command, *, is_live: bool = False
+) -> Path:
+    """Make the environment where it is not there, or not the one that is asked for.
+
+    Args:
+        recipe: what it is made from.
+        say: called with each line for the user.
+        run: runs a command.
+        is_live: whether the user watches a terminal, where a line may be written over.
+
+    Returns:
+        The environment's Python.
+
+    Raises:
+        InstallError: it cannot be made; the message says why and what to do.
+    """
+    if is_ready(recipe):
+        return program(recipe, "python")
+
+    _check_python()
+    _check_disk(recipe)
+    with _translated_disk_errors(recipe):
+        _clear(recipe)
+        say(f"Making an environment in {recipe.name} (once; some minutes, most of it downloads).")
+        _build(recipe, say, run, is_live=is_live)
+        (recipe.folder / _STAMP).write_text(recipe.stamp(), encoding="ascii")
+    return program(recipe, "python")
+
+
+def is_ready(recipe: Recipe) -> bool:
+    """Whether the environment was built to its end, from the same things."""
+    try:
+        stamp = (recipe.folder / _STAMP).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return stamp == recipe.stamp() and program(recipe, "python").exists()
+
+
+def program(recipe: Recipe, name: str) -> Path:
+    """A program of the environment, by the name it has on every system."""
+    if os.name == "nt":
+        return recipe.folder / "Scripts" / f"{name}.exe"
+    return recipe.folder / "bin" / name
+
+
+def _check_python() -> None:
+    for module in ("venv", "ensurepip"):
+        if importlib.util.find_spec(module) is None:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise PythonUnsuitable(
+                f"this Python has no module {module}, which makes virtual environments; "
+                f"install it (Debian and Ubuntu: apt install python{version}-venv) and try again"
+            )
+
+
+def _check_disk(recipe: Recipe) -> None:
+    free_bytes = shutil.disk_usage(recipe.checkout).free
+    if free_bytes < NEEDED_BYTES:
+        raise DiskFull(_no_room(recipe, free_bytes))
+
+
+def _no_room(recipe: Recipe, free_bytes: int) -> str:
+    return (
+        f"no room for the environment: {free_bytes / 1e9:.1f} GB are free where {recipe.folder} "
+        f"would be, and it takes {NEEDED_BYTES / 1e9:.1f} GB; free some and try again"
+    )
+
+
+@contextmanager
+def _translated_disk_errors(recipe: Recipe) -> Iterator[None]:
+    """Errors of our own writing; pip's are read from what it says."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+            free_bytes = shutil.disk_usage(recipe.checkout).free
+            raise DiskFull(_no_room(recipe, free_bytes)) from exc
+        raise InstallError(
+            f"cannot write {recipe.folder}: {exc.strerror or exc}; check that the folder is yours"
+        ) from exc
+
+
+def _clear(recipe: Recipe) -> None:
+    """Make room for a new environment; only what an earlier run made is removed."""
+    if recipe.folder.is_symlink() or (recipe.folder.exists() and not _is_ours(recipe.folder)):
+        raise NotOurs(
+            f"{recipe.folder} is in the way, and was not made by this program; "
+            "move it away and try again"
+        )
+    if recipe.folder.exists():
+        # The stamp goes first: whatever is left after an interruption does not count as ready.
+        (recipe.folder / _STAMP).unlink(missing_ok=True)
+        shutil.rmtree(recipe.folder)
+    recipe.folder.mkdir(exist_ok=True)
+    (recipe.folder / _MARKER).touch()
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / _MARKER).is_file() or not any(folder.iterdir()))
+
+
+def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: bool) -> None:
+    python = program(recipe, "python")
+    groups = [part for group in recipe.groups for part in ("--group", group)]
+    constraints: list[str | Path] = ["--constraint", recipe.checkout / "constraints.txt"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--progress-bar", "off", *constraints]
+    steps: list[tuple[str, list[str | Path]]] = [
+        ("an empty environment", [sys.executable, "-m", "venv", recipe.folder]),
+        ("pip", [*pip, "--upgrade", "pip"]),  # dependency groups need pip 25.1
+        ("ClipCrop and what it needs", [*pip, "--editable", recipe.checkout, *groups]),
+    ]
+
+    # Downloads go through here rather than a system folder that may be small.
+    temporary = recipe.folder / "tmp"
+    temporary.mkdir()
+    variables = {
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+    }
+    with recipe.log.open("w", encoding="utf-8") as log:
+        for title, command in steps:
+            progress = Progress(say, is_live=is_live)
+            progress.begin(title)
+            lines: list[str] = []
+
+            def on_line(line: str, lines: list[str] = lines, progress: Progress = progress) -> None:
+                lines.append(line)
+                log.write(line + "\n")
+                log.flush()
+                progress.show(line)
+
+            code = run(command, folder=recipe.checkout, variables=variables, on_line=on_line)
+            progress.end()
+            if code:
+                raise explain(lines, code, where=_machine(), log=recipe.log)
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _machine() -> str:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f"Python {version} on {sysconfig.get_platform()}"

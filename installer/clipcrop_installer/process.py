@@ -1,0 +1,79 @@
+"""Starting other programs: the edge that tests replace with a fake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+# Settings of the caller's shell that would point an environment of ours at other packages.
+_MISLEADING = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+    "PIP_USER",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_CONSTRAINT",
+    "PIP_REQUIREMENT",
+)
+
+
+class Runner(Protocol):
+    """Runs a command to its end."""
+
+    def __call__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        folder: Path,
+        variables: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> int:
+        """Run ``command`` in ``folder`` and return its exit code.
+
+        Args:
+            command: the program and its arguments.
+            folder: its working directory.
+            variables: added to the cleaned environment variables.
+            on_line: called with each line of its output, both streams together.
+        """
+
+
+def clean_variables(added: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment variables without those that mislead an environment of ours."""
+    kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
+    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", **added}
+
+
+def run_command(
+    command: Sequence[str | Path],
+    *,
+    folder: Path,
+    variables: Mapping[str, str],
+    on_line: Callable[[str], None],
+) -> int:
+    """The real ``Runner``; the child ends with us, also when we are interrupted."""
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=folder,
+        env=clean_variables(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert process.stdout is not None
+    try:
+        with process.stdout:
+            for line in process.stdout:
+                on_line(line.rstrip("\r\n"))
+        return process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
