@@ -87,6 +87,9 @@ class Checkpoint:
     where: str
     """For people: which place it was found in, or where it can be had from."""
 
+    problem: str = ""
+    """For people: what is wrong with a download that is here but cannot be used."""
+
     @property
     def is_present(self) -> bool:
         """True when the weights are on this machine."""
@@ -164,7 +167,7 @@ def verify_checkpoint(checkpoint: Checkpoint) -> Path:
     """
     path = checkpoint.path
     if path is None:
-        raise CheckpointError(_how_to_get(checkpoint))
+        raise CheckpointError(checkpoint.problem or _how_to_get(checkpoint))
     if checkpoint.kind == "lite":
         _check_safetensors(path)
         return path
@@ -193,8 +196,12 @@ def _find_lite() -> Checkpoint:
 
 def _find_hub_model(name: str, models_folder: Path | None, hub_cache: Path | None) -> Checkpoint:
     model = HUB_MODELS[name]
+    problem = ""
     for folder, where in _places(name, models_folder or default_models_folder(), hub_cache):
-        if not _missing_file(folder):
+        missing = _missing_file(folder)
+        if missing and folder.is_dir():
+            problem = problem or _what_is_missing(folder, missing)
+        if not missing:
             return Checkpoint(
                 name=name,
                 kind=model.kind,
@@ -208,6 +215,7 @@ def _find_hub_model(name: str, models_folder: Path | None, hub_cache: Path | Non
         path=None,
         size_bytes=0,
         where=f"{model.repository} on the Hugging Face hub",
+        problem=problem,
     )
 
 
@@ -275,7 +283,7 @@ def _what_is_missing(folder: Path, missing: str) -> str:
     if missing == WEIGHTS_FILE and (folder / "pytorch_model.bin").is_file():
         return (
             f"{folder} has its weights as a pickle (pytorch_model.bin), which is never loaded; "
-            f"convert them to {WEIGHTS_FILE} first"
+            f"convert them once to {WEIGHTS_FILE}: load and save them with transformers"
         )
     return f"no {missing} in {folder}; download the model again"
 

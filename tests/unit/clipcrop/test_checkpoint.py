@@ -120,6 +120,18 @@ def test_half_a_download_counts_as_absent(machine: Machine, missing: str) -> Non
     assert not machine.find("owlvit-base-patch16").is_present
 
 
+def test_a_download_that_is_only_a_pickle_is_absent_and_says_why(machine: Machine) -> None:
+    path = machine.cache("google/owlvit-base-patch32", "a" * 40, "owlvit")
+    (path / "model.safetensors").rename(path / "pytorch_model.bin")
+
+    found = machine.find("owlvit")
+
+    assert not found.is_present
+    assert machine.find("auto").name == "lite"
+    with pytest.raises(CheckpointError, match=r"pickle .* never loaded; convert them once"):
+        verify_checkpoint(found)
+
+
 def test_a_vocabulary_with_merges_is_a_tokenizer_too(machine: Machine) -> None:
     path = machine.cache("google/owlvit-base-patch16", "a" * 40, "owlvit")
     (path / "tokenizer.json").unlink()

@@ -35,12 +35,6 @@ VISION_CONFIG = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Small models are fastest, and their numbers steadiest, on one thread."""
-    torch.set_num_threads(1)
-
-
 def write_clip_tokenizer(folder: Path) -> int:
     """Write CLIP's tokenizer files with a vocabulary of letters and one merge; give its size."""
     letters = "abcdefghijklmnopqrstuvwxyz!?.,'-0123456789"
