@@ -172,7 +172,8 @@ def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: 
     python = program(recipe, "python")
     groups = [part for group in recipe.groups for part in ("--group", group)]
     constraints: list[str | Path] = ["--constraint", recipe.checkout / "constraints.txt"]
-    pip: list[str | Path] = [python, "-m", "pip", "install", "--progress-bar", "off", *constraints]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--progress-bar", "off", "--no-compile"]
+    pip += constraints
     steps: list[tuple[str, list[str | Path]]] = [
         ("an empty environment", [sys.executable, "-m", "venv", recipe.folder]),
         ("pip", [*pip, "--upgrade", "pip"]),  # dependency groups need pip 25.1

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "transformers", "spacy", "onnxruntime", "huggingface_hub")
+
+
+def in_fresh_python(code: str, *options: str, folder: Path) -> str:
+    command = [sys.executable, *options, "-c", code]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("module", ["clipcrop", "clipcrop.cli"])
+def test_importing_loads_nothing_heavy(module: str, checkout: Path):
+    code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
+
+    loaded = json.loads(in_fresh_python(code, folder=checkout))
+
+    assert module in loaded
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_importing_takes_less_than_a_fifth_of_a_second(checkout: Path):
+    # Processor time and the best of some tries: the machine may be busy with other things.
+    code = (
+        "import time; start = time.process_time(); import clipcrop; "
+        "print(time.process_time() - start)"
+    )
+
+    best_seconds = min(float(in_fresh_python(code, folder=checkout)) for _ in range(5))
+
+    assert best_seconds < 0.2
+
+
+def test_the_installer_needs_only_the_standard_library(checkout: Path):
+    code = (
+        "import json, sys; sys.path.insert(0, 'installer'); import clipcrop_installer.cli; "
+        "print(json.dumps(sorted(name.partition('.')[0] for name in sys.modules)))"
+    )
+
+    loaded = json.loads(in_fresh_python(code, "-I", "-S", folder=checkout))
+
+    others = set(loaded) - set(sys.stdlib_module_names) - {"__main__", "clipcrop_installer"}
+    assert others == set()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built as a release would be."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=Path(__file__).parents[2], check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> list[str]:
+    """Every file in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_installs_exactly_our_names(names: list[str], checkout: Path):
+    project = (checkout / "pyproject.toml").read_text(encoding="utf-8")
+    (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
+    metadata = f"clipcrop-{version}.dist-info"
+
+    assert {name.split("/")[0] for name in names} == {"clipcrop", "clipcrop_installer", metadata}
+
+
+def test_every_package_file_that_git_keeps_is_in_the_wheel(names: list[str], checkout: Path):
+    command = ["git", "ls-files", "clipcrop", "installer/clipcrop_installer"]
+    kept = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
+
+    expected = {name.removeprefix("installer/") for name in kept.stdout.splitlines()}
+
+    assert expected <= set(names)
+    assert "clipcrop/samples/astronaut.jpg" in expected
+
+
+def test_types_are_declared_in_every_package(names: list[str]):
+    assert {"clipcrop/py.typed", "clipcrop_installer/py.typed"} <= set(names)
+
+
+def test_nothing_built_or_cached_is_in_the_wheel(names: list[str]):
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".log"))]
+
+
+def test_the_terms_travel_with_the_wheel(names: list[str]):
+    assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
+
+
+def test_the_wheel_is_small_enough_for_a_registry(wheel: Path):
+    assert wheel.stat().st_size < 40_000_000
