@@ -1,0 +1,362 @@
+"""Measure how well a tower finds what is asked for, on photos with true boxes.
+
+A file holds one JSON object a line: ``{"image": name, "query": text, "boxes": [[x0, y0, x1, y1],
+...]}``, boxes normalised to the photo; all instances of what the query names have a box. A query
+therefore selects as a plural does, as many boxes as are clear, even where it is worded "car".
+
+The best box is the one with the highest score, also where grounding would drop the text as too
+weak: otherwise a threshold would hide what the tower knows. How many were dropped has its own
+column, "called general".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..boxes import WHOLE_IMAGE_XYXY, area
+from ..errors import InputError
+from ..grounding import GroundingOptions, ground
+from ..images import load_image
+from ..prompt import parse_prompt
+from .grounding_metrics import Answer, CaseScore, score_case
+
+if TYPE_CHECKING:
+    from ..encoders.base import Encoder
+
+PERSON = "person"
+"""The query of the row that people have to themselves: to most towers they are the easiest."""
+
+LARGE_AREA = 0.05
+"""Share of the photo from which on the largest true box makes a query one for a large thing."""
+
+GROUPS = (
+    PERSON,
+    f"other, at least {LARGE_AREA:.0%} of the photo",
+    "other, smaller",
+    "all",
+)
+
+CENTRE_XYXY = (0.25, 0.25, 0.75, 0.75)
+"""Half of the width and half of the height."""
+
+BASELINES = {"whole image": WHOLE_IMAGE_XYXY, "centre 50 %": CENTRE_XYXY}
+"""Boxes that need no model, and what they are called."""
+
+_UNUSUAL_SIDE = 1e-3  # annotations are rounded, so a box may stick out by this much
+
+
+@dataclass(frozen=True)
+class GroundingCase:
+    """One query on one photo."""
+
+    image: str
+    """Name of the photo, within the folder of photos."""
+
+    query: str
+    """What is asked for."""
+
+    boxes_xyxy: Tensor
+    """[K, 4], K >= 1: all that the query names."""
+
+    line: int
+    """Where it stands in its file, from 1."""
+
+
+class Figures(NamedTuple):
+    """Means over the queries of one group."""
+
+    n: int
+    """Queries."""
+
+    pointing: float
+    """Share whose best box has its centre in a true box."""
+
+    mean_iou: float
+    """Mean IoU of the best box with the true box that it fits best."""
+
+    share_iou_50: float
+    """Share whose best box reaches an IoU of 0.5 with a true box."""
+
+    union_iou: float
+    """Mean IoU of the box round all that was selected and the box round all true boxes."""
+
+    wrong_subject: float
+    """Share whose best box has its centre in a box of another query of the photo and in none of
+    its own."""
+
+    called_general: int
+    """Queries that grounding dropped: a user would get general crops, labelled so."""
+
+
+@dataclass(frozen=True)
+class GroundingReport:
+    """What was measured."""
+
+    model: str
+    """Name of the tower."""
+
+    num_images: int
+    """Photos with at least one query."""
+
+    figures: dict[str, dict[str, Figures]]
+    """By group and then by method: the baselines and the model."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON types; figures of a group without queries are null."""
+        return {
+            "model": self.model,
+            "num_images": self.num_images,
+            "groups": {
+                group: {method: _without_nan(row._asdict()) for method, row in rows.items()}
+                for group, rows in self.figures.items()
+            },
+        }
+
+    def to_text(self) -> str:
+        """The report as people read it."""
+        return f"{self.model} on {self.num_images} photos; means over queries\n\n{self.to_table()}"
+
+    def to_table(self) -> str:
+        """The figures as a Markdown table; groups without queries are left out."""
+        lines = [
+            "| queries | method | n | pointing | IoU | IoU >= .5 | union IoU | wrong subject "
+            "| called general |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        for group, rows in self.figures.items():
+            for method, row in rows.items():
+                if row.n:
+                    means = " | ".join(f"{value:.3f}" for value in row[1:6])
+                    lines.append(f"| {group} | {method} | {row.n} | {means} | {row[6]} |")
+        return "\n".join(lines)
+
+
+Ask = Callable[[Path, Sequence[str]], Sequence[Answer]]
+"""A photo and its queries -> an answer for each."""
+
+
+def evaluate_grounding(
+    path: Path, images_dir: Path, encoder: Encoder, options: GroundingOptions | None = None
+) -> GroundingReport:
+    """Measure a tower on a file of queries.
+
+    Args:
+        path: the queries, JSON lines.
+        images_dir: the folder that the names of the photos are relative to.
+        encoder: the tower.
+        options: how texts select; the tower's own floor by default.
+
+    Raises:
+        InputError: the file cannot be read, or a line or a photo of it is wrong.
+    """
+    cases = read_cases(path)
+    ask = make_ask(encoder, options or GroundingOptions(min_score=encoder.min_score))
+    return measure(cases, images_dir, ask, encoder.name, source=path)
+
+
+def make_ask(encoder: Encoder, options: GroundingOptions) -> Ask:
+    """Answer queries as the predictor would, the photo encoded once."""
+
+    def ask(image_path: Path, queries: Sequence[str]) -> list[Answer]:
+        with torch.inference_mode():
+            tokens = encoder.encode_images([load_image(image_path).rgb])
+            answers = []
+            for query in queries:
+                prompt = parse_prompt(query)
+                texts = tuple(replace(text, max_count=None) for text in prompt.texts)
+                prompt = replace(prompt, texts=texts)
+                if not prompt.all_texts:
+                    answers.append(Answer(None, None, is_general=True))
+                    continue
+                found = ground(tokens, encoder.encode_texts(prompt.all_texts), prompt, options)
+                best = torch.tensor(found.best.box_xyxy) if found.best else None
+                union = best if found.union_box_xyxy is None else found.union_box_xyxy
+                answers.append(Answer(best, union, is_general=found.union_box_xyxy is None))
+            return answers
+
+    return ask
+
+
+def measure(
+    cases: Sequence[GroundingCase],
+    images_dir: Path,
+    ask: Ask,
+    model: str,
+    source: Path = Path("the queries"),
+) -> GroundingReport:
+    """Measure a model and the baselines.
+
+    Args:
+        cases: the queries.
+        images_dir: the folder that the names of the photos are relative to.
+        ask: the model.
+        model: its name in the report.
+        source: the file of the queries, for messages.
+
+    Raises:
+        InputError: a photo is not there or cannot be read, or a query is no prompt.
+    """
+    by_image: dict[str, list[GroundingCase]] = {}
+    for case in cases:
+        by_image.setdefault(case.image, []).append(case)
+    scores: dict[str, list[tuple[str, CaseScore]]] = {name: [] for name in (*BASELINES, model)}
+    for name, of_image in by_image.items():
+        try:
+            answers = ask(images_dir / name, [case.query for case in of_image])
+        except InputError as exc:
+            raise InputError(f"{source}, line {of_image[0].line}: {exc}") from exc
+        fixed = {title: _fixed_answer(box_xyxy) for title, box_xyxy in BASELINES.items()}
+        for index, (case, answer) in enumerate(zip(of_image, answers, strict=True)):
+            others_xyxy = torch.cat(
+                [other.boxes_xyxy for other in of_image if other.query != case.query]
+                or [torch.empty(0, 4)]
+            )
+            own_xyxy = _own_boxes(of_image, index)
+            for title, given in {**fixed, model: answer}.items():
+                scores[title].append((_group(case), score_case(given, own_xyxy, others_xyxy)))
+    return GroundingReport(
+        model=model,
+        num_images=len(by_image),
+        figures={
+            group: {
+                title: _mean_figures(score for of, score in pairs if group in (of, "all"))
+                for title, pairs in scores.items()
+            }
+            for group in GROUPS
+        },
+    )
+
+
+def read_cases(path: Path) -> list[GroundingCase]:
+    """Read a file of queries.
+
+    Raises:
+        InputError: the file cannot be read, or a line of it is wrong; file and line are named.
+    """
+    cases = []
+    for number, record in _read_records(path):
+        try:
+            cases.append(
+                GroundingCase(
+                    image=_string(record, "image"),
+                    query=_string(record, "query"),
+                    boxes_xyxy=_boxes(record["boxes"]),
+                    line=number,
+                )
+            )
+        except (KeyError, TypeError, ValueError) as exc:
+            reason = f"no {exc} in it" if isinstance(exc, KeyError) else exc
+            raise InputError(f"{path}, line {number}: not a grounding query: {reason}") from exc
+    if not cases:
+        raise InputError(f"{path} holds no queries; expected one JSON object a line")
+    return cases
+
+
+def queries_from_boxes(path: Path) -> list[dict[str, Any]]:
+    """Annotated boxes -> queries by category name, as records for a file that `read_cases` reads.
+
+    Args:
+        path: JSON lines ``{"image": name, "boxes": [[category, x0, y0, x1, y1], ...]}``.
+
+    Raises:
+        InputError: the file cannot be read, or a line of it is wrong; file and line are named.
+    """
+    queries: list[dict[str, Any]] = []
+    for number, record in _read_records(path):
+        by_category: dict[str, list[list[float]]] = {}
+        try:
+            for category, *box_xyxy in record["boxes"]:
+                by_category.setdefault(str(category), []).append(box_xyxy)
+            image = _string(record, "image")
+            for category, boxes in by_category.items():
+                _boxes(boxes)
+                queries.append({"image": image, "query": category, "boxes": boxes})
+        except (KeyError, TypeError, ValueError) as exc:
+            reason = f"no {exc} in it" if isinstance(exc, KeyError) else exc
+            raise InputError(f"{path}, line {number}: not an annotated photo: {reason}") from exc
+    return queries
+
+
+def _read_records(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"cannot read {path}: {exc}") from exc
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as exc:
+            raise InputError(f"{path}, line {number}: not JSON: {exc}") from exc
+        if not isinstance(record, dict):
+            kind = type(record).__name__
+            raise InputError(f"{path}, line {number}: expected a JSON object, got {kind}")
+        yield number, record
+
+
+def _string(record: dict[str, Any], name: str) -> str:
+    value = record[name]
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name!r} must be a text, got {value!r}")
+    return value
+
+
+def _boxes(rows: object) -> Tensor:
+    """[K, 4] the boxes of a record; ValueError says what is wrong with them."""
+    if not isinstance(rows, list) or not rows:
+        raise ValueError(f"'boxes' must be a list with a box in it, got {rows!r}")
+    for row in rows:
+        if not isinstance(row, list) or len(row) != 4:
+            raise ValueError(f"a box must be [x0, y0, x1, y1], got {row!r}")
+        if not all(isinstance(side, (int, float)) and math.isfinite(side) for side in row):
+            raise ValueError(f"a box must be four numbers, got {row!r}")
+        x0, y0, x1, y1 = row
+        if min(row) < -_UNUSUAL_SIDE or max(row) > 1 + _UNUSUAL_SIDE or x0 >= x1 or y0 >= y1:
+            raise ValueError(
+                f"a box must lie in 0..1, left to right and top to bottom, got {row!r}"
+            )
+    return torch.tensor(rows, dtype=torch.float32)
+
+
+def _own_boxes(of_image: Sequence[GroundingCase], index: int) -> Tensor:
+    """[K, 4] true boxes of a query; of all lines that ask the same of this photo."""
+    query = of_image[index].query
+    return torch.cat([case.boxes_xyxy for case in of_image if case.query == query])
+
+
+def _group(case: GroundingCase) -> str:
+    if case.query.strip().lower() == PERSON:
+        return GROUPS[0]
+    return GROUPS[1] if float(area(case.boxes_xyxy).max()) >= LARGE_AREA else GROUPS[2]
+
+
+def _fixed_answer(box_xyxy: Sequence[float]) -> Answer:
+    box = torch.tensor(box_xyxy)
+    return Answer(box, box, is_general=False)
+
+
+def _mean_figures(scores: Iterable[CaseScore]) -> Figures:
+    table = list(scores)
+    if not table:
+        return Figures(0, math.nan, math.nan, math.nan, math.nan, math.nan, 0)
+    columns = torch.tensor([[float(value) for value in score] for score in table]).double()
+    pointing, iou_best, is_half, union, wrong, _ = columns.mean(dim=0).tolist()
+    return Figures(
+        len(table), pointing, iou_best, is_half, union, wrong, sum(one.is_general for one in table)
+    )
+
+
+def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in record.items()
+    }

@@ -1,0 +1,368 @@
+"""Texts and image tokens -> what of the prompt is in the image, and where.
+
+The paper's way: each text selects the token whose class embedding is most similar, and the union
+box holds the boxes of all of them. Beyond it, and switchable: a text that is not in the image is
+dropped and named, a plural selects several boxes, and what is excluded is found too.
+
+The axis letters are those of `encoders.base`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .boxes import area, clip_to_image, covered, cxcywh_to_xyxy, iou, union_box
+from .encoders.base import ImageTokens
+from .prompt import Prompt, Text
+
+Variant = Literal["main", "key", "both"]
+"""Which texts select, in the words of the paper's Table 4: the whole prompt, its keywords, both."""
+
+UNKNOWN = "the model does not know this"
+TOO_WEAK = "nothing in the image is like it"
+WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
+IS_EXCLUDED = "what is like it was to be left out"
+
+_POOL = 100
+"""Tokens that a plural picks from, by score."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundingOptions:
+    """How texts select boxes."""
+
+    variant: Variant = "both"
+    """Which texts select: "main" the whole prompt, "key" its keywords, "both"."""
+
+    is_strict: bool = False
+    """The paper's behaviour: one token for each text, nothing is dropped."""
+
+    min_score: float = 0.1
+    """A text whose best token scores less is dropped; the tower's own is `Encoder.min_score`."""
+
+    min_text_share: float = 0.2
+    """A text whose best token scores less than this share of the best text's is dropped."""
+
+    min_box_share: float = 0.5
+    """A plural selects boxes of at least this share of its best score."""
+
+    min_counted_share: float = 0.2
+    """The same for a count ("three dogs"): the user knows that there are so many."""
+
+    max_iou: float = 0.6
+    """Boxes that overlap more are the same thing."""
+
+    max_covered: float = 0.85
+    """A box that lies in a better one by more than this share is a part of it."""
+
+    max_plural: int = 12
+    """Boxes for one text at most, whatever the count."""
+
+    max_growth: float = 1.2
+    """The whole prompt joins its keywords if the union box grows by no more than this factor."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would select nothing, or anything."""
+        if self.variant not in ("main", "key", "both"):
+            raise ValueError(f"no such variant: {self.variant!r}; use main, key or both")
+        if self.max_plural < 1:
+            raise ValueError(f"max_plural must be at least 1, got {self.max_plural}")
+        shares = ("min_text_share", "min_box_share", "min_counted_share", "max_iou", "max_covered")
+        for name in shares:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+
+    @classmethod
+    def paper(cls, variant: Variant = "both") -> GroundingOptions:
+        """The paper's section 3.2: argmax for each text, the union of all of them."""
+        return cls(variant=variant, is_strict=True)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A box that was found for a text."""
+
+    text: str
+    """What it was found for."""
+
+    score: float
+    """The tower's confidence, 0 to 1."""
+
+    box_xyxy: tuple[float, float, float, float]
+    """Where, within the image."""
+
+    token: int
+    """Index of the image token that it belongs to."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A text that selects nothing."""
+
+    text: str
+    """What was asked for."""
+
+    score: float
+    """Of its best token; 0 where the tower knows nothing of the text."""
+
+    reason: str
+    """Why, for people."""
+
+
+@dataclass(frozen=True)
+class Grounding:
+    """What of a prompt is in an image."""
+
+    selected: Tensor
+    """[S] int64 indices of the selected tokens, in the order of the texts; one that two texts
+    select is there twice, as in the paper's mean."""
+
+    detections: tuple[Detection, ...]
+    """What was found, in the order of the texts, best first within each; without doubles."""
+
+    dropped: tuple[Dropped, ...]
+    """What was asked for and not found."""
+
+    union_box_xyxy: Tensor | None
+    """[4] round all that was found; None when nothing was, so crops are general ones."""
+
+    excluded: tuple[Detection, ...]
+    """What was found of the things to avoid."""
+
+    best: Detection | None
+    """The strongest box for what was asked, also where it was dropped as too weak: for measuring.
+    None where the tower knows none of the texts."""
+
+
+def ground(
+    tokens: ImageTokens,
+    text_embeddings: Tensor,
+    prompt: Prompt,
+    options: GroundingOptions | None = None,
+) -> Grounding:
+    """Find what a prompt asks for.
+
+    Args:
+        tokens: of one image, B = 1.
+        text_embeddings: [W, E] a row for each of ``prompt.all_texts``; zeros for a text that the
+            tower knows nothing about.
+        prompt: the texts.
+        options: how they select.
+    """
+    options = options or GroundingOptions()
+    if len(tokens.class_embeddings) != 1:
+        raise ValueError(f"tokens of one image at a time, got {len(tokens.class_embeddings)}")
+    if len(text_embeddings) != len(prompt.all_texts):
+        raise ValueError(
+            f"{len(text_embeddings)} embeddings for the {len(prompt.all_texts)} texts of a prompt"
+        )
+    found = _score(tokens, text_embeddings, prompt)
+    wanted = _of_variant(found[: len(prompt.texts)], options.variant)
+    unwanted = found[len(prompt.texts) :]
+
+    if options.is_strict:
+        selections = [one.select(options) for one in wanted if one.is_known]
+        dropped = [one.drop(UNKNOWN) for one in wanted if not one.is_known]
+    else:
+        selections, dropped = _select_wanted(wanted, options)
+    excluded = [box for one in unwanted for box in _select_unwanted(one, selections, options)]
+    dropped += [one.drop(UNKNOWN) for one in unwanted if not one.is_known]
+    if excluded and not options.is_strict:
+        selections, lost = _without_excluded(selections, excluded, options)
+        dropped += lost
+    return _assemble(selections, dropped, excluded, wanted, options)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A text and the score of each token for it."""
+
+    text: Text
+    scores: Tensor  # [N], -1 where masked
+    boxes_xyxy: Tensor  # [N, 4]
+    is_known: bool
+    best: Detection
+
+    def drop(self, reason: str) -> Dropped:
+        return Dropped(self.text.text, self.best.score if self.is_known else 0.0, reason)
+
+    def detection(self, token: int) -> Detection:
+        return _detection(self.text, self.scores, self.boxes_xyxy, token)
+
+    def select(self, options: GroundingOptions) -> list[Detection]:
+        """The best box, or for a plural the best ones."""
+        if options.is_strict or self.text.max_count == 1:
+            return [self.best]
+        count = min(self.text.max_count or options.max_plural, options.max_plural)
+        is_counted = self.text.max_count is not None
+        share = options.min_counted_share if is_counted else options.min_box_share
+        return self.distinct(share, options)[:count]
+
+    def distinct(self, min_share: float, options: GroundingOptions) -> list[Detection]:
+        """Boxes with at least a share of the best score, each another thing; best first."""
+        best = self.best.score
+        pool = self.scores.topk(min(_POOL, len(self.scores)))
+        is_strong = pool.values >= max(best * min_share, options.min_score)
+        candidates = pool.indices[is_strong]
+        boxes_xyxy = self.boxes_xyxy[candidates]
+        overlaps = iou(boxes_xyxy, boxes_xyxy) > options.max_iou
+        lies_in = covered(boxes_xyxy, boxes_xyxy) > options.max_covered
+        is_same = (overlaps | lies_in).tolist()
+        kept: list[int] = []
+        for index in range(len(candidates)):
+            if not any(is_same[index][other] for other in kept):
+                kept.append(index)
+        return [self.detection(token) for token in candidates[kept].tolist()]
+
+
+def _score(tokens: ImageTokens, text_embeddings: Tensor, prompt: Prompt) -> list[_Scored]:
+    """Score every token for every text."""
+    if not prompt.all_texts:
+        return []
+    mask = tokens.mask[0].cpu()
+    scores = tokens.scores(text_embeddings)[0].float().cpu()  # [W, N]
+    scores = scores.masked_fill(~mask, -1.0)
+    boxes_xyxy = clip_to_image(cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0].float().cpu()))
+    is_known = (text_embeddings != 0).any(dim=1).tolist()
+    is_empty = not bool(mask.any())
+    return [
+        _Scored(
+            text,
+            row,
+            boxes_xyxy,
+            known and not is_empty,
+            _detection(text, row, boxes_xyxy, int(row.argmax())),
+        )
+        for text, row, known in zip(prompt.all_texts, scores, is_known, strict=True)
+    ]
+
+
+def _detection(text: Text, scores: Tensor, boxes_xyxy: Tensor, token: int) -> Detection:
+    x0, y0, x1, y1 = boxes_xyxy[token].tolist()
+    return Detection(text.text, float(scores[token]), (x0, y0, x1, y1), token)
+
+
+def _of_variant(found: Sequence[_Scored], variant: Variant) -> list[_Scored]:
+    """The texts of a variant; all of them if the prompt has none of that kind."""
+    if variant == "both":
+        return list(found)
+    chosen = [one for one in found if one.text.is_whole_prompt == (variant == "main")]
+    return chosen or list(found)
+
+
+def _select_wanted(
+    wanted: Sequence[_Scored], options: GroundingOptions
+) -> tuple[list[list[Detection]], list[Dropped]]:
+    """Let the keywords select, and the whole prompt where it agrees with them or stands alone."""
+    keywords = [one for one in wanted if not one.text.is_whole_prompt]
+    whole = next((one for one in wanted if one.text.is_whole_prompt), None)
+    strongest = max((one.best.score for one in keywords if one.is_known), default=0.0)
+    selections: list[list[Detection]] = []
+    dropped: list[Dropped] = []
+    for one in keywords:
+        if not one.is_known:
+            dropped.append(one.drop(UNKNOWN))
+        elif one.best.score < options.min_score:
+            dropped.append(one.drop(TOO_WEAK))
+        elif one.best.score < options.min_text_share * strongest:
+            dropped.append(one.drop(WEAK_BESIDE_OTHERS))
+        else:
+            selections.append(one.select(options))
+    if whole is None:
+        return selections, dropped
+    if not whole.is_known or whole.best.score < options.min_score:
+        if not keywords:
+            dropped.append(whole.drop(TOO_WEAK if whole.is_known else UNKNOWN))
+    elif not selections:
+        selections.append(whole.select(options))
+    elif _growth(selections, whole.best) <= options.max_growth:
+        selections.insert(0, [whole.best])
+    return selections, dropped
+
+
+def _growth(selections: Iterable[Sequence[Detection]], added: Detection) -> float:
+    """Factor by which the union box grows when one more box joins it."""
+    before_xyxy = _boxes(box for boxes in selections for box in boxes)
+    after_xyxy = torch.cat([before_xyxy, _boxes([added])])
+    grown, was = area(union_box(after_xyxy)), area(union_box(before_xyxy))
+    return float(grown / was.clamp(min=1e-12))
+
+
+def _select_unwanted(
+    one: _Scored, selections: Sequence[Sequence[Detection]], options: GroundingOptions
+) -> list[Detection]:
+    """What to avoid: not what was asked for and is at least as much like that."""
+    if not one.is_known or one.best.score < options.min_score:
+        return []
+    found = one.distinct(options.min_box_share, options)
+    wanted = [box for boxes in selections for box in boxes]
+    if found and wanted:
+        overlaps = iou(_boxes(found), _boxes(wanted)).tolist()
+        found = [
+            box
+            for box, shared in zip(found, overlaps, strict=True)
+            if not any(
+                overlap > options.max_iou and other.score >= box.score
+                for overlap, other in zip(shared, wanted, strict=True)
+            )
+        ]
+    return found[: one.text.max_count or options.max_plural]
+
+
+def _without_excluded(
+    selections: Sequence[Sequence[Detection]],
+    excluded: Sequence[Detection],
+    options: GroundingOptions,
+) -> tuple[list[list[Detection]], list[Dropped]]:
+    """Give up selected boxes that are more like what is to be avoided."""
+    kept: list[list[Detection]] = []
+    dropped: list[Dropped] = []
+    for boxes in selections:
+        overlaps = iou(_boxes(boxes), _boxes(excluded)).amax(dim=1).tolist()
+        free = [
+            box for box, overlap in zip(boxes, overlaps, strict=True) if overlap <= options.max_iou
+        ]
+        if free:
+            kept.append(free)
+        else:
+            dropped.append(Dropped(boxes[0].text, boxes[0].score, IS_EXCLUDED))
+    return kept, dropped
+
+
+def _assemble(
+    selections: Sequence[Sequence[Detection]],
+    dropped: Sequence[Dropped],
+    excluded: Sequence[Detection],
+    wanted: Sequence[_Scored],
+    options: GroundingOptions,
+) -> Grounding:
+    selected = [box for boxes in selections for box in boxes]
+    known = [one.best for one in wanted if one.is_known]
+    return Grounding(
+        selected=torch.tensor([box.token for box in selected], dtype=torch.int64),
+        detections=tuple(selected if options.is_strict else _without_doubles(selected, wanted)),
+        dropped=tuple(dropped),
+        union_box_xyxy=union_box(_boxes(selected)) if selected else None,
+        excluded=tuple(excluded),
+        best=max(selected or known, key=lambda box: box.score, default=None),
+    )
+
+
+def _without_doubles(
+    selected: Sequence[Detection], wanted: Sequence[_Scored]
+) -> Iterable[Detection]:
+    """Leave the whole prompt's box out beside its keywords': "a dog" and "dog" are one find."""
+    keywords = {one.text.text for one in wanted if not one.text.is_whole_prompt}
+    of_keywords = [box for box in selected if box.text in keywords]
+    # The whole prompt may be worded like its keyword; then both select the same token.
+    return {(box.text, box.token): box for box in of_keywords or selected}.values()
+
+
+def _boxes(detections: Iterable[Detection]) -> Tensor:
+    """[K, 4] the boxes of detections."""
+    return torch.tensor([box.box_xyxy for box in detections]).reshape(-1, 4)
