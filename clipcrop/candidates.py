@@ -1,0 +1,369 @@
+"""Candidates: the frames that a crop could have, before anyone judges them.
+
+They keep the union box (with air around it) or as much of it as the constraints allow, over
+positions, sizes and aspect ratios. Aspect ratios are width over height in pixels; frames are
+normalised, so a frame of ratio ``r`` in an image of ratio ``a`` is ``r / a`` as wide as high.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+
+FREE_ASPECTS = (3 / 2, 1.0, 4 / 5, 5 / 4, 2 / 3, 16 / 9, 3 / 4, 4 / 3)
+"""What is tried beside the image's own ratio when the ratio is free; 4:3 and 3:4 come last."""
+
+MAX_ASPECT = 100.0
+"""Frames more elongated than this are no pictures."""
+
+AIR = 0.08
+"""Least air around the union box, in units of the mean of its sides in pixels."""
+
+HEAD_AIR = 0.12
+"""The same above it: people hate cut heads."""
+
+TOUCHES = 0.01
+"""A box this close to the image's edge, in units of the image, is cut off by the image already."""
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """How finely the frames of one ratio are laid out."""
+
+    sizes: int
+    """From tight round the union box to as large as possible, in equal ratios."""
+
+    across: tuple[float, ...]
+    """Where the union box's centre lies in the frame; 0 and 1 stand for as far as it can go."""
+
+    down: tuple[float, ...]
+    """The same from top to bottom; a bit below the middle is natural."""
+
+
+FREE_GRID = _Grid(5, (0.0, 1 / 3, 1 / 2, 2 / 3, 1.0), (0.4, 0.5, 0.6))
+FIXED_GRID = _Grid(14, (0.0, 1 / 3, 1 / 2, 2 / 3, 1.0), (0.0, 0.4, 0.5, 0.6, 1.0))
+"""Few frames of each of many ratios, or many frames of one: a few hundred in both cases."""
+
+MIN_SIZE = 0.25
+"""Smallest frame round a tiny union box, in units of the largest one of its ratio."""
+
+GENERAL_MIN_SIZE = 0.55
+"""Smallest frame without a union box, in the same units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraints:
+    """What every suggested frame must keep to."""
+
+    aspect: float | Literal["original"] | None = None
+    """Width over height in pixels, "original" for the image's own, None for any."""
+
+    min_width_px: int = 1
+    """Narrower frames are not suggested."""
+
+    min_height_px: int = 1
+    """Lower frames are not suggested."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no image could satisfy."""
+        aspect = self.aspect
+        if isinstance(aspect, str):
+            if aspect != "original":
+                raise InputError(_bad_aspect(aspect))
+        elif aspect is not None and not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+            raise InputError(
+                f"no such aspect ratio: {aspect:g}; it must be from 1:{MAX_ASPECT:g} "
+                f"to {MAX_ASPECT:g}:1"
+            )
+        if self.min_width_px < 1 or self.min_height_px < 1:
+            raise InputError(
+                f"no such minimum size: {self.min_width_px} x {self.min_height_px} px; "
+                f"both sides must be at least 1"
+            )
+
+    @classmethod
+    def parse(cls, aspect: str = "free", min_size: str = "") -> Constraints:
+        """Read constraints as people write them.
+
+        Args:
+            aspect: "free", "original", or a ratio such as "3:2", "2.39:1".
+            min_size: "1200x800", or "1200" for both sides; empty for none.
+
+        Raises:
+            InputError: One of them cannot be understood; the message says what can be.
+        """
+        width_px, height_px = parse_min_size(min_size)
+        return cls(aspect=parse_aspect(aspect), min_width_px=width_px, min_height_px=height_px)
+
+    def ratio(self, width_px: int, height_px: int) -> float | None:
+        """The ratio that frames of this image must have, width over height; None for any."""
+        return width_px / height_px if isinstance(self.aspect, str) else self.aspect
+
+    def check_fits(self, width_px: int, height_px: int) -> None:
+        """Refuse a minimum size that no frame of this image can have.
+
+        Raises:
+            InputError: The image is too small, or too small for the ratio.
+        """
+        ratio = self.ratio(width_px, height_px) or width_px / height_px
+        widest, highest = _largest(ratio, width_px, height_px)
+        # Half a pixel less, because a frame is rounded to whole pixels.
+        if self.min_width_px > widest + 0.5 or self.min_height_px > highest + 0.5:
+            raise InputError(
+                f"the minimum size {self.min_width_px} x {self.min_height_px} px does not fit: the "
+                f"largest frame of this image is {widest:.0f} x {highest:.0f} px; ask for less"
+            )
+
+
+def parse_aspect(text: str) -> float | Literal["original"] | None:
+    """Read "free", "original" or "W:H".
+
+    Raises:
+        InputError: It is none of these, or a side is not a positive number.
+    """
+    word = text.strip().lower()
+    if word == "free":
+        return None
+    if word == "original":
+        return "original"
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*:\s*(\d+(?:\.\d+)?)", word)
+    if not match or not float(match[1]) or not float(match[2]):
+        raise InputError(_bad_aspect(text))
+    return float(match[1]) / float(match[2])
+
+
+def _bad_aspect(text: str) -> str:
+    return f'no such aspect ratio: {text!r}; write "free", "original", or width:height as "3:2"'
+
+
+def parse_min_size(text: str) -> tuple[int, int]:
+    """Read "1200x800" as width and height, "1200" as both, in pixels; nothing is 1 x 1.
+
+    Raises:
+        InputError: It is neither, or a side is zero.
+    """
+    if not text.strip():
+        return 1, 1
+    match = re.fullmatch(r"(\d{1,9})(?:\s*x\s*(\d{1,9}))?", text.strip().lower())
+    if not match or not int(match[1]) or not int(match[2] or 1):
+        raise InputError(
+            f'no such minimum size: {text!r}; write width and height in pixels as "1200x800", '
+            f'or "1200" for both'
+        )
+    return int(match[1]), int(match[2] or match[1])
+
+
+def candidates(
+    union_box_xyxy: Tensor | None,
+    constraints: Constraints,
+    width_px: int,
+    height_px: int,
+    within_xyxy: Tensor | None = None,
+) -> Tensor:
+    """Frames that could be suggested.
+
+    Every frame lies in the region. With a union box, every frame keeps all of it and some air
+    (none where the box touches the image's own edge) as long as the ratio and the region allow;
+    where they don't, the frames are as large as they can be and slide along the box.
+
+    Args:
+        union_box_xyxy: [4] what must be kept; None for general crops.
+        constraints: Ratio and minimum size.
+        width_px: Width of the image.
+        height_px: Height of the image.
+        within_xyxy: [4] the region of the image that frames stay in, all of it by default.
+
+    Returns:
+        [F, 4] different frames, at most about 600; none where the region is too small for the
+        minimum size.
+
+    Raises:
+        InputError: The minimum size is larger than any frame of the image.
+    """
+    constraints.check_fits(width_px, height_px)
+    region = [0.0, 0.0, 1.0, 1.0] if within_xyxy is None else within_xyxy.tolist()
+    ratio = constraints.ratio(width_px, height_px)
+    aspects = _free_aspects(width_px / height_px) if ratio is None else [ratio]
+    grid = FREE_GRID if ratio is None else FIXED_GRID
+    shapes = torch.tensor(aspects) * (height_px / width_px)  # [A] normalised width over height
+    least = (constraints.min_width_px / width_px, constraints.min_height_px / height_px)
+    kept = None if union_box_xyxy is None else _with_air(union_box_xyxy, width_px, height_px)
+    sizes = _sizes(shapes, region, kept, least, grid.sizes)  # [A * sizes, 2]
+    if kept is None or union_box_xyxy is None:
+        across = _spread(sizes[:, 0], region[0], region[2], len(grid.across))
+        down = _spread(sizes[:, 1], region[1], region[3], len(grid.down))
+    else:
+        box, air = union_box_xyxy.tolist(), kept
+        across = _place(sizes[:, 0], (box[0], box[2]), air[0::2], region[0::2], grid.across)
+        down = _place(sizes[:, 1], (box[1], box[3]), air[1::2], region[1::2], grid.down)
+    frames = torch.stack(
+        [
+            across[:, :, None].expand(-1, -1, down.shape[1]),
+            down[:, None, :].expand(-1, across.shape[1], -1),
+            (across + sizes[:, :1])[:, :, None].expand(-1, -1, down.shape[1]),
+            (down + sizes[:, 1:])[:, None, :].expand(-1, across.shape[1], -1),
+        ],
+        dim=-1,
+    ).flatten(0, 2)  # [F, 4]
+    # As in check_fits, half a pixel less than asked for is rounded up again.
+    half = (0.5 / width_px, 0.5 / height_px)
+    is_large = frames[:, 2] - frames[:, 0] >= least[0] - half[0] - 1e-6
+    is_large &= frames[:, 3] - frames[:, 1] >= least[1] - half[1] - 1e-6
+    different: Tensor = torch.unique((frames[is_large].clamp(0, 1) * 1e5).round(), dim=0)
+    return different / 1e5
+
+
+def to_pixels(
+    frames_xyxy: Tensor,
+    width_px: int,
+    height_px: int,
+    aspect: float | None = None,
+    min_size_px: tuple[int, int] = (1, 1),
+) -> Tensor:
+    """Round frames to whole pixels of the image.
+
+    With a ratio, the size is changed by up to a hundredth where that brings the ratio nearer to
+    what was asked for: frames of 16:9 come out exact once they are large enough.
+
+    Args:
+        frames_xyxy: [F, 4] frames.
+        width_px: Width of the image.
+        height_px: Height of the image.
+        aspect: Width over height that the frames are to have; None to round each edge.
+        min_size_px: Least width and height, at most the image's.
+
+    Returns:
+        [F, 4] int64 frames in pixels, inside the image, at least one pixel wide and high.
+    """
+    image_px = (width_px, height_px)
+    rows = []
+    for x0, y0, x1, y1 in frames_xyxy.tolist():
+        wanted = ((x1 - x0) * width_px, (y1 - y0) * height_px)
+        if aspect is None:
+            x_px = (round(x0 * width_px), round(x1 * width_px))
+            y_px = (round(y0 * height_px), round(y1 * height_px))
+            size = (x_px[1] - x_px[0], y_px[1] - y_px[0])
+        else:
+            size = _whole_size(wanted, aspect, image_px, min_size_px)
+        size = (
+            min(max(size[0], min_size_px[0]), width_px),
+            min(max(size[1], min_size_px[1]), height_px),
+        )
+        left = round((x0 + x1) / 2 * width_px - size[0] / 2)
+        top = round((y0 + y1) / 2 * height_px - size[1] / 2)
+        left = min(max(left, 0), width_px - size[0])
+        top = min(max(top, 0), height_px - size[1])
+        rows.append([left, top, left + size[0], top + size[1]])
+    return torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)
+
+
+def _whole_size(
+    wanted: tuple[float, float],
+    aspect: float,
+    image_px: tuple[int, int],
+    min_size_px: tuple[int, int],
+) -> tuple[int, int]:
+    """Whole width and height near the wanted ones, with the ratio as exact as pixels allow."""
+    short = 1 if aspect >= 1 else 0  # the other side is rounded: that costs less of the ratio
+    middle = round(wanted[short])
+    reach = max(1, round(wanted[short] / 100))
+    best, best_cost = (1, 1), (math.inf, math.inf)
+    for side in range(max(1, middle - reach), middle + reach + 1):
+        size = (
+            (max(1, round(side * aspect)), side) if short else (side, max(1, round(side / aspect)))
+        )
+        is_allowed = all(
+            low <= length <= high
+            for low, length, high in zip(min_size_px, size, image_px, strict=True)
+        )
+        cost = (abs(math.log(size[0] / size[1] / aspect)), abs(side - wanted[short]))
+        if is_allowed and cost < best_cost:
+            best, best_cost = size, cost
+    if math.isinf(best_cost[0]):  # nothing fits: as near as the image allows
+        return round(wanted[0]), round(wanted[1])
+    return best
+
+
+def _free_aspects(image_aspect: float) -> list[float]:
+    """The image's own ratio, and those of the usual ones that differ from it."""
+    different = [ratio for ratio in FREE_ASPECTS if abs(math.log(ratio / image_aspect)) > 0.04]
+    return [image_aspect, *different]
+
+
+def _largest(aspect: float, width_px: float, height_px: float) -> tuple[float, float]:
+    """Width and height of the largest frame of a ratio."""
+    width = min(width_px, height_px * aspect)
+    return width, width / aspect
+
+
+def _with_air(box_xyxy: Tensor, width_px: int, height_px: int) -> list[float]:
+    """[4] -> the box with air around it, inside the image; no air where the image cuts the box."""
+    x0, y0, x1, y1 = box_xyxy.clamp(0, 1).tolist()
+    side_px = ((x1 - x0) * width_px + (y1 - y0) * height_px) / 2
+    across, below, above = (
+        AIR * side_px / width_px,
+        AIR * side_px / height_px,
+        HEAD_AIR * side_px / height_px,
+    )
+    return [
+        0.0 if x0 < TOUCHES else max(0.0, x0 - across),
+        0.0 if y0 < TOUCHES else max(0.0, y0 - above),
+        1.0 if x1 > 1 - TOUCHES else min(1.0, x1 + across),
+        1.0 if y1 > 1 - TOUCHES else min(1.0, y1 + below),
+    ]
+
+
+def _sizes(
+    shapes: Tensor,
+    region: list[float],
+    kept: list[float] | None,
+    least: tuple[float, float],
+    count: int,
+) -> Tensor:
+    """[A] normalised ratios -> [A * count, 2] width and height, from tight to the largest."""
+    width, height = region[2] - region[0], region[3] - region[1]
+    largest = (shapes * height).clamp(max=width)
+    smallest = torch.maximum(shapes * least[1], torch.full_like(shapes, least[0]))
+    share = GENERAL_MIN_SIZE if kept is None else MIN_SIZE
+    smallest = torch.maximum(smallest, largest * share)
+    if kept is not None:
+        needed = (shapes * (kept[3] - kept[1])).clamp(min=kept[2] - kept[0])
+        smallest = torch.maximum(smallest, needed)
+    smallest = torch.minimum(smallest, largest)
+    steps = torch.linspace(0, 1, count)
+    widths = smallest[:, None] * (largest / smallest)[:, None] ** steps  # [A, count]
+    return torch.stack([widths, widths / shapes[:, None]], dim=-1).flatten(0, 1)
+
+
+def _spread(lengths: Tensor, start: float, end: float, count: int) -> Tensor:
+    """[L] -> [L, count] starts of frames spread evenly over the region."""
+    return start + (end - start - lengths[:, None]).clamp(min=0) * torch.linspace(0, 1, count)
+
+
+def _place(
+    lengths: Tensor,
+    box: tuple[float, float],
+    kept: list[float],
+    region: list[float],
+    places: tuple[float, ...],
+) -> Tensor:
+    """[L] -> [L, places] starts of frames that hold what must be kept, along one axis.
+
+    Frames that are too short for it slide along it instead, from its start to its end.
+    """
+    length = lengths[:, None]
+    ends = torch.cat([kept[1] - length, torch.full_like(length, kept[0])], dim=1)
+    limit = (region[1] - length).clamp(min=region[0])
+    low = ends.amin(dim=1, keepdim=True).clamp(min=region[0]).minimum(limit)
+    high = ends.amax(dim=1, keepdim=True).clamp(min=region[0]).minimum(limit)
+    place = torch.tensor(places)
+    starts = (box[0] + box[1]) / 2 - length * place
+    starts = torch.where(place == 0, high, torch.where(place == 1, low, starts))
+    return starts.maximum(low).minimum(high)

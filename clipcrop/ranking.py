@@ -1,0 +1,341 @@
+"""Ranking: candidates and their quality to few, different suggestions, best first.
+
+The order of the list, from the strongest rule to the weakest: frames that keep the subject, frames
+without what was excluded, composition. Quality never rises along the list.
+
+Small subjects. People rated crops that are half of their photo or more, so the composition score
+knows nothing of a frame that is a tenth of the image. A frame round a small subject is therefore
+judged in a *view*: the part of the image around the subject, handed to the scorer as if it were the
+image. Views grow from that to the whole image; a frame is judged in the smallest one it lies in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .boxes import WHOLE_IMAGE_XYXY, area, covered, iou
+from .candidates import Constraints, candidates, to_pixels
+
+WELL_FRAMED_MARGIN = 0.03
+"""The whole image may be this much worse than the best frame and still count as well framed."""
+
+SAME_RATIO = 0.01
+"""An image whose own ratio differs by no more than this has the ratio that was asked for."""
+
+MAX_LOST = 0.1
+"""Frames that lose so much more of the subject than they have to are left out."""
+
+KEPT = 0.98
+"""A subject of which this share is in the frame is kept; boxes are not exact to the pixel."""
+
+VISIBLE = 0.02
+"""An excluded thing of which no more than this is in the frame is out of it."""
+
+MAX_IOUS = (0.75, 0.85, 0.92)
+"""Frames in the list overlap by no more than the first; the others where too few would be left."""
+
+SAME_OBJECT_IOU = 0.7
+"""An object that overlaps a subject by more than this is that subject."""
+
+VIEW_SCALE = 2.5
+"""The smallest view is the union box, enlarged so many times."""
+
+VIEW_STEP = 2.0
+"""Each view is so many times longer than the one before it."""
+
+MIN_VIEW = 0.4
+"""The smallest view is at least this long, in units of the image."""
+
+MAX_VIEW = 0.85
+"""A longer view, in units of the image, is as good as the whole image."""
+
+SHOWN = 0.2
+"""An object of which less than this lies in the view is no object of the view."""
+
+SMALL_SHARE = 0.15
+"""A subject that was asked for and takes less than this share of the frame is lost in it..."""
+
+SMALL_POWER = 0.25
+"""...and lowers the quality by (share / `SMALL_SHARE`) to this power."""
+
+FEW_FRAMES = 40
+"""With fewer frames that keep the subject, general ones join them, ranked by what they keep."""
+
+MAX_REGIONS = 3
+"""Parts of the image, free of what is excluded, that frames are looked for in."""
+
+MAX_FRAMES = 700
+"""Frames that are judged; of more, every second or third is taken."""
+
+
+class Scorer(Protocol):
+    """What judges frames: the composition score, or anything else with its signature."""
+
+    def score(
+        self, frames_xyxy: Tensor, objects_xyxy: Tensor, num_subjects: int, image_aspect: float
+    ) -> Tensor:
+        """See `clipcrop.composition.CompositionScorer.score`."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Suggested frames, best first."""
+
+    frames_xyxy: Tensor
+    """[R, 4] frames, normalised; exactly those of ``frames_px``."""
+
+    frames_px: Tensor
+    """[R, 4] int64 the same in whole pixels of the image."""
+
+    quality: Tensor
+    """[R] 0 to 1, never rising along the list."""
+
+    is_well_framed: bool
+    """The whole image is allowed, and as good as the best frame."""
+
+
+def rank(
+    union_box_xyxy: Tensor | None,
+    subjects_xyxy: Tensor,
+    objects_xyxy: Tensor,
+    excluded_xyxy: Tensor,
+    constraints: Constraints,
+    width_px: int,
+    height_px: int,
+    scorer: Scorer,
+    count: int = 8,
+) -> Ranking:
+    """Find and rank frames of an image.
+
+    Args:
+        union_box_xyxy: [4] smallest box round the subjects; None for general crops.
+        subjects_xyxy: [S, 4] what was asked for.
+        objects_xyxy: [K, 4] whatever else is in the image, best first.
+        excluded_xyxy: [X, 4] what must not be in the frame.
+        constraints: Ratio and minimum size.
+        width_px: Width of the image.
+        height_px: Height of the image.
+        scorer: Judges the frames.
+        count: Frames to suggest; fewer where there are not so many different ones.
+
+    Returns:
+        The suggestions.
+
+    Raises:
+        InputError: The minimum size is larger than any frame of the image.
+    """
+    frames = _find_frames(union_box_xyxy, excluded_xyxy, constraints, width_px, height_px)
+    ratio = constraints.ratio(width_px, height_px)
+    image_aspect = width_px / height_px
+    allows_whole = ratio is None or abs(ratio / image_aspect - 1) <= SAME_RATIO
+    if allows_whole:
+        frames = torch.cat([frames, torch.tensor([WHOLE_IMAGE_XYXY])])
+    objects = _join(subjects_xyxy, objects_xyxy)
+    quality = judge(frames, union_box_xyxy, objects, len(subjects_xyxy), image_aspect, scorer)
+    lost = _lost(subjects_xyxy, frames)
+    rank_key, quality = _apply_wishes(frames, quality, lost, excluded_xyxy)
+    is_well_framed = allows_whole and bool(rank_key[-1] >= rank_key.max() - WELL_FRAMED_MARGIN)
+    is_offered = lost <= MAX_LOST + float(lost.min())
+    frames, rank_key, quality = frames[is_offered], rank_key[is_offered], quality[is_offered]
+    picked = pick_different(frames, rank_key, count)
+    size_px = torch.tensor([width_px, height_px, width_px, height_px])
+    frames_px = to_pixels(
+        frames[picked],
+        width_px,
+        height_px,
+        ratio,
+        (constraints.min_width_px, constraints.min_height_px),
+    )
+    return Ranking(
+        frames_xyxy=frames_px / size_px,
+        frames_px=frames_px,
+        quality=quality[picked].cummin(dim=0).values,
+        is_well_framed=is_well_framed,
+    )
+
+
+def judge(
+    frames_xyxy: Tensor,
+    union_box_xyxy: Tensor | None,
+    objects_xyxy: Tensor,
+    num_subjects: int,
+    image_aspect: float,
+    scorer: Scorer,
+) -> Tensor:
+    """Quality of frames, each in the smallest view that it lies in.
+
+    Args:
+        frames_xyxy: [F, 4] frames.
+        union_box_xyxy: [4] smallest box round the subjects; None where nothing was asked for.
+        objects_xyxy: [K, 4] objects, the subjects first.
+        num_subjects: The first so many objects are the subjects.
+        image_aspect: Width over height in pixels.
+        scorer: Judges the frames of one view.
+
+    Returns:
+        [F] quality, 0 to 1.
+    """
+    quality = torch.zeros(len(frames_xyxy))
+    is_open = torch.ones(len(frames_xyxy), dtype=torch.bool)
+    for view in views(union_box_xyxy):
+        inside = (frames_xyxy[:, :2] >= view[:2] - 1e-4) & (frames_xyxy[:, 2:] <= view[2:] + 1e-4)
+        here = (is_open & inside.all(dim=1)).nonzero()[:, 0]
+        if not len(here):
+            continue
+        is_open[here] = False
+        quality[here] = judge_in_view(
+            frames_xyxy[here], view, objects_xyxy, num_subjects, image_aspect, scorer
+        )
+    if union_box_xyxy is not None:
+        share = area(union_box_xyxy) / area(frames_xyxy).clamp(min=1e-9)
+        quality = quality * (share / SMALL_SHARE).clamp(max=1) ** SMALL_POWER
+    return quality
+
+
+def judge_in_view(
+    frames_xyxy: Tensor,
+    view_xyxy: Tensor,
+    objects_xyxy: Tensor,
+    num_subjects: int,
+    image_aspect: float,
+    scorer: Scorer,
+) -> Tensor:
+    """Quality of frames as if the view were the image: [F, 4], [4], [K, 4] -> [F]."""
+    is_shown = covered(objects_xyxy, view_xyxy[None])[:, 0] >= SHOWN
+    is_shown[:num_subjects] = True
+    width, height = (view_xyxy[2:] - view_xyxy[:2]).tolist()
+    return scorer.score(
+        _seen_in(frames_xyxy, view_xyxy),
+        _seen_in(objects_xyxy[is_shown], view_xyxy),
+        num_subjects,
+        image_aspect * width / height,
+    )
+
+
+def views(union_box_xyxy: Tensor | None) -> list[Tensor]:
+    """[4] -> the views of an image, each [4], from the one round a small subject to the whole."""
+    whole = torch.tensor(WHOLE_IMAGE_XYXY)
+    if union_box_xyxy is None:
+        return [whole]
+    centre = (union_box_xyxy[:2] + union_box_xyxy[2:]) / 2
+    longest = float((union_box_xyxy[2:] - union_box_xyxy[:2]).amax())
+    # A square in normalised units has the image's own shape. It is moved inside, not cut.
+    side = max(longest * VIEW_SCALE, MIN_VIEW)
+    found = []
+    while side <= MAX_VIEW:
+        corner = (centre - side / 2).clamp(min=0.0, max=1.0 - side)
+        found.append(torch.cat([corner, corner + side]))
+        side *= VIEW_STEP
+    return [*found, whole]
+
+
+def pick_different(frames_xyxy: Tensor, key: Tensor, count: int) -> Tensor:
+    """The best frames of which no two are nearly the same.
+
+    Args:
+        frames_xyxy: [F, 4] frames.
+        key: [F] how good each one is.
+        count: As many as this are picked; fewer where there are not so many.
+
+    Returns:
+        [picked] int64 indices, best first; equal ones keep their order.
+    """
+    picked: list[int] = []
+    for max_iou in MAX_IOUS:
+        left = key.clone()
+        for index in picked:
+            left[iou(frames_xyxy[index, None], frames_xyxy)[0] > max_iou] = -torch.inf
+        while len(picked) < count:
+            index = int(left.argmax())
+            if left[index] == -torch.inf:
+                break
+            picked.append(index)
+            left[iou(frames_xyxy[index, None], frames_xyxy)[0] > max_iou] = -torch.inf
+            left[index] = -torch.inf
+        if len(picked) >= count:
+            break
+    return torch.tensor(sorted(picked, key=lambda index: -float(key[index])), dtype=torch.int64)
+
+
+def _find_frames(
+    union_box_xyxy: Tensor | None,
+    excluded_xyxy: Tensor,
+    constraints: Constraints,
+    width_px: int,
+    height_px: int,
+) -> Tensor:
+    """[F, 4] frames of the whole image, and of its parts that are free of what is excluded."""
+    found = candidates(union_box_xyxy, constraints, width_px, height_px)
+    if union_box_xyxy is not None and len(found) < FEW_FRAMES:
+        found = torch.cat([found, candidates(None, constraints, width_px, height_px)])
+    free = [
+        candidates(union_box_xyxy, constraints, width_px, height_px, within_xyxy=region)
+        for region in _regions_without(excluded_xyxy, union_box_xyxy)
+    ]
+    found = torch.cat([*free, found])
+    return found[:: -(-len(found) // MAX_FRAMES)]
+
+
+def _regions_without(excluded_xyxy: Tensor, union_box_xyxy: Tensor | None) -> list[Tensor]:
+    """The largest parts of the image beside the excluded boxes that hold most of the union box."""
+    regions = [torch.tensor(WHOLE_IMAGE_XYXY)]
+    for box in excluded_xyxy:
+        parts = []
+        for region in regions:
+            if covered(box[None], region[None])[0, 0] <= VISIBLE:
+                parts.append(region)
+                continue
+            for edge, value in ((2, box[0]), (3, box[1]), (0, box[2]), (1, box[3])):
+                part = region.clone()
+                part[edge] = value.clamp(0, 1)
+                parts.append(part)
+        regions = [part for part in parts if bool((part[2:] - part[:2] > 0.02).all())]
+        if union_box_xyxy is not None:
+            regions = [
+                part for part in regions if covered(union_box_xyxy[None], part[None])[0, 0] >= KEPT
+            ]
+        regions = sorted(regions, key=lambda part: -float(area(part)))[:MAX_REGIONS]
+    return [region for region in regions if float(area(region)) < 1.0] if len(excluded_xyxy) else []
+
+
+def _lost(subjects_xyxy: Tensor, frames_xyxy: Tensor) -> Tensor:
+    """[S, 4], [F, 4] -> [F] how much of the subjects each frame loses, 0 to 1.
+
+    Shares are squared, so that half a subject is worth much less than half: where not all of them
+    fit in, some are kept whole.
+    """
+    if not len(subjects_xyxy):
+        return torch.zeros(len(frames_xyxy))
+    kept = (covered(subjects_xyxy, frames_xyxy) / KEPT).clamp(max=1)  # [S, F]
+    return 1 - (kept**2).mean(dim=0)
+
+
+def _apply_wishes(
+    frames_xyxy: Tensor, quality: Tensor, lost: Tensor, excluded_xyxy: Tensor
+) -> tuple[Tensor, Tensor]:
+    """[F] quality -> [F] the key that frames are ranked by, and [F] quality that users see."""
+    visible = torch.zeros(len(frames_xyxy))
+    if len(excluded_xyxy):
+        visible = covered(excluded_xyxy, frames_xyxy).amax(dim=0)
+    is_visible = visible > VISIBLE
+    # Quality is at most 1: nothing makes up for a subject lost or an excluded thing shown.
+    key = quality * (1 - lost) - 3 * lost - is_visible * (1 + visible)
+    return key, quality * (1 - lost) * torch.where(is_visible, 0.5 * (1 - visible), 1.0)
+
+
+def _join(subjects_xyxy: Tensor, objects_xyxy: Tensor) -> Tensor:
+    """[S, 4], [K, 4] -> the subjects, then the objects that are none of them."""
+    if not len(subjects_xyxy) or not len(objects_xyxy):
+        return torch.cat([subjects_xyxy, objects_xyxy])
+    is_other = iou(objects_xyxy, subjects_xyxy).amax(dim=1) <= SAME_OBJECT_IOU
+    return torch.cat([subjects_xyxy, objects_xyxy[is_other]])
+
+
+def _seen_in(boxes_xyxy: Tensor, view_xyxy: Tensor) -> Tensor:
+    """[N, 4] boxes of the image -> [N, 4] their parts in the view, normalised to the view."""
+    origin, size = view_xyxy[:2].repeat(2), (view_xyxy[2:] - view_xyxy[:2]).repeat(2)
+    return ((boxes_xyxy - origin) / size).clamp(0, 1)

@@ -1,0 +1,96 @@
+"""How long it takes to find, judge and rank frames: python tests/benchmarks/bench_ranking.py [JSON]
+
+Times are of the processor, on one thread, so that a busy machine spoils them less: the median and
+the spread (10th to 90th percentile) of many calls. The reference judges the same frames one at a
+time: what the scorer's batching is worth.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from clipcrop.candidates import Constraints, candidates
+from clipcrop.composition import CompositionScorer
+from clipcrop.ranking import rank
+
+WIDTH_PX, HEIGHT_PX = 1024, 683
+NUM_OBJECTS = 10
+
+
+def measure(call: Callable[[], object], repeats: int) -> tuple[float, float, float]:
+    """Median, 10th and 90th percentile of a call's time, in milliseconds of processor time."""
+    for _ in range(3):
+        call()
+    times_ms = []
+    for _ in range(repeats):
+        start_ns = time.process_time_ns()
+        call()
+        times_ms.append((time.process_time_ns() - start_ns) / 1e6)
+    tenths = statistics.quantiles(times_ms, n=10)
+    return statistics.median(times_ms), tenths[0], tenths[-1]
+
+
+def main() -> None:
+    """Print a table, and write it as JSON where a file is named."""
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    corner = torch.rand(NUM_OBJECTS, 2, generator=generator) * 0.7
+    size = 0.05 + torch.rand(NUM_OBJECTS, 2, generator=generator) * 0.25
+    objects = torch.cat([corner, corner + size], dim=1)
+    subject, small = torch.tensor([[0.3, 0.2, 0.6, 0.9]]), torch.tensor([[0.3, 0.4, 0.4, 0.55]])
+    frames_corner = torch.rand(600, 2, generator=generator) * 0.3
+    frames = torch.cat([frames_corner, 1 - torch.rand(600, 2, generator=generator) * 0.3], dim=1)
+    nothing, free = torch.zeros(0, 4), Constraints()
+    scorer = CompositionScorer.load()
+    aspect = WIDTH_PX / HEIGHT_PX
+
+    def rank_with(
+        subjects: torch.Tensor, constraints: Constraints, excluded: torch.Tensor
+    ) -> Callable[[], object]:
+        union = subjects[0] if len(subjects) else None
+        return lambda: rank(
+            union, subjects, objects, excluded, constraints, WIDTH_PX, HEIGHT_PX, scorer, 8
+        )
+
+    calls: dict[str, tuple[Callable[[], object], int]] = {
+        "scorer, 600 frames, 10 objects": (lambda: scorer.score(frames, objects, 1, aspect), 60),
+        "the same, frame by frame": (
+            lambda: [scorer.score(frame[None], objects, 1, aspect) for frame in frames],
+            3,
+        ),
+        "candidates, any ratio": (lambda: candidates(subject[0], free, WIDTH_PX, HEIGHT_PX), 60),
+        "rank, one subject": (rank_with(subject, free, nothing), 60),
+        "rank, a small subject": (rank_with(small, free, nothing), 60),
+        "rank, 16:9": (rank_with(subject, Constraints(aspect=16 / 9), nothing), 60),
+        "rank, nothing asked for": (rank_with(nothing, free, nothing), 60),
+        "rank, one thing excluded": (rank_with(small, free, objects[-1:]), 60),
+    }
+    results = {name: measure(call, repeats) for name, (call, repeats) in calls.items()}
+    reference = results["the same, frame by frame"][0]
+
+    print("| what | median ms | 10 % to 90 % | frame by frame / this |")
+    print("|---|---|---|---|")
+    for name, (median, low, high) in results.items():
+        is_same_work = name in ("scorer, 600 frames, 10 objects", "the same, frame by frame")
+        ratio = f"{reference / median:.1f}" if is_same_work else ""
+        print(f"| {name} | {median:.2f} | {low:.2f} to {high:.2f} | {ratio} |")
+    if len(sys.argv) > 1:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        machine = f"{platform.machine()} {platform.processor()}".strip()
+        record = {"machine": machine, "torch": torch.__version__, "commit": commit}
+        Path(sys.argv[1]).write_text(json.dumps({**record, "ms": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

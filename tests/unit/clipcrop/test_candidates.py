@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from clipcrop.boxes import area, covered
+from clipcrop.candidates import Constraints, candidates, to_pixels
+from clipcrop.errors import InputError
+
+PERSON = torch.tensor([0.4, 0.3, 0.55, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("text", "aspect"),
+    [
+        ("free", None),
+        (" Original ", "original"),
+        ("16:9", 16 / 9),
+        ("2.39:1", 2.39),
+        ("3 : 2", 1.5),
+    ],
+)
+def test_aspect_ratios_are_read_as_people_write_them(text, aspect):
+    assert Constraints.parse(text).aspect == aspect
+
+
+@pytest.mark.parametrize(
+    "text", ["0:1", "3:0", "a:b", "-3:2", "3/2", "", "1:2:3", "nan:1", "1e3:1"]
+)
+def test_what_is_no_aspect_ratio_is_refused_with_what_is(text):
+    with pytest.raises(InputError, match=r'no such aspect ratio.*write "free", "original"'):
+        Constraints.parse(text)
+
+
+def test_a_ratio_that_makes_no_picture_is_refused():
+    with pytest.raises(InputError, match="must be from 1:100 to 100:1"):
+        Constraints.parse("1000:1")
+
+
+@pytest.mark.parametrize(
+    ("text", "size_px"), [("", (1, 1)), ("1200x800", (1200, 800)), ("1200", (1200, 1200))]
+)
+def test_minimum_sizes_are_read_as_people_write_them(text, size_px):
+    constraints = Constraints.parse("free", text)
+
+    assert (constraints.min_width_px, constraints.min_height_px) == size_px
+
+
+@pytest.mark.parametrize("text", ["0", "0x5", "-3", "12.5", "a lot", "1x2x3", "9999999999"])
+def test_what_is_no_minimum_size_is_refused_with_what_is(text):
+    with pytest.raises(InputError, match=r'no such minimum size.*"1200x800"'):
+        Constraints.parse("free", text)
+
+
+def test_a_minimum_below_one_pixel_is_refused():
+    with pytest.raises(InputError, match="both sides must be at least 1"):
+        Constraints(min_width_px=0)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "min_size", "largest"),
+    [
+        pytest.param("free", "1001x10", "1000 x 500", id="wider than the image"),
+        pytest.param("1:1", "600x10", "500 x 500", id="wider than any square in it"),
+        pytest.param("original", "10x501", "1000 x 500", id="higher than the image"),
+    ],
+)
+def test_a_minimum_size_that_cannot_be_says_what_can(aspect, min_size, largest):
+    with pytest.raises(InputError, match=f"largest frame of this image is {largest} px"):
+        candidates(PERSON, Constraints.parse(aspect, min_size), 1000, 500)
+
+
+@pytest.mark.parametrize("aspect", ["free", "original", "1:1", "16:9", "9:16", "2.39:1"])
+@pytest.mark.parametrize("subject", [PERSON, None], ids=["a subject", "nothing asked for"])
+def test_frames_lie_in_the_image_are_different_and_a_few_hundred(aspect, subject):
+    frames = candidates(subject, Constraints.parse(aspect), 1200, 800)
+
+    assert 80 <= len(frames) <= 600
+    assert bool(((frames >= 0) & (frames <= 1)).all())
+    assert bool((frames[:, 2:] > frames[:, :2]).all())
+    assert len(frames.unique(dim=0)) == len(frames)
+
+
+def test_every_frame_keeps_the_subject_and_more_air_above_than_below():
+    x0, y0, x1, y1 = PERSON.tolist()
+
+    frames = candidates(PERSON, Constraints(aspect=1.0), 1000, 1000)
+
+    least = [x0 - frames[:, 0].max(), y0 - frames[:, 1].max()]
+    least += [frames[:, 2].min() - x1, frames[:, 3].min() - y1]
+    assert [round(float(air), 3) for air in least] == [0.026, 0.039, 0.026, 0.026]
+
+
+def test_a_subject_cut_by_the_image_may_touch_the_frame_there_only():
+    frames = candidates(torch.tensor([0.0, 0.3, 0.3, 0.7]), Constraints(), 1000, 1000)
+
+    tightest = frames[area(frames).argmin()]
+
+    assert float(tightest[0]) == 0.0
+    assert float(tightest[1]) < 0.28
+    assert float(tightest[2]) > 0.32
+
+
+def test_frames_range_from_tight_to_the_whole_image():
+    frames = candidates(PERSON, Constraints(), 1000, 1000)
+
+    assert [0.0, 0.0, 1.0, 1.0] in frames.tolist()
+    assert float(area(frames).min()) < 3 * float(area(PERSON))
+
+
+def test_a_tiny_subject_gets_frames_of_a_useful_size():
+    frames = candidates(torch.tensor([0.5, 0.5, 0.501, 0.501]), Constraints(), 1000, 1000)
+
+    assert float((frames[:, 2:] - frames[:, :2]).amax(dim=1).min()) >= 0.249
+
+
+@pytest.mark.parametrize("ratio", [1.0, 16 / 9, 0.5, 2.39])
+def test_frames_have_the_ratio_that_was_asked_for(ratio):
+    frames = candidates(PERSON, Constraints(aspect=ratio), 1200, 800)
+
+    size = frames[:, 2:] - frames[:, :2]
+    ratios = (size[:, 0] * 1200) / (size[:, 1] * 800)
+    torch.testing.assert_close(ratios, torch.full_like(ratios, ratio), rtol=1e-3, atol=0)
+
+
+def test_a_subject_that_does_not_fit_the_ratio_is_kept_as_far_as_it_goes():
+    wide = torch.tensor([[0.0, 0.3, 1.0, 0.6]])
+
+    frames = candidates(wide[0], Constraints(aspect=1.0), 2000, 1000)
+
+    kept = covered(wide, frames)[0]
+    assert float(kept.min()) == pytest.approx(0.5, abs=1e-3)
+    assert {round(float(x0), 2) for x0 in frames[:, 0]} >= {0.0, 0.25, 0.5}
+
+
+def test_frames_are_at_least_the_minimum_size():
+    frames = candidates(PERSON, Constraints(min_width_px=900, min_height_px=500), 1200, 800)
+
+    size = (frames[:, 2:] - frames[:, :2]) * torch.tensor([1200, 800])
+    assert len(frames)
+    assert bool((size >= torch.tensor([899.5, 499.5]) - 0.01).all())
+
+
+def test_frames_stay_in_the_region_that_is_given():
+    region = torch.tensor([0.3, 0.1, 1.0, 0.9])
+
+    frames = candidates(PERSON, Constraints(), 1200, 800, within_xyxy=region)
+
+    assert len(frames)
+    assert bool((frames[:, :2] >= region[:2] - 1e-4).all())
+    assert bool((frames[:, 2:] <= region[2:] + 1e-4).all())
+
+
+@pytest.mark.parametrize("size_px", [(1, 1), (1, 10_000), (10_000, 1), (3, 2), (12_000, 9_000)])
+@pytest.mark.parametrize("aspect", ["free", "original", "1:1", "16:9"])
+@pytest.mark.parametrize(
+    "subject",
+    [None, torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([0.5, 0.5, 0.5, 0.5])],
+    ids=["none", "the whole image", "a point"],
+)
+def test_degenerate_images_have_frames_of_at_least_a_pixel(size_px, aspect, subject):
+    constraints = Constraints.parse(aspect)
+
+    frames = candidates(subject, constraints, *size_px)
+    frames_px = to_pixels(frames, *size_px, constraints.ratio(*size_px))
+
+    assert len(frames_px)
+    assert bool((frames_px >= 0).all())
+    assert bool((frames_px[:, 2:] - frames_px[:, :2] >= 1).all())
+    assert bool((frames_px[:, 2:] <= torch.tensor(size_px)).all())
+
+
+def test_pixels_of_a_free_frame_are_the_nearest_ones():
+    frames_px = to_pixels(torch.tensor([[0.1004, 0.2, 0.8996, 1.0]]), 1000, 100)
+
+    assert frames_px.tolist() == [[100, 20, 900, 100]]
+    assert frames_px.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    ("aspect", "width", "height"),
+    [pytest.param(16 / 9, 16, 9, id="16:9"), pytest.param(3 / 2, 3, 2, id="3:2"), (4 / 5, 4, 5)],
+)
+def test_pixels_have_the_exact_ratio_once_a_frame_is_large_enough(aspect, width, height):
+    frames = candidates(PERSON, Constraints(aspect=aspect), 4032, 3024)
+
+    frames_px = to_pixels(frames, 4032, 3024, aspect)
+
+    size_px = frames_px[:, 2:] - frames_px[:, :2]
+    assert bool((size_px[:, 0] * height == size_px[:, 1] * width).all())
+
+
+def test_pixels_of_the_whole_image_in_its_own_ratio_are_the_whole_image():
+    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+
+    assert to_pixels(whole, 1023, 683, 1023 / 683).tolist() == [[0, 0, 1023, 683]]
+
+
+def test_rounding_never_goes_below_the_minimum_size():
+    frames_px = to_pixels(torch.tensor([[0.1, 0.1, 0.4996, 0.4996]]), 1000, 1000, 1.0, (400, 400))
+
+    assert (frames_px[:, 2:] - frames_px[:, :2]).tolist() == [[400, 400]]
