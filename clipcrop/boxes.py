@@ -15,9 +15,7 @@ WHOLE_IMAGE_XYXY = (0.0, 0.0, 1.0, 1.0)
 def cxcywh_to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
     """[..., 4] centre and size -> [..., 4] corners."""
     cx, cy, width, height = boxes_cxcywh.unbind(-1)
-    return torch.stack(
-        [cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2], dim=-1
-    )
+    return torch.stack([cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2], dim=-1)
 
 
 def xyxy_to_cxcywh(boxes_xyxy: Tensor) -> Tensor:

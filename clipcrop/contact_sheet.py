@@ -60,21 +60,27 @@ def write_contact_sheet(rows: Sequence[Row], path: Path) -> list[Path]:
     Raises:
         InputError: A file cannot be written, or its suffix is not a picture's.
     """
+    kind = sheet_format(path)
     paths = []
     for start in range(0, len(rows), MAX_ROWS):
         number = start // MAX_ROWS + 1
         target = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
-        sheet = draw_contact_sheet(rows[start : start + MAX_ROWS])
-        try:
-            with written_at_once(target) as part:
-                sheet.save(part)
-        except (OSError, ValueError) as exc:
-            raise InputError(
-                f"cannot write the contact sheet {str(target)!r}: {exc}; name a .png file in a "
-                "folder that exists"
-            ) from exc
+        with written_at_once(target) as part:
+            draw_contact_sheet(rows[start : start + MAX_ROWS]).save(part, kind)
         paths.append(target)
     return paths
+
+
+def sheet_format(path: Path) -> str:
+    """Pillow's name for the format that the suffix stands for.
+
+    Raises:
+        InputError: It is not a format that a sheet can be written in.
+    """
+    kind = Image.registered_extensions().get(path.suffix.lower(), "")
+    if kind not in {"PNG", "JPEG", "WEBP", "TIFF"}:
+        raise InputError(f"not a picture: {str(path)!r}; name a .png, .jpg, .webp or .tif file")
+    return kind
 
 
 def draw_contact_sheet(rows: Sequence[Row]) -> Image.Image:

@@ -1,9 +1,9 @@
 """Images and prompts in, suggestions out: the only border between pixels and tensors.
 
-    predictor = Predictor.load()
-    encoded = predictor.encode(Image.open("photo.jpg"))      # once an image
-    suggestions = predictor.suggest(encoded, "the woman and her dogs")
-    squares = predictor.suggest(encoded, "her dogs", constraints=Constraints(aspect=1.0))
+predictor = Predictor.load()
+encoded = predictor.encode(Image.open("photo.jpg"))      # once an image
+suggestions = predictor.suggest(encoded, "the woman and her dogs")
+squares = predictor.suggest(encoded, "her dogs", constraints=Constraints(aspect=1.0))
 """
 
 from __future__ import annotations
@@ -197,9 +197,7 @@ class Predictor:
             matched=found.detections,
             dropped=found.dropped,
             excluded=found.excluded,
-            crops=tuple(
-                Suggestion(tuple(xyxy), tuple(px), quality) for xyxy, px, quality in crops
-            ),
+            crops=tuple(Suggestion(tuple(xyxy), tuple(px), quality) for xyxy, px, quality in crops),
             seconds=time.perf_counter() - started,
         )
 
@@ -219,7 +217,9 @@ class Predictor:
         words = [text for text in parsed.all_texts if text is not IMAGE_QUERY]
         rows = list(self.encoder.encode_texts(words)) if words else []
         if image_query is not None:
-            loaded = prepare_image(image_query) if isinstance(image_query, Image.Image) else image_query
+            loaded = (
+                prepare_image(image_query) if isinstance(image_query, Image.Image) else image_query
+            )
             example = self.encoder.encode_image_query(loaded.rgb)[0]
             rows.insert(parsed.all_texts.index(IMAGE_QUERY), example)
         return parsed, torch.stack(rows)

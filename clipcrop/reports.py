@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 _DIGITS = 4
 
 
-def as_record(
-    image: str, suggestions: Suggestions, seconds: Mapping[str, float]
-) -> dict[str, Any]:
+def as_record(image: str, suggestions: Suggestions, seconds: Mapping[str, float]) -> dict[str, Any]:
     """One image's answer as JSON takes it; boxes are left, top, right, bottom.
 
     Args:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from ..checkpoint import EMBEDDED_LITE
 from ..errors import CheckpointError
 from ..prompt import Text
 from .base import ImageTokens
@@ -33,7 +34,6 @@ from .lite_network import (
 )
 from .lite_words import WordTable
 
-EMBEDDED_WEIGHTS = Path(__file__).with_name("lite.safetensors")
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
 
 PADDING = 114
@@ -75,7 +75,7 @@ class LiteEncoder:
         Raises:
             CheckpointError: A file is missing, damaged or not a lite tower's.
         """
-        network = load_network(path or EMBEDDED_WEIGHTS)
+        network = load_network(path or EMBEDDED_LITE)
         return cls(network, WordTable(_read(words_path or EMBEDDED_WORDS)), device)
 
     @torch.inference_mode()
@@ -130,9 +130,7 @@ class LiteEncoder:
         width = max(level.shape[1] for level in levels)
         tokens = torch.cat(
             [
-                torch.nn.functional.pad(
-                    level[0].flatten(1).T, (0, width - level.shape[1])
-                )
+                torch.nn.functional.pad(level[0].flatten(1).T, (0, width - level.shape[1]))
                 for level in levels
             ]
         )[kept]
@@ -148,13 +146,10 @@ class LiteEncoder:
 def load_network(path: Path) -> LiteNetwork:
     """A network for use, its norms folded, filled from a file that `training.lite export` wrote."""
     tensors = _read(path)
-    with torch.device("meta"):
-        network = LiteNetwork()
-    # On meta there is nothing to fold; folding here gives the layers the file's names and biases.
-    network.to_empty(device="cpu")
-    fold_norms(network)
+    network = LiteNetwork()
+    fold_norms(network)  # the file's names and shapes are those of the folded layers
     try:
-        network.load_state_dict({name: value.float() for name, value in tensors.items()})
+        network.load_state_dict({name: part.float() for name, part in tensors.items()}, assign=True)
     except RuntimeError as exc:
         raise CheckpointError(
             f"not a lite tower of this version: {path}; install clipcrop again, or export anew"

@@ -36,6 +36,7 @@ _STAGES = (
     (6, 192, 4, 2, 5),
     (6, 320, 1, 1, 3),
 )
+_NUM_FINE_STAGES = 5  # they end at stride 16 or finer
 _STEM_CHANNELS = 32
 _CLASSIFIER_CHANNELS = 1280
 
@@ -90,13 +91,19 @@ class SameConv(nn.Conv2d):
         """[B, C, H, W] -> [B, C', H/stride, W/stride] for even sides."""
         if self.border is not None:
             input = nn.functional.pad(input, self.border)
+        if self.groups > 1 and torch.is_grad_enabled():
+            # In training: the gradient of large depthwise kernels is slow in bfloat16.
+            with torch.autocast(input.device.type, enabled=False):
+                return super().forward(input.float())
         return super().forward(input)
 
 
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, project: the block that EfficientNet-Lite is made of."""
 
-    def __init__(self, channels_in: int, channels_out: int, expansion: int, kernel: int, stride: int):
+    def __init__(
+        self, channels_in: int, channels_out: int, expansion: int, kernel: int, stride: int
+    ):
         super().__init__()
         inner = channels_in * expansion
         self.expand = SameConv(channels_in, inner, 1) if expansion > 1 else None
@@ -138,10 +145,22 @@ class Trunk(nn.Module):
         """[B, 3, H, W] RGB scaled to about -1..1 -> features at strides 8, 16, 32."""
         x = nn.functional.relu6(self.stem(images), inplace=True)
         ends = []
-        for stage in self.stages:
+        for stage in self.stages[:_NUM_FINE_STAGES]:
             x = stage(x)
             ends.append(x)
-        return TrunkFeatures(ends[2], torch.cat([ends[3], ends[4]], dim=1), ends[6])
+        stride16 = torch.cat(ends[3:5], dim=1)
+        return TrunkFeatures(ends[2], stride16, self.coarsen(stride16))
+
+    def coarsen(self, stride16: Tensor) -> Tensor:
+        """[B, 192, H/16, W/16] -> [B, 320, H/32, W/32] through the last two stages."""
+        x = stride16[:, -_STAGES[_NUM_FINE_STAGES - 1][1] :]
+        for stage in self.coarse_stages():
+            x = stage(x)
+        return x
+
+    def coarse_stages(self) -> nn.ModuleList:
+        """The stages that end at stride 32."""
+        return self.stages[_NUM_FINE_STAGES:]
 
 
 class Classifier(nn.Module):
@@ -247,7 +266,7 @@ class Head(nn.Module):
 
 
 class LiteNetwork(nn.Module):
-    """The whole network; the trunk and its classifier are not trained here."""
+    """The whole network."""
 
     def __init__(
         self,

@@ -24,23 +24,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
 
+    from .shards import VIEWS_PER_SHARD
+    from .train import TrainConfig
+
     cache = commands.add_parser("cache", help="make shards")
     cache.add_argument("data", type=Path, help="folder with photos, boxes and the teacher")
     cache.add_argument("--shards", type=Path, required=True, help="folder for the shards")
     cache.add_argument("--num-shards", type=int, default=60, help="how many to make")
+    cache.add_argument(
+        "--views-per-shard", type=int, default=VIEWS_PER_SHARD, help="how many views in each"
+    )
     cache.add_argument("--seed", type=int, default=0, help="of the views")
     cache.set_defaults(run=_cache)
-
-    from .train import TrainConfig
 
     train = commands.add_parser("train", help="train on the shards")
     train.add_argument("data", type=Path, help="folder with boxes_train.jsonl and photos")
     train.add_argument("--shards", type=Path, required=True, help="folder of the shards")
     train.add_argument("--run", dest="run_folder", type=Path, required=True, help="for checkpoints")
-    train.add_argument("--dev-every", type=int, default=10, help="blocks between measurements")
+    train.add_argument("--measure-every", type=int, default=10, help="blocks between measurements")
     for field in dataclasses.fields(TrainConfig):
         option = "--" + field.name.replace("_", "-")
-        train.add_argument(option, type=type(field.default), default=field.default)
+        train.add_argument(
+            option,
+            type=type(field.default),
+            default=field.default,
+            help=f"default: {field.default}; see TrainConfig",
+        )
     train.set_defaults(run=_train)
 
     export = commands.add_parser("export", help="write the weights of a checkpoint")
@@ -77,7 +86,15 @@ def _cache(options: argparse.Namespace) -> None:
     teacher = Teacher(options.data / "teachers" / "yolox_nano.onnx")
     options.shards.mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(options.num_shards), unit="shard"):
-        make_shard(pool, trunk, teacher, options.shards, index, options.seed)
+        make_shard(
+            pool,
+            trunk,
+            teacher,
+            options.shards,
+            index,
+            options.seed,
+            options.views_per_shard,
+        )
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -87,21 +104,30 @@ def _train(options: argparse.Namespace) -> None:
 
     from .development import DevPhotos
     from .train import TrainConfig, train
+    from .trunk import load_published, published_weights
 
     torch.set_num_threads(1)
     names = list(json.loads((options.data / "concept_names.json").read_text())["coco"])
     config = TrainConfig(
         **{field.name: getattr(options, field.name) for field in dataclasses.fields(TrainConfig)}
     )
-    dev = DevPhotos(options.data, names)
-    train(config, options.shards, options.run_folder, dev, options.dev_every)
+    train(
+        config,
+        options.shards,
+        options.run_folder,
+        measure=DevPhotos(options.data, names).measure,
+        measure_every=options.measure_every,
+        start=lambda network: load_published(
+            network.trunk, network.classifier, published_weights()
+        ),
+    )
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ...encoders.lite import EMBEDDED_WEIGHTS
+    from ...checkpoint import EMBEDDED_LITE
     from .export import export
 
-    output = options.output or EMBEDDED_WEIGHTS
+    output = options.output or EMBEDDED_LITE
     export(options.checkpoint, output)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 

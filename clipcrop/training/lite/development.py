@@ -25,9 +25,9 @@ class DevPhotos:
     def __init__(self, data: Path, coco_names: list[str]) -> None:
         lines = (data / "boxes_train.jsonl").read_text().splitlines()
         truth = {line["image"]: line["boxes"] for line in map(json.loads, lines)}
-        self._photos = [(data / "photos" / name, truth[name]) for name in dev_photos(
-            data / "boxes_train.jsonl"
-        )]
+        self._photos = [
+            (data / "photos" / name, truth[name]) for name in dev_photos(data / "boxes_train.jsonl")
+        ]
         self._coco_names = coco_names
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import torch
@@ -18,8 +19,10 @@ def export(checkpoint: Path, output: Path) -> None:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network = LiteNetwork()
         network.load_state_dict(state["average"])
-    except (OSError, RuntimeError, KeyError) as exc:
-        raise CheckpointError(f"no checkpoint of `train` at {checkpoint}: {exc}") from exc
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"no checkpoint at {checkpoint}; `train` writes it") from exc
+    except (OSError, RuntimeError, KeyError, pickle.UnpicklingError) as exc:
+        raise CheckpointError(f"not a checkpoint of this network: {checkpoint}") from exc
     fold_norms(network)
     tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     save_file(

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ...boxes import cxcywh_to_xyxy
-from ...encoders.lite_network import DenseOutput, decode_boxes
+from ...encoders.lite_network import Classifier, DenseOutput, decode_boxes
 from .shards import Targets
 
 OBJECT_WEIGHT = 10.0
@@ -17,6 +17,12 @@ OBJECT_WEIGHT = 10.0
 
 BOX_WEIGHT = 3.0
 """Weight of the box loss beside objectness and classes."""
+
+DRIFT_WEIGHT = 2.0
+"""Weight of holding the ImageNet classifier where it was, once the trunk is trained."""
+
+DRIFT_CELLS = 40
+"""Cells of a batch, for each view, at which the classifier is compared; all would cost more."""
 
 MIN_BOX_OBJECTNESS = 0.1
 """Where the teacher is less sure than this, its boxes teach nothing."""
@@ -29,6 +35,8 @@ class Losses(NamedTuple):
     objectness: Tensor
     classes: Tensor
     boxes: Tensor
+    drift: Tensor
+    """Of the ImageNet classifier; 0 while the trunk is as it was."""
 
 
 def distillation_losses(
@@ -66,7 +74,28 @@ def distillation_losses(
     boxes = ((1 - overlap) * weights[sure]).sum()
 
     parts = [loss / num_objects for loss in (objectness, classes, boxes)]
-    return Losses(parts[0] + parts[1] + BOX_WEIGHT * parts[2], *parts)
+    total = parts[0] + parts[1] + BOX_WEIGHT * parts[2]
+    return Losses(total, *parts, drift=torch.zeros(()))
+
+
+def classifier_drift(classifier: Classifier, stride32: Tensor, before: Tensor) -> Tensor:
+    """How far the classifier has moved from what it said of the untouched trunk's features.
+
+    Args:
+        classifier: ImageNet's, not trained.
+        stride32: [B, 320, H, W] features now.
+        before: [B, 320, H, W] features of the trunk as published.
+
+    Returns:
+        Kullback-Leibler divergence, mean over random cells.
+    """
+    cells = torch.randperm(stride32.shape[2] * stride32.shape[3])[:DRIFT_CELLS]
+    now, was = (
+        classifier(features.flatten(2)[:, :, cells, None]).float().log_softmax(dim=1)
+        for features in (stride32, before)
+    )
+    divergence = torch.nn.functional.kl_div(now, was.detach(), log_target=True, reduction="none")
+    return divergence.sum(dim=1).mean()
 
 
 def paired_giou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:

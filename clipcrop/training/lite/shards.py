@@ -1,9 +1,9 @@
-"""Views as the frozen trunk and the teacher see them, in files of 512 views each.
+"""Views as the frozen trunk and the teacher see them, in files of some hundred views each.
 
 The trunk is not trained, so its features of a view never change and need computing once. A shard is
 made from the seed and its number alone: whichever process makes it, and whenever, it is the same.
-About 310 MB a shard; half precision; made in a temporary file and renamed, so a shard that is there
-is whole.
+About 310 MB for 512 views; half precision; made in a temporary file and renamed, so a shard that is
+there is whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .trunk import IMAGE_MEAN, IMAGE_SCALE
 from .views import random_view
 
 VIEWS_PER_SHARD = 512
-NUM_CELLS = sum((INPUT_PX // stride) ** 2 for stride in STRIDES)
+"""Few enough for memory, enough that one shard at a time is a fair sample of all."""
 
 _KEEP_OBJECTNESS = 0.02  # classes and boxes of emptier cells are not kept: they weigh nothing
 _POLL_S = 2.0
@@ -35,7 +35,7 @@ class Targets(NamedTuple):
     """What the teacher said about a batch of views. K: cells with something in them, all views."""
 
     objectness: Tensor
-    """[B, 3549] probability."""
+    """[B, N] probability."""
 
     view: Tensor
     """[K] int64, which view of the batch each kept cell belongs to."""
@@ -57,7 +57,13 @@ def shard_path(folder: Path, index: int) -> Path:
 
 @torch.no_grad()
 def make_shard(
-    pool: PhotoPool, trunk: Trunk, teacher: Teacher, folder: Path, index: int, seed: int
+    pool: PhotoPool,
+    trunk: Trunk,
+    teacher: Teacher,
+    folder: Path,
+    index: int,
+    seed: int,
+    num_views: int = VIEWS_PER_SHARD,
 ) -> Path:
     """Make one shard, unless it is there already."""
     path = shard_path(folder, index)
@@ -66,7 +72,7 @@ def make_shard(
     rng = np.random.default_rng([seed, index])
     features: list[list[Tensor]] = [[], [], []]
     objectness, view_of, cell_of, boxes, classes = [], [], [], [], []
-    for number in range(VIEWS_PER_SHARD):
+    for number in range(num_views):
         view = random_view(pool, rng, INPUT_PX)
         said = torch.from_numpy(teacher(view))
         kept = (said[:, 4] >= _KEEP_OBJECTNESS).nonzero()[:, 0]
@@ -105,9 +111,15 @@ class Shard:
 
     def __init__(self, path: Path) -> None:
         self._tensors = load_file(path)
-        self._starts = torch.searchsorted(
-            self._tensors["view"].long(), torch.arange(VIEWS_PER_SHARD + 1)
-        )
+        self._starts = torch.searchsorted(self._tensors["view"].long(), torch.arange(len(self) + 1))
+
+    def __len__(self) -> int:
+        return self._tensors["objectness"].shape[0]
+
+    def grid(self) -> tuple[Tensor, Tensor]:
+        """Corners and strides of the cells of its views; see `cell_grid`."""
+        rows, columns = self._tensors[f"stride{STRIDES[-1]}"].shape[2:]
+        return cell_grid(rows * STRIDES[-1], columns * STRIDES[-1])
 
     def batch(self, views: Tensor) -> tuple[TrunkFeatures, Targets]:
         """Features and targets of these views, [B] int64."""
@@ -157,8 +169,3 @@ def shard_for_block(block: int, num_shards: int, uses: int, seed: int) -> int:
     if block % uses == 0 and block // uses < num_shards:
         return newest
     return int(np.random.default_rng([seed, block]).integers(0, newest + 1))
-
-
-def grid() -> tuple[Tensor, Tensor]:
-    """Corners and strides of the cells of a training view; see `cell_grid`."""
-    return cell_grid(INPUT_PX, INPUT_PX)

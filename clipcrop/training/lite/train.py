@@ -10,28 +10,27 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterable
+import pickle
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from ...encoders.lite_network import LiteNetwork
-from ...errors import CheckpointError
-from .development import DevPhotos
-from .losses import distillation_losses
-from .shards import VIEWS_PER_SHARD, grid, shard_for_block, wait_for_shard
-from .trunk import load_published, published_weights
+from ...encoders.lite_network import DenseOutput, LiteNetwork, TrunkFeatures
+from ...errors import CheckpointError, InputError
+from .losses import DRIFT_WEIGHT, Losses, classifier_drift, distillation_losses
+from .shards import VIEWS_PER_SHARD, Targets, shard_for_block, wait_for_shard
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One run; the defaults made the weights in the package."""
 
-    num_blocks: int = 400
-    """Blocks of 512 views to train on."""
+    num_blocks: int = 300
+    """Shards to read, the same one several times."""
 
     num_shards: int = 60
     """Shards there will be."""
@@ -39,14 +38,23 @@ class TrainConfig:
     uses: int = 4
     """Times a shard is read, about, before the next new one."""
 
+    views_per_shard: int = VIEWS_PER_SHARD
+    """Views in each shard; must be what `cache` was told."""
+
     batch_size: int = 32
-    """Views a step."""
+    """Views a step; the rest of a shard that fills no step is left out."""
 
     learning_rate: float = 2e-3
     """Held until the last part of the run, then lowered along a cosine."""
 
     cooldown: float = 0.35
     """Share of the run in which the learning rate is lowered to a hundredth."""
+
+    unfreeze_block: int = 80
+    """From this block on the trunk's last two stages are trained, too."""
+
+    deep_share: float = 0.25
+    """Their learning rate, in units of the heads'."""
 
     warmup_steps: int = 100
     """Steps in which the learning rate rises from nothing."""
@@ -60,9 +68,21 @@ class TrainConfig:
     seed: int = 0
     """Of the first weights and of every order."""
 
+    def __post_init__(self) -> None:
+        """Refuse a step that no shard could fill."""
+        if not 1 <= self.batch_size <= self.views_per_shard:
+            raise InputError(
+                f"no such batch size: {self.batch_size}; a shard has {self.views_per_shard} views"
+            )
+
+    @property
+    def steps_per_block(self) -> int:
+        """Steps from one shard."""
+        return self.views_per_shard // self.batch_size
+
     def learning_rate_at(self, step: int) -> float:
         """Warm-up, constant, cosine down to a hundredth."""
-        total = self.num_blocks * (VIEWS_PER_SHARD // self.batch_size)
+        total = self.num_blocks * self.steps_per_block
         start = total * (1 - self.cooldown)
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
@@ -72,15 +92,25 @@ class TrainConfig:
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def train(config: TrainConfig, shards: Path, run: Path, dev: DevPhotos, dev_every: int) -> Path:
-    """Train the pyramid and the heads; the trunk stays as it is.
+def train(
+    config: TrainConfig,
+    shards: Path,
+    run: Path,
+    measure: Callable[[LiteNetwork], dict[str, float]],
+    measure_every: int,
+    start: Callable[[LiteNetwork], None],
+) -> Path:
+    """Train the pyramid and the heads, and then the end of the trunk with them.
+
+    The trunk's ImageNet classifier is held to what it said of each cell before.
 
     Args:
         config: The run.
         shards: Folder that `cache` fills.
         run: Folder for the checkpoint and the log; a checkpoint there is gone on from.
-        dev: Photos to measure on while training.
-        dev_every: Blocks between two measurements.
+        measure: Measures the average while training, on photos that are not trained on.
+        measure_every: Blocks between two measurements.
+        start: Fills the trunk and the classifier.
 
     Returns:
         The path of the last checkpoint.
@@ -88,19 +118,18 @@ def train(config: TrainConfig, shards: Path, run: Path, dev: DevPhotos, dev_ever
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     network = LiteNetwork().to(memory_format=torch.channels_last)
-    load_published(network.trunk, network.classifier, published_weights())
+    start(network)
     network.trunk.requires_grad_(False)
+    network.trunk.coarse_stages().requires_grad_(True)
     network.classifier.requires_grad_(False)
     average = copy.deepcopy(network).eval()
-    optimizer = torch.optim.AdamW(_parameter_groups(network, config.weight_decay))
-    corners, strides = grid()
-
+    optimizer = torch.optim.AdamW(_parameter_groups(network, config))
     checkpoint = run / "checkpoint.pt"
     first_block = _resume(checkpoint, network, average, optimizer)
-    steps_per_block = VIEWS_PER_SHARD // config.batch_size
+    views_per_block = config.steps_per_block * config.batch_size
     progress = tqdm(
-        total=config.num_blocks * VIEWS_PER_SHARD,
-        initial=first_block * VIEWS_PER_SHARD,
+        total=config.num_blocks * views_per_block,
+        initial=first_block * views_per_block,
         unit="view",
         mininterval=5,
     )
@@ -108,21 +137,25 @@ def train(config: TrainConfig, shards: Path, run: Path, dev: DevPhotos, dev_ever
         for block in range(first_block, config.num_blocks):
             index = shard_for_block(block, config.num_shards, config.uses, config.seed)
             shard = wait_for_shard(shards, index, progress.write)
-            order = torch.randperm(
-                VIEWS_PER_SHARD, generator=torch.Generator().manual_seed(config.seed + block)
-            )
-            network.train()
-            totals = torch.zeros(4)
-            for number, views in enumerate(order.split(config.batch_size)):
-                step = block * steps_per_block + number
-                for group in optimizer.param_groups:
-                    group["lr"] = config.learning_rate_at(step)
-                features, targets = shard.batch(views)
-                with torch.autocast("cpu", torch.bfloat16):
-                    output, _ = network.detect(features)
-                losses = distillation_losses(
-                    type(output)(*(part.float() for part in output)), targets, corners, strides
+            if len(shard) != config.views_per_shard:
+                raise InputError(
+                    f"shard {index} has {len(shard)} views, not {config.views_per_shard}; "
+                    "name the number that `cache` was told"
                 )
+            corners, strides = shard.grid()
+            order = torch.randperm(
+                len(shard), generator=torch.Generator().manual_seed(config.seed + block)
+            )[:views_per_block]
+            torch.manual_seed(config.seed + block)  # what is random in a block is its own
+            network.train()
+            is_deep = block >= config.unfreeze_block
+            totals = torch.zeros(len(Losses._fields))
+            for number, views in enumerate(order.split(config.batch_size)):
+                step = block * config.steps_per_block + number
+                for group in optimizer.param_groups:
+                    group["lr"] = group["share"] * config.learning_rate_at(step)
+                features, targets = shard.batch(views)
+                losses = _losses(network, features, targets, corners, strides, is_deep)
                 optimizer.zero_grad(set_to_none=True)
                 losses.total.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -130,11 +163,11 @@ def train(config: TrainConfig, shards: Path, run: Path, dev: DevPhotos, dev_ever
                 _follow(average, network, min(config.average, (step + 1) / (step + 10)))
                 totals += torch.stack([loss.detach() for loss in losses])
                 progress.update(len(views))
-            means = (totals / steps_per_block).tolist()
+            means = (totals / config.steps_per_block).tolist()
             record = dict(zip(losses._fields, (round(mean, 4) for mean in means), strict=True))
             record |= {"block": block, "lr": config.learning_rate_at(step)}
-            if (block + 1) % dev_every == 0 or block + 1 == config.num_blocks:
-                record |= dev.measure(average)
+            if (block + 1) % measure_every == 0 or block + 1 == config.num_blocks:
+                record |= measure(average)
                 progress.write(json.dumps(record))
             log.write(json.dumps(record) + "\n")
             log.flush()
@@ -143,16 +176,44 @@ def train(config: TrainConfig, shards: Path, run: Path, dev: DevPhotos, dev_ever
     return checkpoint
 
 
-def _parameter_groups(network: LiteNetwork, weight_decay: float) -> list[dict[str, object]]:
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _losses(
+    network: LiteNetwork,
+    features: TrunkFeatures,
+    targets: Targets,
+    corners: Tensor,
+    strides: Tensor,
+    is_deep: bool,
+) -> Losses:
+    """What a batch costs; with ``is_deep`` through the end of the trunk, as it is now."""
+    frozen = features.stride32
+    with torch.autocast("cpu", torch.bfloat16):
+        if is_deep:
+            features = features._replace(stride32=network.trunk.coarsen(features.stride16))
+        output, _ = network.detect(features)
+    output = DenseOutput(*(part.float() for part in output))
+    losses = distillation_losses(output, targets, corners, strides)
+    if not is_deep:
+        return losses
+    with torch.autocast("cpu", torch.bfloat16):
+        drift = classifier_drift(network.classifier, features.stride32, frozen)
+    return losses._replace(total=losses.total + DRIFT_WEIGHT * drift, drift=drift)
+
+
+def _parameter_groups(network: LiteNetwork, config: TrainConfig) -> list[dict[str, object]]:
+    """AdamW's groups: heads and pyramid, then the trunk's end; biases and norms do not decay."""
+    groups: list[dict[str, object]] = []
+    deep = list(network.trunk.coarse_stages().parameters())
+    heads = [*network.pyramid.parameters(), *network.heads.parameters()]
+    for parameters, share in ((heads, 1.0), (deep, config.deep_share)):
+        matrices = [parameter for parameter in parameters if parameter.ndim > 1]
+        vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
+        groups.append({"params": matrices, "weight_decay": config.weight_decay, "share": share})
+        groups.append({"params": vectors, "weight_decay": 0.0, "share": share})
+    return groups
 
 
 @torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+def _follow(average: LiteNetwork, network: LiteNetwork, decay: float) -> None:
     """Move the running average a step towards the network; its norms' statistics are copied."""
     for kept, new in _trained_parts(average, network):
         for mean, value in zip(kept.parameters(), new.parameters(), strict=True):
@@ -161,9 +222,10 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             mean.copy_(value)
 
 
-def _trained_parts(*networks: nn.Module) -> Iterable[tuple[nn.Module, ...]]:
-    for part in ("pyramid", "heads"):
-        yield tuple(getattr(network, part) for network in networks)
+def _trained_parts(*networks: LiteNetwork) -> Iterable[tuple[nn.Module, ...]]:
+    yield tuple(network.pyramid for network in networks)
+    yield tuple(network.heads for network in networks)
+    yield tuple(network.trunk.coarse_stages() for network in networks)
 
 
 def _resume(
@@ -178,9 +240,9 @@ def _resume(
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         return int(state["block"])
-    except (RuntimeError, KeyError, ValueError, EOFError) as exc:
+    except (RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as exc:
         raise CheckpointError(
-            f"cannot go on from {path}: {exc}; move it away to start anew"
+            f"not a checkpoint of this network: {path}; move it away to start anew"
         ) from exc
 
 

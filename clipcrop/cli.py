@@ -1,0 +1,344 @@
+"""The command line: ``clipcrop suggest | models | evaluate``.
+
+It parses, calls, prints and picks the exit code: 0 all went well, 1 some images failed, 2 the
+request cannot be carried out, 70 a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .errors import ClipCropError, EmptyPrompt, InputError
+
+if TYPE_CHECKING:
+    from .contact_sheet import Row
+    from .images import LoadedImage
+    from .predictor import Predictor, Suggestions
+
+logger = logging.getLogger(__name__)
+
+EXIT_SOME_FAILED = 1
+EXIT_BAD_REQUEST = 2
+EXIT_BUG = 70
+
+_FORMATS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".ppm"}
+_STAGES = ("read", "encode", "suggest")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    level = logging.DEBUG if options.verbose else logging.WARNING
+    logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=level)
+    try:
+        exit_code: int = options.run(options)
+    except ClipCropError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return EXIT_BAD_REQUEST
+    except BrokenPipeError:
+        # Whoever reads the output has stopped; Python would complain once more at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception:
+        logger.exception("command.failed version=%s", __version__)
+        print("error: that is a bug in clipcrop; please report the lines above", file=sys.stderr)
+        return EXIT_BUG
+    return exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="clipcrop", description="Smart crops by description.")
+    parser.add_argument("--version", action="version", version=f"clipcrop {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_suggest(commands.add_parser("suggest", help="suggest crops of images"))
+    _add_models(commands.add_parser("models", help="list the models and where their weights are"))
+    evaluate = commands.add_parser("evaluate", help="measure against what people annotated")
+    kinds = evaluate.add_subparsers(metavar="WHAT", required=True)
+    _add_ratings(kinds.add_parser("ratings", help="the composition score, on rated crops"))
+    _add_grounding(kinds.add_parser("grounding", help="finding things, on annotated boxes"))
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.add_argument("--verbose", action="store_true", help="log what happens")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        default="auto",
+        help="auto (owlvit when its weights are here, else lite), lite, owlvit, owlv2, another "
+        "name that `clipcrop models` lists, or a folder of weights",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+
+
+def _add_suggest(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "clipcrop suggest IMAGE... PROMPT [options]"
+    parser.add_argument(
+        "inputs", nargs="+", metavar="IMAGE... PROMPT", help="images or folders, then the prompt"
+    )
+    parser.add_argument("--count", type=int, default=8, help="crops for each image")
+    parser.add_argument("--aspect", default="free", help="free, original, or width:height as 3:2")
+    parser.add_argument(
+        "--min-size", default="", help="smallest crop in pixels: 1200x800, or 1200 for both sides"
+    )
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="TEXT", help="leave this out; repeatable"
+    )
+    parser.add_argument(
+        "--query-image",
+        type=Path,
+        metavar="FILE",
+        help="an example of what to keep; no PROMPT then",
+    )
+    parser.add_argument(
+        "--grounding",
+        choices=("default", "main", "key", "both"),
+        default="default",
+        help="how the prompt selects boxes: default, or as in the paper by the whole prompt "
+        "(main), its keywords (key), or both",
+    )
+    _add_model(parser)
+    parser.add_argument("--write-crops", type=Path, metavar="DIR", help="write the crops there")
+    parser.add_argument(
+        "--contact-sheet", type=Path, metavar="FILE", help="draw images and crops into this picture"
+    )
+    _add_common(parser)
+    parser.set_defaults(run=_suggest)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser)
+    parser.set_defaults(run=_models)
+
+
+def _add_ratings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="JSON lines of images with rated crops")
+    _add_common(parser)
+    parser.set_defaults(run=_evaluate_ratings)
+
+
+def _add_grounding(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="JSON lines of image, query and boxes")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the photos")
+    _add_model(parser)
+    _add_common(parser)
+    parser.set_defaults(run=_evaluate_grounding)
+
+
+def _suggest(options: argparse.Namespace) -> int:
+    paths, prompt = _split_inputs(options.inputs, options.query_image)
+    request = _check_request(options)  # before the weights are loaded: a mistake is told at once
+    from .predictor import Predictor
+
+    predictor = Predictor.load(options.model, options.device)
+    rows: list[Row] = []
+    num_failed = 0
+    for path in _with_progress(paths):
+        try:
+            image, suggestions, seconds = _suggest_one(predictor, path, prompt, request)
+            if options.write_crops:
+                _write_crops(path, suggestions, options.write_crops)
+        except InputError as exc:
+            if len(paths) == 1 or isinstance(exc, EmptyPrompt):
+                raise
+            num_failed += 1
+            _say(f"error: {exc}")
+            continue
+        _print_answer(path, suggestions, seconds, options.json)
+        if options.contact_sheet:
+            rows.append(_row(path, prompt, image, suggestions))
+    if rows:
+        from .contact_sheet import write_contact_sheet
+
+        for sheet in write_contact_sheet(rows, options.contact_sheet):
+            _say(f"contact sheet: {sheet}")
+    if num_failed:
+        _say(f"{num_failed} of {len(paths)} images failed")
+    return EXIT_SOME_FAILED if num_failed else 0
+
+
+def _split_inputs(inputs: list[str], query_image: Path | None) -> tuple[list[Path], str]:
+    """Images and folders -> image files; what comes last is the prompt, unless an image stands for it.
+
+    Raises:
+        InputError: No image, no prompt, or a folder without images.
+    """
+    if query_image is not None:
+        images, prompt = inputs, ""
+        if len(inputs) > 1 and not Path(inputs[-1]).exists():
+            images, prompt = inputs[:-1], inputs[-1]
+    else:
+        images, prompt = inputs[:-1], inputs[-1]
+        if len(prompt) < 256 and Path(prompt).exists():
+            raise EmptyPrompt(
+                f"no prompt after the images ({prompt!r} is a file); say last, in quotes, what to "
+                'keep: "the dog"'
+            )
+        if not images:
+            raise InputError(
+                f"no image before the prompt {prompt[:60]!r}; write: clipcrop suggest photo.jpg "
+                '"the dog"'
+            )
+    paths = [path for name in images for path in _expand(Path(name))]
+    return paths, prompt
+
+
+def _expand(path: Path) -> list[Path]:
+    """A folder -> its images in order of name; anything else as it is."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in _FORMATS)
+    if not found:
+        raise InputError(f"no images in the folder {str(path)!r}; name one that has some")
+    return found
+
+
+def _check_request(options: argparse.Namespace) -> dict[str, Any]:
+    """Everything of a request that can be judged without an image or a model."""
+    from .candidates import Constraints
+    from .contact_sheet import sheet_format
+
+    if not 1 <= options.count <= 100:
+        raise InputError(f"no such count: {options.count}; ask for 1 to 100 crops")
+    if options.contact_sheet:
+        sheet_format(options.contact_sheet)
+    query = None
+    if options.query_image is not None:
+        from .images import load_image
+
+        query = load_image(options.query_image)
+    return {
+        "constraints": Constraints.parse(options.aspect, options.min_size),
+        "exclude": options.exclude,
+        "image_query": query,
+        "count": options.count,
+        "grounding": _grounding(options.grounding),
+    }
+
+
+def _grounding(name: str) -> Any:
+    from .grounding import GroundingOptions
+
+    return None if name == "default" else GroundingOptions.paper(name)
+
+
+def _suggest_one(
+    predictor: Predictor, path: Path, prompt: str, request: dict[str, Any]
+) -> tuple[LoadedImage, Suggestions, dict[str, float]]:
+    import time
+
+    from .images import load_image
+
+    started = time.perf_counter()
+    image = load_image(path)
+    read_s = time.perf_counter() - started
+    encoded = predictor.encode(image)
+    suggestions = predictor.suggest(encoded, prompt, **request)
+    took = (read_s, encoded.seconds, suggestions.seconds)
+    return image, suggestions, dict(zip(_STAGES, took, strict=True))
+
+
+def _write_crops(path: Path, suggestions: Suggestions, folder: Path) -> None:
+    from .crop_files import write_crops
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InputError(f"cannot make the folder {str(folder)!r}: {exc.strerror}") from exc
+    # The whole name, so that a.jpg and a.png of one folder don't overwrite each other's crops.
+    stems = [
+        folder / f"{path.name.replace('.', '_')}_crop{number}"
+        for number in range(1, len(suggestions.crops) + 1)
+    ]
+    write_crops(path, [crop.crop_px for crop in suggestions.crops], stems)
+
+
+def _print_answer(
+    path: Path, suggestions: Suggestions, seconds: dict[str, float], as_json: bool
+) -> None:
+    from .reports import as_record, as_text
+
+    if as_json:
+        record = as_record(str(path), suggestions, seconds)
+        print(json.dumps(record, ensure_ascii=False), flush=True)
+    else:
+        print(as_text(str(path), suggestions), flush=True)
+
+
+def _row(path: Path, prompt: str, image: LoadedImage, suggestions: Suggestions) -> Row:
+    from .contact_sheet import Row
+
+    return Row(f"{path.name}: {prompt or 'like the example image'}", image.rgb, suggestions)
+
+
+def _with_progress(paths: list[Path]) -> Iterator[Path]:
+    if len(paths) == 1:
+        return iter(paths)
+    from tqdm import tqdm
+
+    return iter(tqdm(paths, unit="image", file=sys.stderr))
+
+
+def _say(line: str) -> None:
+    """A line for people, past a progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)
+
+
+def _models(options: argparse.Namespace) -> int:
+    from .checkpoint import list_checkpoints
+
+    found = list_checkpoints()
+    if options.json:
+        for one in found:
+            record = {
+                "name": one.name,
+                "kind": one.kind,
+                "present": one.is_present,
+                "path": str(one.path) if one.path else None,
+                "size_bytes": one.size_bytes,
+                "where": one.where,
+            }
+            print(json.dumps(record, ensure_ascii=False))
+        return 0
+    for one in found:
+        size = f"{one.size_bytes / 1e6:.1f} MB" if one.is_present else "not here"
+        print(f"{one.name:<30} {size:>10}  {one.where}{f': {one.path}' if one.path else ''}")
+    return 0
+
+
+def _evaluate_ratings(options: argparse.Namespace) -> int:
+    from .composition import CompositionScorer
+    from .evaluation.ratings import evaluate_ratings
+
+    report = evaluate_ratings(options.file, CompositionScorer.load())
+    print(json.dumps(report.as_record()) if options.json else report.as_text())
+    return 0
+
+
+def _evaluate_grounding(options: argparse.Namespace) -> int:
+    from .evaluation.grounding import evaluate_grounding
+    from .predictor import Predictor
+
+    predictor = Predictor.load(options.model, options.device)
+    report = evaluate_grounding(options.file, options.images, predictor)
+    print(json.dumps(report.as_record()) if options.json else report.as_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
