@@ -15,6 +15,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OMP_NUM_THREADS"] = "1"
 
 CHECKOUT = Path(__file__).parents[1]
+REAL_HOME = os.environ.get("HOME")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,6 +35,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "HF_HOME", "HF_HUB_CACHE"):
         monkeypatch.delenv(name, raising=False)
     return folder
+
+
+@pytest.fixture
+def real_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own home again, for what must not download everything each time."""
+    if REAL_HOME is not None:
+        monkeypatch.setenv("HOME", REAL_HOME)
 
 
 @pytest.fixture(scope="session")
