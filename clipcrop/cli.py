@@ -12,13 +12,14 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from . import __version__
 from .errors import ClipCropError, EmptyPrompt, InputError
 
 if TYPE_CHECKING:
     from .contact_sheet import Row
+    from .grounding import GroundingOptions
     from .images import LoadedImage
     from .predictor import Predictor, Suggestions
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_BAD_REQUEST
     except BrokenPipeError:
         # Whoever reads the output has stopped; Python would complain once more at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -171,7 +172,7 @@ def _suggest(options: argparse.Namespace) -> int:
 
 
 def _split_inputs(inputs: list[str], query_image: Path | None) -> tuple[list[Path], str]:
-    """Images and folders -> image files; what comes last is the prompt, unless an image stands for it.
+    """Images and folders -> image files, and the prompt that comes after them.
 
     Raises:
         InputError: No image, no prompt, or a folder without images.
@@ -229,10 +230,10 @@ def _check_request(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _grounding(name: str) -> Any:
-    from .grounding import GroundingOptions
+def _grounding(name: str) -> GroundingOptions | None:
+    from .grounding import GroundingOptions, Variant
 
-    return None if name == "default" else GroundingOptions.paper(name)
+    return None if name == "default" else GroundingOptions.paper(cast("Variant", name))
 
 
 def _suggest_one(
@@ -326,7 +327,7 @@ def _evaluate_ratings(options: argparse.Namespace) -> int:
     from .evaluation.ratings import evaluate_ratings
 
     report = evaluate_ratings(options.file, CompositionScorer.load())
-    print(json.dumps(report.as_record()) if options.json else report.as_text())
+    print(json.dumps(report.to_json()) if options.json else report.to_text())
     return 0
 
 
@@ -335,8 +336,8 @@ def _evaluate_grounding(options: argparse.Namespace) -> int:
     from .predictor import Predictor
 
     predictor = Predictor.load(options.model, options.device)
-    report = evaluate_grounding(options.file, options.images, predictor)
-    print(json.dumps(report.as_record()) if options.json else report.as_text())
+    report = evaluate_grounding(options.file, options.images, predictor.encoder)
+    print(json.dumps(report.to_json()) if options.json else report.to_text())
     return 0
 
 

@@ -7,12 +7,9 @@ texts need no network: `lite_words` looks them up in a table.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
@@ -25,22 +22,18 @@ from ..errors import CheckpointError
 from ..prompt import Text
 from .base import ImageTokens
 from .lite_network import (
-    INPUT_PX,
     STRIDES,
     LiteNetwork,
     cell_grid,
+    channels_last,
     decode_boxes,
     fold_norms,
 )
+from .lite_pixels import letterbox
 from .lite_words import WordTable
 
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
 
-PADDING = 114
-"""Grey beside a photo that does not fill the input."""
-
-_MEAN, _SCALE = 127.0, 128.0  # EfficientNet-Lite's input: about -1..1
-_MULTIPLE_PX = max(STRIDES)
 _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 
 # Softens the product of box and cell for ImageNet's classes, for which no boxes were learned.
@@ -59,7 +52,7 @@ class LiteEncoder:
         self, network: LiteNetwork, words: WordTable, device: torch.device | None = None
     ) -> None:
         self.device = device or torch.device("cpu")
-        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self._network = channels_last(network.to(self.device))
         self._network.eval().requires_grad_(False)
         self._words = words
 
@@ -80,7 +73,7 @@ class LiteEncoder:
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
-        """Encode RGB images of any size; tokens are the cells of strides 8 (the best), 16 and 32."""
+        """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32."""
         per_image = [self._encode(image) for image in images]
         most = max(tokens.mask.shape[1] for tokens in per_image)
         padded = [_pad_tokens(tokens, most) for tokens in per_image]
@@ -108,7 +101,7 @@ class LiteEncoder:
         return (embedding / embedding.square().sum().clamp(min=1e-6))[None]
 
     def _encode(self, image: Image.Image) -> ImageTokens:
-        view = _letterbox(image)
+        view = letterbox(image)
         features = self._network.trunk(view.pixels.to(self.device))
         output, levels = self._network.detect(features)
         logits = self._network.classifier(features.stride32)[0]  # [1000, H, W]
@@ -164,30 +157,6 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"no weights at {path}; install clipcrop again") from exc
     except (SafetensorError, OSError) as exc:
         raise CheckpointError(f"damaged weights: {path}; install clipcrop again") from exc
-
-
-class _View(NamedTuple):
-    pixels: Tensor
-    """[1, 3, H, W] scaled for the trunk; sides are multiples of 32, at most 416."""
-
-    width_px: int
-    """What of the input the image fills, from the top left."""
-
-    height_px: int
-
-
-def _letterbox(image: Image.Image) -> _View:
-    """Shrink (or grow) the long side to 416 px, pad to the next multiple of 32."""
-    scale = INPUT_PX / max(image.size)
-    width_px, height_px = (max(1, round(side * scale)) for side in image.size)
-    resized = image.convert("RGB").resize(
-        (width_px, height_px), Image.Resampling.BILINEAR, reducing_gap=3.0
-    )
-    sides = (math.ceil(side / _MULTIPLE_PX) * _MULTIPLE_PX for side in (height_px, width_px))
-    view = np.full((*sides, 3), PADDING, np.uint8)
-    view[:height_px, :width_px] = np.asarray(resized)
-    pixels = (torch.from_numpy(view).float() - _MEAN) / _SCALE
-    return _View(pixels.permute(2, 0, 1)[None], width_px, height_px)
 
 
 def _kept_cells(objectness: Tensor, strides: Tensor) -> Tensor:

@@ -6,16 +6,18 @@
       -> Heads      for every cell of every stride: objectness, 80 classes, a box
       -> Classifier the trunk's own ImageNet classifier, read at every cell of stride 32
 
-Cells run stride 8 first, row after row, as the teacher's do, so a cell of one is the same cell of the
+Cells run stride 8 first, row after row, as the teacher's do: a cell of one is the same cell of the
 other. Boxes are in the network's input pixels.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 INPUT_PX = 416
 """Side of the square input. Any multiple of 32 works."""
@@ -71,7 +73,7 @@ class DenseOutput(NamedTuple):
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME: with stride 2 the odd pixel goes right and below."""
+    """A convolution padded as TensorFlow's SAME: the odd pixel of stride 2 goes right and below."""
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1
@@ -118,7 +120,7 @@ class InvertedResidual(nn.Module):
             y = nn.functional.relu6(self.expand(y), inplace=True)
         y = nn.functional.relu6(self.depthwise(y), inplace=True)
         y = self.project(y)
-        return x + y if self.is_residual else y
+        return torch.add(x, y) if self.is_residual else y
 
 
 class Trunk(nn.Module):
@@ -173,7 +175,9 @@ class Classifier(nn.Module):
 
     def forward(self, stride32: Tensor) -> Tensor:
         """[B, 320, H, W] -> [B, 1000, H, W] logits."""
-        return self.classify(nn.functional.relu6(self.widen(stride32), inplace=True))
+        widened: Tensor = nn.functional.relu6(self.widen(stride32), inplace=True)
+        logits: Tensor = self.classify(widened)
+        return logits
 
 
 class ConvNorm(nn.Sequential):
@@ -315,8 +319,13 @@ def decode_boxes(boxes: Tensor, corners: Tensor, strides: Tensor) -> Tensor:
     return torch.cat([centres, sizes], dim=-1)
 
 
+def channels_last(network: NetworkT) -> NetworkT:
+    """Lay the weights out as the convolutions run fastest on CPUs."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
 def fold_norms(network: nn.Module) -> nn.Module:
-    """Fold every batch norm into the convolution before it, in place; only for use, not training."""
+    """Fold every batch norm into the convolution before it, in place; not for training any more."""
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     network.eval()

@@ -18,17 +18,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import statistics
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from PIL import Image
+from timing import measure, medians, write_json
 from transformers import (
     CLIPTokenizer,
     OwlViTConfig,
@@ -127,31 +123,6 @@ class Ours:
         return cxcywh_to_xyxy(self.image_tokens.initial_boxes_cxcywh[0, best]) * size_px
 
 
-class Timing(NamedTuple):
-    """One task in one round."""
-
-    wall_s: float
-    processor_s: float
-
-
-def measure(tasks: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[Timing]]:
-    """Time each task in each round, after one round of warming up."""
-    timings: dict[str, list[Timing]] = {name: [] for name in tasks}
-    for round_index in range(rounds + 1):
-        for name, task in tasks.items():
-            wall, processor = time.perf_counter(), time.process_time()
-            task()
-            timing = Timing(time.perf_counter() - wall, time.process_time() - processor)
-            if round_index:
-                timings[name].append(timing)
-    return timings
-
-
-def medians(timings: list[Timing]) -> Timing:
-    """Of each kind of time."""
-    return Timing(*(statistics.median(column) for column in zip(*timings, strict=True)))
-
-
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -197,9 +168,7 @@ def main() -> None:
         print(f"{name:27}{shown}{1e3 * median.processor_s:10.1f}{ratios[0]:13.3f}{ratios[1]:10.3f}")
         rows.append({"name": name, "timings": measured, "processor_ratios": ratios})
     if options.json:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
-        about = {"machine": platform.platform(), "commit": commit.stdout.strip()}
-        options.json.write_text(json.dumps({**about, "rows": rows}, indent=1), encoding="utf-8")
+        write_json(options.json, rows)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,14 @@ time: what the scorer's batching is worth.
 
 from __future__ import annotations
 
-import json
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import write_json
 
 from clipcrop.candidates import Constraints, candidates
 from clipcrop.composition import CompositionScorer
@@ -84,12 +82,7 @@ def main() -> None:
         ratio = f"{reference / median:.1f}" if is_same_work else ""
         print(f"| {name} | {median:.2f} | {low:.2f} to {high:.2f} | {ratio} |")
     if len(sys.argv) > 1:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip()
-        machine = f"{platform.machine()} {platform.processor()}".strip()
-        record = {"machine": machine, "torch": torch.__version__, "commit": commit}
-        Path(sys.argv[1]).write_text(json.dumps({**record, "ms": results}, indent=2) + "\n")
+        write_json(Path(sys.argv[1]), results)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def _cache(options: argparse.Namespace) -> None:
     import torch
     from tqdm import tqdm
 
-    from ...encoders.lite_network import Classifier, Trunk
+    from ...encoders.lite_network import Classifier, Trunk, channels_last
     from .photos import load_pool
     from .shards import make_shard
     from .teacher import Teacher
@@ -81,7 +81,7 @@ def _cache(options: argparse.Namespace) -> None:
 
     torch.set_num_threads(1)
     pool = load_pool(options.data)
-    trunk = Trunk().to(memory_format=torch.channels_last).eval()
+    trunk = channels_last(Trunk()).eval()
     load_published(trunk, Classifier(), published_weights())
     teacher = Teacher(options.data / "teachers" / "yolox_nano.onnx")
     options.shards.mkdir(parents=True, exist_ok=True)

@@ -11,10 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from ...boxes import area, cxcywh_to_xyxy, iou
-from ...encoders.lite_network import INPUT_PX, LiteNetwork, cell_grid, decode_boxes
+from ...encoders.lite_network import LiteNetwork, cell_grid, decode_boxes
+from ...encoders.lite_pixels import letterbox
 from .photos import dev_photos
-from .shards import to_network_input
-from .views import PADDING
 
 _LARGE = 0.05  # share of the photo from which an object counts as large
 
@@ -33,20 +32,14 @@ class DevPhotos:
     @torch.no_grad()
     def measure(self, network: LiteNetwork) -> dict[str, float]:
         """Means over person queries and over other classes of at least 5 % of the photo."""
-        corners, strides = cell_grid(INPUT_PX, INPUT_PX)
         results: dict[str, list[tuple[float, float]]] = {"person": [], "large": [], "small": []}
         for path, boxes in self._photos:
             with Image.open(path) as image:
-                rgb = image.convert("RGB")
-            scale = INPUT_PX / max(rgb.size)
-            width, height = (round(side * scale) for side in rgb.size)
-            view = np.full((INPUT_PX, INPUT_PX, 3), PADDING, np.uint8)
-            view[:height, :width] = np.asarray(
-                rgb.resize((width, height), Image.Resampling.BILINEAR)
-            )
-            output, _ = network.detect(network.trunk(to_network_input(view)))
-            predicted = cxcywh_to_xyxy(decode_boxes(output.boxes[0], corners, strides))
-            predicted = predicted / torch.tensor([width, height, width, height])
+                view = letterbox(image.convert("RGB"))
+            output, _ = network.detect(network.trunk(view.pixels))
+            corners, strides = cell_grid(*view.pixels.shape[2:])
+            predicted_px = cxcywh_to_xyxy(decode_boxes(output.boxes[0], corners, strides))
+            predicted = predicted_px / torch.tensor([view.width_px, view.height_px] * 2)
             scores = output.objectness[0].sigmoid()[:, None] * output.classes[0].sigmoid()
             for name in {box[0] for box in boxes}:
                 true = torch.tensor([box[1:] for box in boxes if box[0] == name])

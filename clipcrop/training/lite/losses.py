@@ -73,9 +73,9 @@ def distillation_losses(
     )
     boxes = ((1 - overlap) * weights[sure]).sum()
 
-    parts = [loss / num_objects for loss in (objectness, classes, boxes)]
-    total = parts[0] + parts[1] + BOX_WEIGHT * parts[2]
-    return Losses(total, *parts, drift=torch.zeros(()))
+    objectness, classes, boxes = (loss / num_objects for loss in (objectness, classes, boxes))
+    total = objectness + classes + BOX_WEIGHT * boxes
+    return Losses(total, objectness, classes, boxes, drift=torch.zeros(()))
 
 
 def classifier_drift(classifier: Classifier, stride32: Tensor, before: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def load_pool(data: Path) -> PhotoPool:
 def _draw_weights(
     names: tuple[str, ...], pseudo_boxes: dict[str, list[list[object]]]
 ) -> NDArray[np.float64]:
-    """Photos with rare classes are drawn more often, as the root of how rare; COCO's a fixed share."""
+    """Photos with rare classes are drawn more often; COCO's have a fixed share of all."""
     classes = [
         {box[0] for box in pseudo_boxes.get(name, ()) if float(box[1]) >= _SURE}  # type: ignore[arg-type]
         for name in names
@@ -85,9 +85,10 @@ def _draw_weights(
         [max((counts[name] ** -0.5 for name in seen), default=0.05) for seen in classes]
     )
     is_coco = np.array([name.startswith("coco") for name in names])
-    weights = np.where(
+    weights: NDArray[np.float64] = np.where(
         is_coco,
         _COCO_SHARE * rarity / rarity[is_coco].sum(),
         (1 - _COCO_SHARE) * rarity / rarity[~is_coco].sum(),
     )
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights

@@ -19,9 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...encoders.lite_network import INPUT_PX, STRIDES, Trunk, TrunkFeatures, cell_grid
+from ...encoders.lite_pixels import to_network_input
 from .photos import PhotoPool
 from .teacher import Teacher
-from .trunk import IMAGE_MEAN, IMAGE_SCALE
 from .views import random_view
 
 VIEWS_PER_SHARD = 512
@@ -100,12 +100,6 @@ def make_shard(
     return path
 
 
-def to_network_input(view: np.ndarray) -> Tensor:  # type: ignore[type-arg]
-    """[H, W, 3] uint8 RGB -> [1, 3, H, W] float32, scaled for the trunk, channels last."""
-    pixels = torch.from_numpy(np.ascontiguousarray(view)).float()
-    return ((pixels - IMAGE_MEAN) / IMAGE_SCALE).permute(2, 0, 1)[None]
-
-
 class Shard:
     """One shard in memory, handed out in batches."""
 
@@ -162,8 +156,8 @@ def wait_for_shard(folder: Path, index: int, say: Callable[[str], None]) -> Shar
 def shard_for_block(block: int, num_shards: int, uses: int, seed: int) -> int:
     """Which shard a block of training reads: a new one every ``uses`` blocks, else one seen before.
 
-    So training can start with the first shard and each is read about ``uses`` times while the others
-    are being made; after the last new one, all are drawn alike.
+    So training can start with the first shard, and each is read about ``uses`` times while the
+    others are being made; after the last new one, all are drawn alike.
     """
     newest = min(num_shards - 1, block // uses)
     if block % uses == 0 and block // uses < num_shards:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ...encoders.lite_network import DenseOutput, LiteNetwork, TrunkFeatures
+from ...encoders.lite_network import DenseOutput, LiteNetwork, TrunkFeatures, channels_last
 from ...errors import CheckpointError, InputError
 from .losses import DRIFT_WEIGHT, Losses, classifier_drift, distillation_losses
 from .shards import VIEWS_PER_SHARD, Targets, shard_for_block, wait_for_shard
@@ -117,7 +117,7 @@ def train(
     """
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    network = LiteNetwork().to(memory_format=torch.channels_last)
+    network = channels_last(LiteNetwork())
     start(network)
     network.trunk.requires_grad_(False)
     network.trunk.coarse_stages().requires_grad_(True)
@@ -150,14 +150,14 @@ def train(
             network.train()
             is_deep = block >= config.unfreeze_block
             totals = torch.zeros(len(Losses._fields))
-            for number, views in enumerate(order.split(config.batch_size)):
+            for number, views in enumerate(torch.split(order, config.batch_size)):
                 step = block * config.steps_per_block + number
                 for group in optimizer.param_groups:
                     group["lr"] = group["share"] * config.learning_rate_at(step)
                 features, targets = shard.batch(views)
                 losses = _losses(network, features, targets, corners, strides, is_deep)
                 optimizer.zero_grad(set_to_none=True)
-                losses.total.backward()
+                torch.autograd.backward(losses.total)
                 nn.utils.clip_grad_norm_(network.parameters(), 5.0)
                 optimizer.step()
                 _follow(average, network, min(config.average, (step + 1) / (step + 10)))
@@ -218,8 +218,8 @@ def _follow(average: LiteNetwork, network: LiteNetwork, decay: float) -> None:
     for kept, new in _trained_parts(average, network):
         for mean, value in zip(kept.parameters(), new.parameters(), strict=True):
             mean.lerp_(value, 1 - decay)
-        for mean, value in zip(kept.buffers(), new.buffers(), strict=True):
-            mean.copy_(value)
+        for old, buffer in zip(kept.buffers(), new.buffers(), strict=True):
+            old.copy_(buffer)
 
 
 def _trained_parts(*networks: LiteNetwork) -> Iterable[tuple[nn.Module, ...]]:

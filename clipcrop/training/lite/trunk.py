@@ -7,12 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...encoders.lite_network import Classifier, SameConv, Trunk
+from ...encoders.lite_network import Classifier, InvertedResidual, SameConv, Trunk
 from ...errors import CheckpointError
 
 _NORM_EPSILON = 1e-3  # EfficientNet's, in the TensorFlow original
-IMAGE_MEAN = 127.0
-IMAGE_SCALE = 128.0
 
 
 def published_weights() -> Path:
@@ -45,7 +43,7 @@ def load_published(trunk: Trunk, classifier: Classifier, path: Path) -> None:
             layer.bias.copy_(bias)
 
     fill(trunk.stem, *folded("_conv_stem", "_bn0"))
-    blocks = [block for stage in trunk.stages for block in stage]  # type: ignore[union-attr]
+    blocks = [module for module in trunk.modules() if isinstance(module, InvertedResidual)]
     for index, block in enumerate(blocks):
         prefix = f"_blocks.{index}"
         if isinstance(block.expand, SameConv):

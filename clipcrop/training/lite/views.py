@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...encoders.lite_pixels import PADDING
 from .photos import PhotoPool
-
-PADDING = 114
-"""Grey of the border where a photo does not fill the square (the teacher's own)."""
 
 _MOSAIC_SHARE = 0.45
 _MIX_SHARE = 0.08

@@ -1,0 +1,50 @@
+"""Photos as the lite tower's network takes them; the same in use and in training."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from .lite_network import INPUT_PX, STRIDES
+
+PADDING = 114
+"""Grey of what the image does not fill (the teacher's own)."""
+
+_MEAN, _SCALE = 127.0, 128.0  # EfficientNet-Lite's input: about -1..1
+_MULTIPLE_PX = max(STRIDES)
+
+
+class View(NamedTuple):
+    """An image laid out for the network."""
+
+    pixels: Tensor
+    """[1, 3, H, W] scaled for the trunk; the sides are multiples of 32, at most 416."""
+
+    width_px: int
+    """What the image fills of it, from the top left."""
+
+    height_px: int
+    """The same downwards."""
+
+
+def letterbox(image: Image.Image) -> View:
+    """Scale an RGB image so that its long side is 416 px; pad only to the next multiple of 32."""
+    scale = INPUT_PX / max(image.size)
+    width_px, height_px = (max(1, round(side * scale)) for side in image.size)
+    resized = image.resize((width_px, height_px), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    sides = [math.ceil(side / _MULTIPLE_PX) * _MULTIPLE_PX for side in (height_px, width_px)]
+    view = np.full((*sides, 3), PADDING, np.uint8)
+    view[:height_px, :width_px] = np.asarray(resized)
+    return View(to_network_input(view), width_px, height_px)
+
+
+def to_network_input(view: NDArray[np.uint8]) -> Tensor:
+    """[H, W, 3] RGB -> [1, 3, H, W] float32, scaled for the trunk."""
+    pixels = torch.from_numpy(np.ascontiguousarray(view)).float()
+    return ((pixels - _MEAN) / _SCALE).permute(2, 0, 1)[None]
