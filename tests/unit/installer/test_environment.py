@@ -102,6 +102,15 @@ def test_an_environment_is_made_anew_when_what_it_is_made_from_changes(recipe: R
     assert not (recipe.folder / "left over").exists()
 
 
+def test_settings_of_the_checkers_do_not_ask_for_another_environment(recipe: Recipe):
+    stamp = recipe.stamp()
+
+    with (recipe.checkout / "pyproject.toml").open("a") as project:
+        project.write("[tool.ruff]\nline-length = 100\n")
+
+    assert recipe.stamp() == stamp
+
+
 def test_other_groups_ask_for_another_environment(recipe: Recipe):
     assert recipe.stamp() != Recipe(recipe.checkout, recipe.name, groups=("lint",)).stamp()
 
