@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .boxes import area, clip_to_image, covered, cxcywh_to_xyxy, iou, union_box
+from .boxes import area, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
 from .encoders.base import ImageTokens
 from .prompt import Prompt, Text
 
@@ -27,9 +27,6 @@ UNKNOWN = "the model does not know this"
 TOO_WEAK = "nothing in the image is like it"
 WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
 IS_EXCLUDED = "what is like it was to be left out"
-
-_POOL = 100
-"""Tokens that a plural picks from, by score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +67,8 @@ class GroundingOptions:
         """Refuse what would select nothing, or anything."""
         if self.variant not in ("main", "key", "both"):
             raise ValueError(f"no such variant: {self.variant!r}; use main, key or both")
+        if self.max_iou == 0:
+            raise ValueError("max_iou must be above 0, or boxes that only touch are the same thing")
         if self.max_plural < 1:
             raise ValueError(f"max_plural must be at least 1, got {self.max_plural}")
         shares = ("min_text_share", "min_box_share", "min_counted_share", "max_iou", "max_covered")
@@ -198,26 +197,30 @@ class _Scored:
         """The best box, or for a plural the best ones."""
         if options.is_strict or self.text.max_count == 1:
             return [self.best]
-        count = min(self.text.max_count or options.max_plural, options.max_plural)
         is_counted = self.text.max_count is not None
         share = options.min_counted_share if is_counted else options.min_box_share
-        return self.distinct(share, options)[:count]
+        return self.distinct(share, options)[: self.text.max_count]
 
     def distinct(self, min_share: float, options: GroundingOptions) -> list[Detection]:
         """Boxes with at least a share of the best score, each another thing; best first."""
-        best = self.best.score
-        pool = self.scores.topk(min(_POOL, len(self.scores)))
-        is_strong = pool.values >= max(best * min_share, options.min_score)
-        candidates = pool.indices[is_strong]
-        boxes_xyxy = self.boxes_xyxy[candidates]
-        overlaps = iou(boxes_xyxy, boxes_xyxy) > options.max_iou
-        lies_in = covered(boxes_xyxy, boxes_xyxy) > options.max_covered
-        is_same = (overlaps | lies_in).tolist()
+        floor = max(self.best.score * min_share, options.min_score)
+        strong = (self.scores >= floor).nonzero()[:, 0]
+        strong = strong[self.scores[strong].argsort(descending=True, stable=True)]
+        boxes_xyxy = self.boxes_xyxy[strong]
+        areas = area(boxes_xyxy)
+        is_free = torch.ones(len(strong), dtype=torch.bool)
         kept: list[int] = []
-        for index in range(len(candidates)):
-            if not any(is_same[index][other] for other in kept):
-                kept.append(index)
-        return [self.detection(token) for token in candidates[kept].tolist()]
+        # One box against the rest at a time: few are kept, and comparing all pairs of a thousand
+        # boxes takes longer than everything else here.
+        while len(kept) < options.max_plural and bool(is_free.any()):
+            best = int(is_free.byte().argmax())
+            kept.append(int(strong[best]))
+            shared = intersection(boxes_xyxy[best : best + 1], boxes_xyxy)[0]
+            # IoU > t, without a division: shared > t / (1 + t) of both areas together.
+            is_free &= shared * (1 + 1 / options.max_iou) <= areas + areas[best]
+            is_free &= shared <= options.max_covered * areas
+            is_free[best] = False  # an empty box overlaps nothing, not even itself
+        return [self.detection(token) for token in kept]
 
 
 def _score(tokens: ImageTokens, text_embeddings: Tensor, prompt: Prompt) -> list[_Scored]:

@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import Tensor
+
+from clipcrop.boxes import xyxy_to_cxcywh
+from clipcrop.encoders.base import ImageTokens
+from clipcrop.grounding import (
+    IS_EXCLUDED,
+    TOO_WEAK,
+    UNKNOWN,
+    WEAK_BESIDE_OTHERS,
+    GroundingOptions,
+    ground,
+)
+from clipcrop.prompt import Prompt, Text
+
+Box = tuple[float, float, float, float]
+
+LEFT: Box = (0.0, 0.25, 0.25, 0.75)
+RIGHT: Box = (0.75, 0.25, 1.0, 0.75)
+MIDDLE: Box = (0.375, 0.25, 0.625, 0.75)
+CORNER: Box = (0.875, 0.875, 1.0, 1.0)
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+DOG, CAT, HAT = range(3)
+
+
+def made_tokens(*rows: tuple[Box, dict[int, float]], num_masked: int = 0) -> ImageTokens:
+    """Made tokens: a box, and how much it is like a dog, a cat or a hat; then masked ones, each
+    like everything."""
+    count = len(rows) + num_masked
+    boxes = torch.tensor([row[0] for row in rows] + [WHOLE] * num_masked).reshape(1, count, 4)
+    classes = torch.zeros(1, count, 3)
+    for index, (_, scores) in enumerate(rows):
+        for thing, score in scores.items():
+            classes[0, index, thing] = score
+    classes[0, len(rows) :] = 1.0
+    mask = torch.arange(count)[None] < len(rows)
+    return ImageTokens(
+        torch.zeros(1, count, 4), classes, xyxy_to_cxcywh(boxes), torch.ones(1, count), mask
+    )
+
+
+def like(*things: int | None) -> Tensor:
+    """An embedding for each text: of a thing, or zeros where the tower knows nothing."""
+    rows = torch.zeros(len(things), 3)
+    for row, thing in enumerate(things):
+        if thing is not None:
+            rows[row, thing] = 1
+    return rows
+
+
+def prompt_of(*texts: Text, without: tuple[Text, ...] = ()) -> Prompt:
+    return Prompt("made", texts, without)
+
+
+def union(box: Box) -> Tensor:
+    return torch.tensor(box)
+
+
+def test_a_text_selects_the_box_of_its_best_token() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.6}), (RIGHT, {DOG: 0.9}), (MIDDLE, {CAT: 0.95}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dog")))
+
+    assert found.selected.tolist() == [1]
+    (detection,) = found.detections
+    assert (detection.text, detection.box_xyxy, detection.token) == ("dog", RIGHT, 1)
+    assert detection.score == pytest.approx(0.9)
+    torch.testing.assert_close(found.union_box_xyxy, union(RIGHT))
+    assert found.best == detection
+
+
+def test_union_box_holds_all_keywords() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.8}), (MIDDLE, {CAT: 0.5}), (RIGHT, {HAT: 0.9}))
+
+    found = ground(tokens, like(DOG, CAT), prompt_of(Text("dog"), Text("cat")))
+
+    torch.testing.assert_close(found.union_box_xyxy, union((0.0, 0.25, 0.625, 0.75)))
+
+
+@pytest.mark.parametrize(
+    ("score", "embedding", "reason"),
+    [
+        pytest.param(0.05, CAT, TOO_WEAK, id="below the floor"),
+        pytest.param(0.15, CAT, WEAK_BESIDE_OTHERS, id="below a share of the best text"),
+        pytest.param(0.0, None, UNKNOWN, id="unknown to the tower"),
+    ],
+)
+def test_a_text_that_is_not_there_is_dropped_and_named(
+    score: float, embedding: int | None, reason: str
+) -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {CAT: score}))
+
+    found = ground(tokens, like(DOG, embedding), prompt_of(Text("dog"), Text("cat")))
+
+    (dropped,) = found.dropped
+    assert (dropped.text, dropped.reason) == ("cat", reason)
+    assert dropped.score == pytest.approx(score)
+    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+
+
+def test_nothing_found_has_no_union_box_but_still_a_best_box_to_measure() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.04}), (RIGHT, {DOG: 0.03}))
+
+    found = ground(
+        tokens, like(DOG, DOG), prompt_of(Text("the dog", is_whole_prompt=True), Text("dog"))
+    )
+
+    assert found.union_box_xyxy is None
+    assert (found.detections, found.selected.tolist()) == ((), [])
+    assert [dropped.text for dropped in found.dropped] == ["dog"]
+    assert found.best is not None
+    assert found.best.box_xyxy == LEFT
+
+
+def test_a_prompt_without_texts_finds_nothing() -> None:
+    found = ground(made_tokens((LEFT, {DOG: 1.0})), torch.zeros(0, 3), prompt_of())
+
+    assert (found.union_box_xyxy, found.best, found.dropped) == (None, None, ())
+
+
+def test_masked_tokens_are_never_selected() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.5}), num_masked=3)
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=None)))
+
+    assert found.selected.tolist() == [0]
+
+
+def test_an_image_of_masked_tokens_alone_is_general() -> None:
+    found = ground(made_tokens(num_masked=2), like(DOG), prompt_of(Text("dog")))
+
+    assert found.union_box_xyxy is None
+    assert found.best is None
+
+
+@pytest.mark.parametrize(
+    ("max_count", "expected"),
+    [
+        pytest.param(1, [0], id="a dog"),
+        pytest.param(2, [0, 2], id="two dogs"),
+        pytest.param(None, [0, 2, 3], id="dogs"),
+        pytest.param(9, [0, 2, 3, 4], id="nine dogs"),
+    ],
+)
+def test_counts_limit_how_many_distinct_boxes_are_taken(
+    max_count: int | None, expected: list[int]
+) -> None:
+    nearly_left = (0.0, 0.25, 0.24, 0.75)  # IoU .96 with the left one
+    tokens = made_tokens(
+        (LEFT, {DOG: 0.8}),
+        (nearly_left, {DOG: 0.75}),
+        (RIGHT, {DOG: 0.6}),
+        (MIDDLE, {DOG: 0.4}),  # half of the best
+        (CORNER, {DOG: 0.3}),  # less than that
+    )
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=max_count)))
+
+    assert found.selected.tolist() == expected
+
+
+def test_a_plural_leaves_out_parts_of_what_it_has() -> None:
+    head = (0.05, 0.25, 0.15, 0.35)
+    tokens = made_tokens((LEFT, {DOG: 0.8}), (head, {DOG: 0.7}), (RIGHT, {DOG: 0.6}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=None)))
+
+    assert found.selected.tolist() == [0, 2]
+
+
+def test_a_plural_keeps_the_whole_of_what_it_had_a_part_of() -> None:
+    head = (0.05, 0.25, 0.15, 0.35)
+    tokens = made_tokens((head, {DOG: 0.8}), (LEFT, {DOG: 0.7}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=None)))
+
+    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+
+
+def test_a_plural_finds_a_second_thing_behind_hundreds_of_tokens_of_the_first() -> None:
+    first = [((0.0, 0.25, 0.25 + step / 10_000, 0.75), {DOG: 0.9}) for step in range(300)]
+    tokens = made_tokens(*first, (RIGHT, {DOG: 0.6}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=None)))
+
+    assert found.selected.tolist() == [0, 300]
+
+
+def test_boxes_without_area_do_not_keep_it_from_ending() -> None:
+    point = (0.5, 0.5, 0.5, 0.5)
+    tokens = made_tokens((point, {DOG: 0.9}), (point, {DOG: 0.8}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=None)))
+
+    assert found.selected.tolist() == [0, 1]
+
+
+def test_a_plural_is_capped() -> None:
+    boxes = [(x / 20, 0.0, (x + 1) / 20, 1.0) for x in range(20)]
+    tokens = made_tokens(*((box, {DOG: 0.5}) for box in boxes))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=None)))
+
+    assert len(found.detections) == GroundingOptions().max_plural == 12
+
+
+WHOLE_PROMPT = Text("the dog and the cat", is_whole_prompt=True)
+
+
+def test_the_whole_prompt_does_not_blow_up_what_its_keywords_found() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.8}), (WHOLE, {HAT: 0.9}))
+
+    found = ground(tokens, like(HAT, DOG), prompt_of(WHOLE_PROMPT, Text("dog")))
+
+    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert [detection.text for detection in found.detections] == ["dog"]
+
+
+def test_the_whole_prompt_selects_where_no_keyword_does() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.01}), (RIGHT, {HAT: 0.9}))
+
+    found = ground(tokens, like(HAT, DOG), prompt_of(WHOLE_PROMPT, Text("dog")))
+
+    torch.testing.assert_close(found.union_box_xyxy, union(RIGHT))
+    assert [detection.text for detection in found.detections] == ["the dog and the cat"]
+    assert [dropped.text for dropped in found.dropped] == ["dog"]
+
+
+def test_the_whole_prompt_counts_for_the_tokens_but_is_not_reported_twice() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.8}))
+
+    found = ground(
+        tokens, like(DOG, DOG), prompt_of(Text("dog", is_whole_prompt=True), Text("dog"))
+    )
+
+    assert found.selected.tolist() == [0, 0]
+    assert len(found.detections) == 1
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"), [("main", [2]), ("key", [0, 1]), ("both", [2, 0, 1])]
+)
+def test_the_papers_way_takes_one_token_for_each_text_and_drops_nothing(
+    variant: str, expected: list[int]
+) -> None:
+    tokens = made_tokens(
+        (LEFT, {DOG: 0.9}), (MIDDLE, {CAT: 0.01}), (CORNER, {HAT: 0.5}), (RIGHT, {DOG: 0.8})
+    )
+    texts = (WHOLE_PROMPT, Text("dogs", max_count=None), Text("cat"))
+
+    found = ground(
+        tokens,
+        like(HAT, DOG, CAT),
+        prompt_of(*texts),
+        GroundingOptions.paper(variant),  # type: ignore[arg-type]
+    )
+
+    # The whole prompt is the first text, so its token comes first.
+    assert found.selected.tolist() == expected
+    assert found.dropped == ()
+
+
+def test_the_papers_union_box_holds_every_initial_box() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}), (MIDDLE, {CAT: 0.01}), (CORNER, {HAT: 0.5}))
+
+    found = ground(
+        tokens,
+        like(HAT, DOG, CAT),
+        prompt_of(WHOLE_PROMPT, Text("dog"), Text("cat")),
+        GroundingOptions.paper(),
+    )
+
+    torch.testing.assert_close(found.union_box_xyxy, union((0.0, 0.25, 1.0, 1.0)))
+
+
+def test_a_variant_without_texts_of_its_kind_takes_the_others() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}))
+
+    found = ground(
+        tokens,
+        like(DOG),
+        prompt_of(Text("12", is_whole_prompt=True)),
+        GroundingOptions.paper("key"),
+    )
+
+    assert found.selected.tolist() == [0]
+
+
+def test_exclusions_are_found_and_are_no_part_of_the_union() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {CAT: 0.8}), (CORNER, {CAT: 0.7}))
+    cats = (Text("cats", max_count=None),)
+
+    found = ground(tokens, like(DOG, CAT), prompt_of(Text("dog"), without=cats))
+
+    assert [detection.box_xyxy for detection in found.excluded] == [RIGHT, CORNER]
+    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+
+
+def test_an_exclusion_that_is_not_there_excludes_nothing() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {CAT: 0.05}))
+
+    found = ground(tokens, like(DOG, CAT), prompt_of(Text("dog"), without=(Text("cat"),)))
+
+    assert (found.excluded, found.dropped) == ((), ())
+
+
+def test_an_exclusion_that_the_tower_does_not_know_is_named() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}))
+
+    found = ground(tokens, like(DOG, None), prompt_of(Text("dog"), without=(Text("zorb"),)))
+
+    assert [(dropped.text, dropped.reason) for dropped in found.dropped] == [("zorb", UNKNOWN)]
+
+
+def test_what_is_asked_for_is_kept_where_the_tower_cannot_tell_it_from_the_exclusion() -> None:
+    """To the lite tower, man and woman are both a person."""
+    tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {DOG: 0.8}))
+
+    found = ground(tokens, like(DOG, DOG), prompt_of(Text("woman"), without=(Text("man"),)))
+
+    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert [detection.box_xyxy for detection in found.excluded] == [RIGHT]
+
+
+def test_a_box_that_is_more_like_the_exclusion_is_given_up() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.3, CAT: 0.8}))
+
+    found = ground(tokens, like(DOG, CAT), prompt_of(Text("dog"), without=(Text("cat"),)))
+
+    assert found.union_box_xyxy is None
+    assert [(dropped.text, dropped.reason) for dropped in found.dropped] == [("dog", IS_EXCLUDED)]
+    assert [detection.text for detection in found.excluded] == ["cat"]
+
+
+def test_an_exclusion_alone_is_general_and_knows_what_to_avoid() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {CAT: 0.8}))
+
+    found = ground(tokens, like(CAT), prompt_of(without=(Text("cat"),)))
+
+    assert found.union_box_xyxy is None
+    assert [detection.box_xyxy for detection in found.excluded] == [RIGHT]
+
+
+def test_boxes_that_stick_out_are_cut_at_the_image() -> None:
+    tokens = made_tokens(((-0.25, 0.5, 0.5, 1.5), {DOG: 0.9}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dog")))
+
+    assert found.detections[0].box_xyxy == (0.0, 0.5, 0.5, 1.0)
+
+
+def test_options_refuse_what_selects_nothing() -> None:
+    with pytest.raises(ValueError, match="no such variant: 'all'"):
+        GroundingOptions(variant="all")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="min_box_share must be between 0 and 1, got 2"):
+        GroundingOptions(min_box_share=2)
+    with pytest.raises(ValueError, match="max_iou must be above 0"):
+        GroundingOptions(max_iou=0)
+    with pytest.raises(ValueError, match="max_plural must be at least 1, got 0"):
+        GroundingOptions(max_plural=0)
+
+
+def test_embeddings_must_fit_the_texts() -> None:
+    with pytest.raises(ValueError, match="2 embeddings for the 1 texts"):
+        ground(made_tokens((LEFT, {DOG: 1.0})), like(DOG, CAT), prompt_of(Text("dog")))
+
+
+def test_a_full_size_image_is_grounded_without_comparing_all_boxes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    count, width = 1_100, 1_080
+    tokens = ImageTokens(
+        torch.zeros(1, count, 8),
+        torch.rand(1, count, width, generator=generator),
+        torch.rand(1, count, 4, generator=generator) / 2,
+        torch.ones(1, count),
+        torch.ones(1, count, dtype=torch.bool),
+    )
+    embeddings = torch.rand(5, width, generator=generator) / width
+    prompt = prompt_of(*(Text(str(number), max_count=None) for number in range(5)))
+
+    durations_s = []
+    for _ in range(10):
+        started = time.process_time()
+        ground(tokens, embeddings, prompt)
+        durations_s.append(time.process_time() - started)
+
+    assert min(durations_s) < 0.05  # about 3 ms; comparing all boxes takes longer than this
