@@ -42,8 +42,8 @@ _CUE = re.compile(
         | without | w/o | minus | sans | excluding | excepting | except(?:\ for)?
         | other\ than | aside\ from | apart\ from | leaving\ out | cropping\ out | cutting\ out
         | none\ of | neither | nor | zero | avoiding | omitting
-        | not(?!\ only|\ just|\ too)
-        | no(?!\ (?:parking|entry|smoking|stopping|matter|doubt|longer)\b)
+        | not(?!\ only|\ just|\ too|\ sure|\ a\ big)
+        | no(?!\ (?:parking|entry|smoking|stopping|matter|doubt|longer|surprise|idea|way)\b)
     )\b(?:\ any\b)?
     | (?:^|(?<=[,;.!?]\ )|\b(?:and|but|then|please|also|to)\ )
       (?:exclude|omit|avoid|ignore|remove|leave\ out|cut\ out|crop\ out|get\ rid\ of|drop
@@ -89,6 +89,7 @@ _COMMANDS = [
         r"|crop|detail|selfie|background|foreground)s? (?:of|showing|containing|featuring)\s+",
     )
 ]
+_STOCK_PHOTO = re.compile(r"\bstock (?:photo|image|picture)s?$")
 _TRAILING = re.compile(r"(?:[\s,;:.!?]|\b(?:please|thanks|thank you|and|but|or|with)$)+$")
 
 
@@ -187,7 +188,7 @@ def _exclusion_end(line: str, start: int, *, has_wanted: bool) -> int:
 
 def _tidy_wanted(clause: str) -> str:
     """Take the commands and "a photo of" off the front, again and again."""
-    clause = _tidy(clause)
+    clause = _tidy(_STOCK_PHOTO.sub("", clause))
     previous = ""
     while clause != previous:
         previous = clause

@@ -80,6 +80,7 @@ def exclusions(prompt: Prompt) -> list[tuple[str, int | None]]:
         ("black and white photo of two horses", [("two horses", 2)]),
         ("close-up of the flower", [("flower", 1)]),
         ("the dog in the background", [("dog", 1)]),
+        ("portrait of an old man stock photo", [("old man", 1)]),
         ("the front of the train", [("train", 1)]),
         ("keep the dog", [("dog", 1)]),
         ("crop to the red car", [("red car", 1)]),
