@@ -183,7 +183,7 @@ def _split_inputs(inputs: list[str], query_image: Path | None) -> tuple[list[Pat
             images, prompt = inputs[:-1], inputs[-1]
     else:
         images, prompt = inputs[:-1], inputs[-1]
-        if len(prompt) < 256 and Path(prompt).exists():
+        if prompt.strip() and len(prompt) < 256 and Path(prompt).exists():
             raise EmptyPrompt(
                 f"no prompt after the images ({prompt!r} is a file); say last, in quotes, what to "
                 'keep: "the dog"'

@@ -170,7 +170,10 @@ class Predictor:
             LanguageModelMissing: spaCy's English pipeline is not installed.
         """
         started = time.perf_counter()
-        parsed, embeddings = self._encode_prompt(prompt, exclude, image_query)
+        parsed, rows = self._encode_prompt(prompt, exclude, image_query)
+        # "the background" is a prompt, but nothing in it can be searched: no rows.
+        size = encoded.tokens.class_embeddings.shape[2]
+        embeddings = torch.stack(rows) if rows else torch.zeros(0, size)
         options = grounding or GroundingOptions(min_score=self.encoder.min_score)
         found = ground(encoded.tokens, embeddings, parsed, options)
         ranking = rank(
@@ -206,8 +209,8 @@ class Predictor:
         prompt: str,
         exclude: Sequence[str],
         image_query: Image.Image | LoadedImage | None,
-    ) -> tuple[Prompt, Tensor]:
-        """The prompt's parts, and [W, E] an embedding for each."""
+    ) -> tuple[Prompt, list[Tensor]]:
+        """The prompt's parts, and an embedding, [E], for each of its texts."""
         if image_query is None:
             parsed = parse_prompt(prompt, exclude)
         elif prompt.strip():
@@ -222,7 +225,7 @@ class Predictor:
             )
             example = self.encoder.encode_image_query(loaded.rgb)[0]
             rows.insert(parsed.all_texts.index(IMAGE_QUERY), example)
-        return parsed, torch.stack(rows)
+        return parsed, rows
 
 
 def _find_objects(tokens: ImageTokens) -> Tensor:

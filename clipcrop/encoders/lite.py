@@ -69,7 +69,7 @@ class LiteEncoder:
             CheckpointError: A file is missing, damaged or not a lite tower's.
         """
         network = load_network(path or EMBEDDED_LITE)
-        return cls(network, WordTable(_read(words_path or EMBEDDED_WORDS)), device)
+        return cls(network, WordTable.read(words_path or EMBEDDED_WORDS), device)
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
@@ -116,7 +116,8 @@ class LiteEncoder:
         limit = boxes_px.new_tensor([view.width_px, view.height_px] * 2)
         boxes_xyxy = (cxcywh_to_xyxy(boxes_px) / limit).clamp(0.0, 1.0)
         centres_px = (corners + 0.5) * strides[:, None]
-        inside = (centres_px < limit[:2]).all(dim=1)
+        # The first cell counts even of an image that is thinner than half of it.
+        inside = ((centres_px < limit[:2]) | (corners == 0)).all(dim=1)
 
         coco = objectness[:, None] * output.classes[0, kept].sigmoid()
         imagenet = _imagenet_activations(logits, boxes_xyxy * limit, centres_px, objectness)

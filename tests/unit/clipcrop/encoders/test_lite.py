@@ -1,0 +1,174 @@
+"""The lite tower: what holds for any weights, and what the embedded ones know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from clipcrop.boxes import cxcywh_to_xyxy, iou
+from clipcrop.checkpoint import EMBEDDED_LITE
+from clipcrop.encoders.base import ImageTokens
+from clipcrop.encoders.lite import EMBEDDED_WORDS, LiteEncoder, load_network
+from clipcrop.encoders.lite_network import LiteNetwork, fold_norms
+from clipcrop.encoders.lite_words import NUM_CONCEPTS, WordTable
+from clipcrop.errors import CheckpointError
+from clipcrop.prompt import Text
+
+
+@pytest.fixture(scope="module")
+def embedded() -> LiteEncoder:
+    """The tower as users have it."""
+    return LiteEncoder.load()
+
+
+@pytest.fixture(scope="module")
+def random_tower() -> LiteEncoder:
+    """The tower with weights that were never trained."""
+    torch.manual_seed(0)
+    network = LiteNetwork()
+    fold_norms(network)
+    return LiteEncoder(network, WordTable.read(EMBEDDED_WORDS))
+
+
+def made_image(width_px: int, height_px: int) -> Image.Image:
+    """A picture with some structure: colours that run across and down."""
+    across = Image.linear_gradient("L").rotate(90).resize((width_px, height_px))
+    down = Image.linear_gradient("L").resize((width_px, height_px))
+    return Image.merge("RGB", (across, down, Image.new("L", (width_px, height_px), 90)))
+
+
+@pytest.mark.parametrize(
+    ("size_px", "num_tokens"),
+    [
+        pytest.param((640, 640), 200 + 26 * 26 + 13 * 13, id="square"),
+        pytest.param((900, 300), 200 + 26 * 10 + 13 * 5, id="3:1, padded to 160 rows"),
+        pytest.param((1, 10_000), 2 * 26 + 13 + 200, id="1 x 10000"),
+        pytest.param((1, 1), 200 + 26 * 26 + 13 * 13, id="one pixel"),
+    ],
+)
+def test_tokens_of_any_shape_of_image(
+    random_tower: LiteEncoder, size_px: tuple[int, int], num_tokens: int
+):
+    tokens = random_tower.encode_images([made_image(*size_px)])
+
+    assert {
+        name: tuple(value.shape) for name, value in tokens._asdict().items() if value is not None
+    } == {
+        "tokens": (1, num_tokens, 256),
+        "class_embeddings": (1, num_tokens, NUM_CONCEPTS),
+        "initial_boxes_cxcywh": (1, num_tokens, 4),
+        "objectness": (1, num_tokens),
+        "mask": (1, num_tokens),
+    }
+    assert all(torch.isfinite(value).all() for value in tokens if value is not None)
+    corners = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh)
+    assert corners.min() >= -1e-5
+    assert corners.max() <= 1 + 1e-5
+    assert tokens.mask.any()
+
+
+def test_a_batch_gives_what_its_images_give_one_by_one(random_tower: LiteEncoder):
+    images = [made_image(300, 200), made_image(100, 300), made_image(300, 200)]
+
+    batch = random_tower.encode_images(images)
+
+    for number, image in enumerate(images):
+        single = random_tower.encode_images([image])
+        count = single.mask.shape[1]
+        assert not batch.mask[number, count:].any()
+        for name in ImageTokens._fields[:5]:
+            assert torch.equal(getattr(batch, name)[number, :count], getattr(single, name)[0]), name
+
+
+def test_tokens_in_padding_are_masked(random_tower: LiteEncoder):
+    tokens = random_tower.encode_images([made_image(416, 200)])  # padded to 224 rows
+
+    coarse = tokens.mask[0, -7 * 13 :].reshape(7, 13)
+    # The last row of stride 32 spans 192..224 px; its centre, 208, lies below the image.
+    assert coarse[:6].all()
+    assert not coarse[6].any()
+
+
+def test_scores_are_between_nothing_and_one(embedded: LiteEncoder, samples: Path):
+    tokens = embedded.encode_images([Image.open(samples / "chelsea.jpg").convert("RGB")])
+    texts = [Text("cat", "cat"), Text("animal", "animal"), Text("tabby cat", "cat", ("tabby",))]
+
+    scores = tokens.scores(embedded.encode_texts(texts))
+
+    assert scores.min() >= 0
+    assert scores.max() <= 1.001
+
+
+def test_an_unknown_text_is_a_zero_row(embedded: LiteEncoder):
+    embeddings = embedded.encode_texts([Text("dog", "dog"), Text("qwrtzy", "qwrtzy")])
+
+    assert embeddings[0].sum() > 0
+    assert not embeddings[1].any()
+
+
+@pytest.mark.parametrize(
+    ("photo", "text", "box_xyxy"),
+    [
+        pytest.param("chelsea.jpg", "cat", (0.1, 0.0, 1.0, 1.0), id="the cat"),
+        pytest.param("astronaut.jpg", "woman", (0.0, 0.0, 0.85, 1.0), id="the astronaut"),
+        pytest.param("coffee.jpg", "cup", (0.2, 0.1, 0.8, 0.8), id="the cup"),
+    ],
+)
+def test_the_embedded_weights_find_what_the_samples_show(
+    embedded: LiteEncoder, samples: Path, photo: str, text: str, box_xyxy: tuple[float, ...]
+):
+    tokens = embedded.encode_images([Image.open(samples / photo).convert("RGB")])
+
+    scores = tokens.scores(embedded.encode_texts([Text(text, text)]))[0, 0]
+
+    found = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0, scores.argmax()])
+    assert scores.max() > embedded.min_score
+    assert iou(found[None], torch.tensor([box_xyxy])).item() > 0.5
+
+
+def test_an_example_image_finds_its_like(embedded: LiteEncoder, samples: Path):
+    cat = Image.open(samples / "chelsea.jpg").convert("RGB")
+    smaller = cat.crop((60, 0, cat.width, cat.height)).resize((200, 160))
+    query = embedded.encode_image_query(smaller)
+
+    on_cat = embedded.encode_images([cat]).scores(query).max()
+    rocket = Image.open(samples / "rocket.jpg").convert("RGB")
+    on_rocket = embedded.encode_images([rocket]).scores(query).max()
+
+    assert query.shape == (1, NUM_CONCEPTS)
+    assert on_cat > 0.5
+    assert on_rocket < 0.5 * on_cat
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        pytest.param(None, "no weights at", id="missing"),
+        pytest.param(b"", "damaged weights", id="empty"),
+        pytest.param(b"\x08\0\0\0\0\0\0\0{}", "damaged weights", id="cut short"),
+    ],
+)
+def test_files_that_are_no_weights_are_refused(
+    tmp_path: Path, content: bytes | None, sentence: str
+):
+    path = tmp_path / "lite.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(CheckpointError, match=sentence):
+        load_network(path)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path):
+    save_file({"decoder.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+
+    with pytest.raises(CheckpointError, match="not a lite tower"):
+        load_network(tmp_path / "other.safetensors")
+
+
+def test_what_is_embedded_stays_within_its_budget():
+    assert EMBEDDED_LITE.stat().st_size + EMBEDDED_WORDS.stat().st_size <= 25_000_000

@@ -1,0 +1,131 @@
+"""The whole way from pixels and words to suggestions, with the embedded weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from clipcrop import Constraints, EncodedImage, GroundingOptions, Predictor
+from clipcrop.boxes import covered
+from clipcrop.errors import EmptyPrompt, InputError
+from clipcrop.images import load_image
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    """The lite tower on the CPU."""
+    return Predictor.load("lite", "cpu")
+
+
+@pytest.fixture(scope="module")
+def cat(predictor: Predictor, samples: Path) -> EncodedImage:
+    """The sample photo of a cat."""
+    return predictor.encode(load_image(samples / "chelsea.jpg"))
+
+
+def test_crops_keep_what_was_asked_for(predictor: Predictor, cat: EncodedImage):
+    answer = predictor.suggest(cat, "the cat")
+
+    assert answer.kind == "match"
+    assert [found.text for found in answer.matched] == ["cat"]
+    subject = torch.tensor([answer.matched[0].box_xyxy])
+    crops = torch.tensor([crop.crop_xyxy for crop in answer.crops])
+    assert covered(subject, crops).min() > 0.97
+    qualities = [crop.quality for crop in answer.crops]
+    assert qualities == sorted(qualities, reverse=True)
+
+
+def test_pixels_are_those_of_the_original_and_agree_with_the_shares(
+    predictor: Predictor, samples: Path
+):
+    original = Image.open(samples / "chelsea.jpg").convert("RGB").resize((3000, 2000))
+
+    answer = predictor.suggest(predictor.encode(original), "the cat")
+
+    assert max(side for crop in answer.crops for side in crop.crop_px) > 1024
+    for crop in answer.crops:
+        x0, y0, x1, y1 = crop.crop_px
+        assert 0 <= x0 < x1 <= 3000
+        assert 0 <= y0 < y1 <= 2000
+        expected = (x0 / 3000, y0 / 2000, x1 / 3000, y1 / 2000)
+        assert crop.crop_xyxy == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 16 / 9, 4 / 5])
+def test_an_aspect_ratio_is_kept(predictor: Predictor, cat: EncodedImage, ratio: float):
+    answer = predictor.suggest(cat, "the cat", constraints=Constraints(aspect=ratio))
+
+    for crop in answer.crops:
+        x0, y0, x1, y1 = crop.crop_px
+        assert (x1 - x0) / (y1 - y0) == pytest.approx(ratio, rel=0.01)
+
+
+def test_what_is_not_there_gives_general_crops_and_names_it(
+    predictor: Predictor, cat: EncodedImage
+):
+    answer = predictor.suggest(cat, "the school bus")
+
+    assert answer.kind == "general"
+    assert answer.matched == ()
+    assert "bus" in answer.dropped[0].text
+    assert answer.crops
+
+
+def test_an_example_image_stands_for_words(predictor: Predictor, cat: EncodedImage, samples: Path):
+    example = Image.open(samples / "chelsea.jpg").convert("RGB").crop((60, 0, 400, 300))
+
+    answer = predictor.suggest(cat, image_query=example)
+
+    assert answer.kind == "match"
+    assert [found.text for found in answer.matched] == ["image query"]
+
+
+def test_the_papers_grounding_drops_nothing(predictor: Predictor, cat: EncodedImage):
+    answer = predictor.suggest(
+        cat, "the cat and the bicycle", grounding=GroundingOptions.paper("both")
+    )
+
+    assert {found.text for found in answer.matched} >= {"cat", "bicycle"}
+    assert answer.dropped == ()
+
+
+def test_the_same_request_gives_the_same_answer(predictor: Predictor, cat: EncodedImage):
+    first, second = (predictor.suggest(cat, "the cat's eyes") for _ in range(2))
+
+    assert first.crops == second.crops
+
+
+@pytest.mark.parametrize(
+    "size_px", [(1, 1), (1, 10_000), (10_000, 1), (2, 3)], ids=lambda size: f"{size[0]}x{size[1]}"
+)
+def test_extreme_images_give_crops_inside_them(predictor: Predictor, size_px: tuple[int, int]):
+    answer = predictor.suggest(predictor.encode(Image.new("RGB", size_px, "grey")), "the dog")
+
+    assert answer.crops
+    for crop in answer.crops:
+        x0, y0, x1, y1 = crop.crop_px
+        assert 0 <= x0 < x1 <= size_px[0]
+        assert 0 <= y0 < y1 <= size_px[1]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F"])
+def test_images_of_any_mode_are_taken(predictor: Predictor, mode: str):
+    image = (
+        Image.new("L", (60, 40), 120).convert(mode) if mode != "I;16" else Image.new(mode, (60, 40))
+    )
+
+    assert predictor.suggest(predictor.encode(image), "a bird").crops
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n", "!?"])
+def test_a_prompt_without_a_word_is_refused(predictor: Predictor, cat: EncodedImage, prompt: str):
+    with pytest.raises(EmptyPrompt):
+        predictor.suggest(cat, prompt)
+
+
+def test_a_minimum_size_beyond_the_image_is_refused(predictor: Predictor, cat: EncodedImage):
+    with pytest.raises(InputError, match="does not fit"):
+        predictor.suggest(cat, "the cat", constraints=Constraints(min_width_px=100_000))

@@ -1,0 +1,67 @@
+"""Suggestions as JSON and as text."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from clipcrop.grounding import Detection, Dropped
+from clipcrop.predictor import Suggestion, Suggestions
+from clipcrop.reports import as_record, as_text
+
+MATCH = Suggestions(
+    model="lite",
+    kind="match",
+    is_well_framed=False,
+    matched=(
+        Detection("dog", 0.81234567, (0.1, 0.2, 0.3, 0.4), 3),
+        Detection("dog", 0.5, (0.5, 0.5, 0.6, 0.6), 4),
+    ),
+    dropped=(Dropped("unicorn", 0.0, "the model does not know this"),),
+    excluded=(Detection("car", 0.4, (0.7, 0.7, 0.9, 0.9), 9),),
+    crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 320, 480), 0.71),),
+    seconds=0.01,
+)
+
+
+def test_the_record_has_what_programs_rely_on():
+    record = as_record("photo.jpg", MATCH, {"read": 0.0123, "encode": 0.1, "suggest": 0.01})
+
+    assert json.loads(json.dumps(record)) == {
+        "image": "photo.jpg",
+        "model": "lite",
+        "kind": "match",
+        "well_framed": False,
+        "matched": [
+            {"text": "dog", "score": 0.8123, "box": [0.1, 0.2, 0.3, 0.4]},
+            {"text": "dog", "score": 0.5, "box": [0.5, 0.5, 0.6, 0.6]},
+        ],
+        "dropped": [{"text": "unicorn", "score": 0.0, "reason": "the model does not know this"}],
+        "excluded": [{"text": "car", "score": 0.4, "box": [0.7, 0.7, 0.9, 0.9]}],
+        "suggestions": [{"box": [0.0, 0.0, 0.5, 1.0], "box_px": [0, 0, 320, 480], "quality": 0.71}],
+        "seconds": {"read": 0.012, "encode": 0.1, "suggest": 0.01},
+    }
+
+
+def test_the_text_says_what_was_found_what_was_not_and_where_the_crops_are():
+    text = as_text("photo.jpg", MATCH)
+
+    assert text.splitlines() == [
+        "photo.jpg (lite): found dog x 2 (0.81)",
+        "  not found: unicorn (the model does not know this)",
+        "  left out where possible: car",
+        "  1. quality 0.71      320 x 480 px at (0, 0)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        pytest.param({"kind": "general", "matched": ()}, "these are general crops", id="general"),
+        pytest.param({"is_well_framed": True}, "well framed as it is", id="well framed"),
+    ],
+)
+def test_the_text_is_honest(change: dict[str, object], sentence: str):
+    assert sentence in as_text("photo.jpg", dataclasses.replace(MATCH, **change))  # type: ignore[arg-type]
