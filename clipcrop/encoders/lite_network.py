@@ -93,9 +93,9 @@ class SameConv(nn.Conv2d):
         """[B, C, H, W] -> [B, C', H/stride, W/stride] for even sides."""
         if self.border is not None:
             input = nn.functional.pad(input, self.border)
-        if self.groups > 1 and torch.is_grad_enabled():
-            # In training: the gradient of large depthwise kernels is slow in bfloat16.
-            with torch.autocast(input.device.type, enabled=False):
+        if self.groups > 1 and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
+            # In training on the CPU: bfloat16 has no fast gradient of large depthwise kernels.
+            with torch.autocast("cpu", enabled=False):
                 return super().forward(input.float())
         return super().forward(input)
 
