@@ -1,0 +1,175 @@
+"""Colours: the one a text asks for, and how much of each a box holds.
+
+Rules on hue, saturation and value, nothing learned. Eleven names, the basic colour terms of
+English (Berlin and Kay, 1969).
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from ..prompt import Text
+
+COLOURS = (
+    *("black", "white", "grey", "red", "orange", "yellow"),
+    *("green", "blue", "purple", "pink", "brown"),
+)
+"""In the order of `colour_shares`."""
+
+COLOUR_WORDS = {colour: colour for colour in COLOURS} | {
+    **dict.fromkeys(("gray", "silver", "silvery", "ash", "charcoal", "slate"), "grey"),
+    **dict.fromkeys(("ivory", "snowy", "snow-white", "pale-skinned", "cream"), "white"),
+    **dict.fromkeys(("ebony", "jet-black", "blackish", "pitch-black"), "black"),
+    **dict.fromkeys(("crimson", "scarlet", "ruby", "maroon", "burgundy", "reddish"), "red"),
+    **dict.fromkeys(("ginger", "tangerine", "amber", "peach", "apricot"), "orange"),
+    **dict.fromkeys(("golden", "gold", "blond", "blonde", "lemon", "mustard"), "yellow"),
+    **dict.fromkeys(("lime", "olive", "emerald", "khaki", "greenish", "mint"), "green"),
+    **dict.fromkeys(("navy", "azure", "cyan", "turquoise", "teal", "indigo", "bluish"), "blue"),
+    **dict.fromkeys(("violet", "lilac", "lavender", "mauve", "plum"), "purple"),
+    **dict.fromkeys(("magenta", "fuchsia", "rosy", "salmon", "pinkish"), "pink"),
+    **dict.fromkeys(("tan", "beige", "bronze", "chestnut", "hazel", "brunette"), "brown"),
+}
+"""Word -> its basic colour."""
+
+ONLY_BY_NAME = frozenset({"white wine", "red wine", "black coffee", "white bread", "brown bread"})
+"""Said of the kind of thing; the thing itself looks otherwise."""
+
+CENTRE_SHARE = 0.6
+"""Of a box's width and height: its corners show what is behind the thing."""
+
+GRID = 16
+"""Pixels looked at along each side of that part."""
+
+BLACK_VALUE, DARK_VALUE = 0.18, 0.30
+"""Darker than the first is black whatever the hue; than the second, if it has little colour."""
+
+GREY_SATURATION, WHITE_VALUE = 0.16, 0.78
+"""Below that saturation a pixel is white if at least that bright, else grey (or black)."""
+
+BROWN_VALUE, VIVID_SATURATION = 0.70, 0.60
+"""Between red and yellow: brown below that value, or below that saturation; else orange."""
+
+PINK_SATURATION, PINK_VALUE = 0.55, 0.60
+"""A red paler than that saturation and at least that bright is pink."""
+
+HUES_DEG = {"red": 12, "orange": 42, "yellow": 70, "green": 165, "blue": 258, "purple": 298}
+"""Where each hue ends, going up from red at 0; above purple lies pink, from 345 on red again."""
+
+SECOND_RED_DEG = 345
+
+MAX_WORDS_WITHOUT_GRAMMAR = 4
+"""A longer text without a known head says too much else for its colour to be trusted."""
+
+NEIGHBOURS = {
+    "white": ("grey",),
+    "grey": ("white", "black"),
+    "orange": ("brown",),
+    "brown": ("orange",),
+    "yellow": ("orange", "brown"),
+    "purple": ("blue", "pink"),
+    "pink": ("purple", "red"),
+    "red": ("pink", "orange"),
+}
+"""What people also call by that name: a ginger cat in the shade measures brown."""
+
+NEIGHBOUR_WEIGHT = 0.5
+
+
+def colour_of(text: Text) -> str | None:
+    """The basic colour that a text gives its head; None without one, or with several.
+
+    "The dog on the red couch" asks for no colour of the dog.
+    """
+    words = re.findall(r"[a-z]+(?:-[a-z]+)*", text.text.lower())
+    if any(name in " ".join(words) for name in ONLY_BY_NAME):
+        return None
+    said = text.modifiers
+    if not text.head:  # without the grammar: the words before the last one
+        said = tuple(words[:-1]) if len(words) <= MAX_WORDS_WITHOUT_GRAMMAR else ()
+    found = {COLOUR_WORDS[word.lower()] for word in said if word.lower() in COLOUR_WORDS}
+    return found.pop() if len(found) == 1 else None
+
+
+def name_colours(rgb: Tensor) -> Tensor:
+    """The colour of each pixel.
+
+    Args:
+        rgb: [..., 3] uint8.
+
+    Returns:
+        [...] int64, indexes into COLOURS.
+    """
+    pixels = rgb.to(torch.float32) / 255
+    value, _ = pixels.max(dim=-1)
+    lowest, _ = pixels.min(dim=-1)
+    chroma = value - lowest
+    saturation = chroma / value.clamp(min=1e-6)
+    red, green, blue = pixels.unbind(dim=-1)
+    safe = chroma.clamp(min=1e-6)
+    hue = torch.where(
+        value == red,
+        (green - blue) / safe % 6,
+        torch.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
+    )
+    hue_deg = hue * 60
+
+    ends = torch.tensor([*HUES_DEG.values(), SECOND_RED_DEG], dtype=torch.float32)
+    names = (*HUES_DEG, "pink", "red")
+    by_hue = torch.tensor([COLOURS.index(name) for name in names])
+    colours = by_hue[torch.bucketize(hue_deg, ends.to(rgb.device), right=True).cpu()]
+
+    def paint(where: Tensor, name: str) -> None:
+        colours[where] = COLOURS.index(name)
+
+    is_red, is_orange = colours == COLOURS.index("red"), colours == COLOURS.index("orange")
+    paint(is_orange & ((value < BROWN_VALUE) | (saturation < VIVID_SATURATION)), "brown")
+    paint(is_red & (saturation < PINK_SATURATION) & (value >= PINK_VALUE), "pink")
+    paint(is_red & (saturation < PINK_SATURATION) & (value < PINK_VALUE), "brown")
+    pale = saturation < GREY_SATURATION
+    paint(pale, "grey")
+    paint(pale & (value >= WHITE_VALUE), "white")
+    paint(value < BLACK_VALUE, "black")
+    paint((value < DARK_VALUE) & (saturation < 2 * GREY_SATURATION), "black")
+    return colours
+
+
+def colour_shares(rgb: Tensor, boxes_xyxy: Tensor) -> Tensor:
+    """How much of each box's central part has each colour.
+
+    Args:
+        rgb: [H, W, 3] uint8.
+        boxes_xyxy: [K, 4] normalised; what lies outside the image counts as its edge.
+
+    Returns:
+        [K, 11] shares in the order of COLOURS; each row sums to 1.
+    """
+    height, width, _ = rgb.shape
+    steps = (torch.arange(GRID) + 0.5) / GRID
+    along = (1 - CENTRE_SHARE) / 2 + CENTRE_SHARE * steps  # [G] in 0..1 of the box
+    boxes = boxes_xyxy.to(torch.float32).cpu()
+    x = boxes[:, 0:1] + (boxes[:, 2:3] - boxes[:, 0:1]) * along  # [K, G]
+    y = boxes[:, 1:2] + (boxes[:, 3:4] - boxes[:, 1:2]) * along
+    column = (x * width).long().clamp(0, width - 1)
+    row = (y * height).long().clamp(0, height - 1)
+    colours = name_colours(rgb.cpu()[row[:, :, None], column[:, None, :]])  # [K, G, G]
+    one_hot = torch.nn.functional.one_hot(colours.flatten(1), len(COLOURS))
+    return one_hot.to(torch.float32).mean(dim=1)
+
+
+def colour_match(shares: Tensor, colour: str) -> Tensor:
+    """How well boxes fit a colour.
+
+    Args:
+        shares: [K, 11] from `colour_shares`.
+        colour: one of COLOURS, as `colour_of` returns it.
+
+    Returns:
+        [K] 0 to 1: the share of that colour, and half the share of those that are taken for it.
+    """
+    match = shares[:, COLOURS.index(colour)].clone()
+    for neighbour in NEIGHBOURS.get(colour, ()):
+        match += NEIGHBOUR_WEIGHT * shares[:, COLOURS.index(neighbour)]
+    return match

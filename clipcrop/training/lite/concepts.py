@@ -1,0 +1,163 @@
+"""The concepts of the lite tower, and the words that name them.
+
+E = 1,080 concepts: COCO's 80 classes in COCO's order, then ImageNet-1k's classes in their order.
+The names come from two files: the one given on the command line, with the classes and their
+synonyms, and `extra_names.json` beside this module, with further everyday names.
+
+A *target* is what a word can mean: a concept (its index), or a group of them (E and above).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+
+NUM_COCO = 80
+NUM_IMAGENET = 1000
+NUM_CONCEPTS = NUM_COCO + NUM_IMAGENET
+"""E."""
+
+EXTRA_NAMES = Path(__file__).with_name("extra_names.json")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Several concepts under one word, such as "fruit"."""
+
+    names: tuple[str, ...]
+    """The words for it."""
+
+    members: frozenset[int]
+    """Concept indexes."""
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """What the tower can find, and how it is called."""
+
+    coco_names: tuple[str, ...]
+    """The 80 class names."""
+
+    imagenet_lemmas: tuple[tuple[str, ...], ...]
+    """The names of each of the 1,000 classes, the usual one first."""
+
+    imagenet_synsets: tuple[int, ...]
+    """Each class's offset in WordNet 3.0."""
+
+    names: Mapping[str, frozenset[int]]
+    """Word or phrase -> the concepts it names; without the lemmas of ImageNet."""
+
+    groups: tuple[Group, ...]
+    """The groups with names of their own."""
+
+    parents: Mapping[int, int]
+    """Concept of an ImageNet class -> concept of the COCO class it is a kind of."""
+
+    scenes: frozenset[int]
+    """Concepts that fill a photo instead of standing in it (a valley, a library). Every box in such
+    a photo looks like them, so that nothing is found by them: "valley" would find the hiker."""
+
+    nothing: frozenset[str]
+    """Words that name nothing which could be found."""
+
+    too_general: frozenset[str]
+    """WordNet's words for kinds with nothing to see in common ("artifact", "device")."""
+
+    coco_senses: Mapping[int, str]
+    """Concept of a COCO class -> WordNet's sense key for it."""
+
+
+def read_concepts(names_file: Path) -> Concepts:
+    """Join the file of class names with the extra names.
+
+    Raises:
+        InputError: the file cannot be read or has other content, or one of the words that it
+            holds out for testing is among the extra names.
+    """
+    try:
+        given = json.loads(names_file.read_text(encoding="utf-8"))
+        extra = json.loads(EXTRA_NAMES.read_text(encoding="utf-8"))
+        refuse_held_out(given["coco_heldout"], extra)
+        return _join(given, extra)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError) as exc:
+        message = f"no class names in {names_file} ({exc}): give the JSON file of concept names"
+        raise InputError(message) from exc
+
+
+def _join(given: Mapping[str, Any], extra: Mapping[str, Any]) -> Concepts:
+    coco_names = tuple(given["coco"])
+    index_of = {name: index for index, name in enumerate(coco_names)}
+    names: dict[str, set[int]] = {}
+    for name, index in index_of.items():
+        for word in (name, *given["coco"][name], *extra["coco"].get(name, ())):
+            names.setdefault(word.lower(), set()).add(index)
+    for number, words in extra["imagenet"].items():
+        for word in words:
+            names.setdefault(word.lower(), set()).add(NUM_COCO + int(number))
+    groups = tuple(
+        Group(
+            tuple(word.lower() for word in group["names"]),
+            frozenset(_members(group["members"], index_of)),
+        )
+        for group in extra["groups"].values()
+    )
+    for group in groups:  # a group's name says more than a list of synonyms does
+        for word in group.names:
+            names.pop(word, None)
+    parents = {**given["imagenet_to_coco"], **extra["parents"]}
+    lemmas = tuple(
+        tuple(word.strip().lower() for word in line.split(",")) for line in given["imagenet_names"]
+    )
+    if len(coco_names) != NUM_COCO or len(lemmas) != NUM_IMAGENET:
+        raise ValueError(f"{len(coco_names)} + {len(lemmas)} classes instead of 80 + 1,000")
+    return Concepts(
+        coco_names=coco_names,
+        imagenet_lemmas=lemmas,
+        imagenet_synsets=tuple(int(synset[1:]) for synset in given["imagenet_synsets"]),
+        names={word: frozenset(found) for word, found in names.items()},
+        groups=groups,
+        parents={NUM_COCO + int(child): index_of[name] for child, name in parents.items()},
+        scenes=frozenset(_members(extra["scenes"], index_of)),
+        nothing=frozenset(extra["nothing"]) - names.keys(),
+        too_general=frozenset(extra["too_general"]),
+        coco_senses={index_of[name]: key for name, key in extra["senses"].items()},
+    )
+
+
+def _members(items: Iterable[str], index_of: Mapping[str, int]) -> Iterable[int]:
+    """COCO names, ImageNet numbers ("333") and ranges ("330-332", both ends in) as concepts."""
+    for item in items:
+        if re.fullmatch(r"\d+(-\d+)?", item):
+            first, _, last = item.partition("-")
+            yield from range(NUM_COCO + int(first), NUM_COCO + int(last or first) + 1)
+        else:
+            yield index_of[item]
+
+
+def refuse_held_out(held_out: Mapping[str, Iterable[str]], extra: Mapping[str, Any]) -> None:
+    """See that no word kept for testing was written into the extra names, in any spelling.
+
+    Raises:
+        InputError: one was.
+    """
+    kept = {_fold(word) for words in held_out.values() for word in words}
+    ours = [
+        word for part in ("coco", "imagenet") for words in extra[part].values() for word in words
+    ]
+    ours += [word for group in extra["groups"].values() for word in group["names"]]
+    found = sorted(word for word in ours if _fold(word) in kept)
+    if found:
+        raise InputError(f"held out for testing, but in {EXTRA_NAMES.name}: {', '.join(found)}")
+
+
+def _fold(word: str) -> str:
+    """Spelling without hyphens, spaces and plural."""
+    return re.sub(r"(ies|es|s|y)$", "", re.sub(r"[^a-z]", "", word.lower()))
