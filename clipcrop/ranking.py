@@ -20,13 +20,13 @@ from torch import Tensor
 from .boxes import WHOLE_IMAGE_XYXY, area, covered, iou
 from .candidates import Constraints, candidates, to_pixels
 
-WELL_FRAMED_MARGIN = 0.03
+WELL_FRAMED_MARGIN = 0.01
 """The whole image may be this much worse than the best frame and still count as well framed."""
 
 SAME_RATIO = 0.01
 """An image whose own ratio differs by no more than this has the ratio that was asked for."""
 
-MAX_LOST = 0.1
+MAX_LOST = 0.04
 """Frames that lose so much more of the subject than they have to are left out."""
 
 KEPT = 0.98
@@ -56,10 +56,10 @@ MAX_VIEW = 0.85
 SHOWN = 0.2
 """An object of which less than this lies in the view is no object of the view."""
 
-SMALL_SHARE = 0.15
-"""A subject that was asked for and takes less than this share of the frame is lost in it..."""
+SMALL_SHARE = 0.4
+"""Who names a subject wants a picture of it: one that takes less than this share of the frame..."""
 
-SMALL_POWER = 0.25
+SMALL_POWER = 0.4
 """...and lowers the quality by (share / `SMALL_SHARE`) to this power."""
 
 FEW_FRAMES = 40

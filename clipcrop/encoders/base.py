@@ -21,6 +21,10 @@ from torch import Tensor
 
 from ..prompt import Text
 
+LACKING_COST = 0.5
+"""A token with nothing of an attribute that was asked for loses this share of its score: enough to
+choose between two dogs, not enough to lose the only one in odd light."""
+
 
 class ImageTokens(NamedTuple):
     """What a tower sees in a batch of images; tensors are float32 on the tower's device."""
@@ -47,19 +51,30 @@ class ImageTokens(NamedTuple):
     logit_scale: Tensor | None = None
     """[B, N] multiplies the shifted similarity before the sigmoid; None as above."""
 
+    attributes: Tensor | None = None
+    """[B, N, A] how much each token has of each attribute (a colour), 0 to 1; None for a tower
+    whose embeddings say it all."""
+
     def scores(self, text_embeddings: Tensor) -> Tensor:
         """How well each token matches each text.
 
         Args:
-            text_embeddings: [W, E] from the same tower.
+            text_embeddings: [W, E] from the same tower; [W, E + A] from one with attributes, the
+                last A how much each attribute is asked for.
 
         Returns:
             [B, W, N] scores, 0 to 1; 0 for masked tokens.
         """
-        similarity = text_embeddings @ self.class_embeddings.transpose(1, 2)  # [B, W, N]
+        size = self.class_embeddings.shape[2]
+        kinds, asked = text_embeddings[:, :size], text_embeddings[:, size:]
+        similarity = kinds @ self.class_embeddings.transpose(1, 2)  # [B, W, N]
         if self.logit_shift is not None and self.logit_scale is not None:
             shifted = similarity + self.logit_shift[:, None, :]
             similarity = torch.sigmoid(shifted * self.logit_scale[:, None, :])
+        if self.attributes is not None:
+            lacking = 1 - (asked @ self.attributes.transpose(1, 2)).clamp(max=1)  # [B, W, N]
+            is_asked = (asked > 0).any(dim=1)[:, None]  # [W, 1]
+            similarity = similarity * (1 - LACKING_COST * lacking * is_asked)
         return similarity * self.mask[:, None, :]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from safetensors import SafetensorError
@@ -21,6 +22,7 @@ from ..checkpoint import EMBEDDED_LITE
 from ..errors import CheckpointError
 from ..prompt import Text
 from .base import ImageTokens
+from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
 from .lite_network import (
     STRIDES,
     LiteNetwork,
@@ -30,10 +32,12 @@ from .lite_network import (
     fold_norms,
 )
 from .lite_pixels import letterbox
-from .lite_words import WordTable
+from .lite_words import NUM_CONCEPTS, WordTable
 
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
 
+_COLOUR_SIDE_PX = 208  # colours are looked at in a small copy
+_COLOURED_TOKENS = 100  # and only of the likeliest objects
 _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 
 # Softens the product of box and cell for ImageNet's classes, for which no boxes were learned.
@@ -83,11 +87,18 @@ class LiteEncoder:
             initial_boxes_cxcywh=torch.cat([one.initial_boxes_cxcywh for one in padded]),
             objectness=torch.cat([one.objectness for one in padded]),
             mask=torch.cat([one.mask for one in padded]),
+            attributes=torch.cat([_some(one.attributes) for one in padded]),
         )
 
     def encode_texts(self, texts: Sequence[Text]) -> Tensor:
-        """[W, E] weights over the concepts; a zero row for a text far from every concept."""
-        return torch.stack([self._words.embed(text) for text in texts]).to(self.device)
+        """[W, E + A] weights over the concepts, then over the colours that are asked for.
+
+        A row of zeros for a text far from every concept.
+        """
+        rows = [torch.cat([self._words.embed(text), _asked_colours(text)]) for text in texts]
+        embeddings = torch.stack(rows)
+        is_known = embeddings[:, :NUM_CONCEPTS].any(dim=1, keepdim=True)
+        return (embeddings * is_known).to(self.device)
 
     @torch.inference_mode()
     def encode_image_query(self, image: Image.Image) -> Tensor:
@@ -98,7 +109,8 @@ class LiteEncoder:
         # The example is the thing: large, in the middle, surely an object.
         prominence = tokens.objectness[0] * size * (1 - middle).clamp(min=0) * tokens.mask[0]
         embedding = tokens.class_embeddings[0, prominence.argmax()]
-        return (embedding / embedding.square().sum().clamp(min=1e-6))[None]
+        weights = embedding / embedding.square().sum().clamp(min=1e-6)
+        return torch.nn.functional.pad(weights, (0, len(COLOURS)))[None]
 
     def _encode(self, image: Image.Image) -> ImageTokens:
         view = letterbox(image)
@@ -134,6 +146,7 @@ class LiteEncoder:
             initial_boxes_cxcywh=xyxy_to_cxcywh(boxes_xyxy)[None],
             objectness=objectness[None],
             mask=inside[None],
+            attributes=_colours(image, boxes_xyxy, objectness)[None],
         )
 
 
@@ -200,6 +213,33 @@ def _imagenet_activations(
     return _IMAGENET_SHARE * agreed * (objectness + _IMAGENET_MIN_OBJECTNESS).sqrt()[:, None]
 
 
+def _colours(image: Image.Image, boxes_xyxy: Tensor, objectness: Tensor) -> Tensor:
+    """[K, 11] colours of the likeliest objects, zeros for the other tokens."""
+    small = image.copy()
+    small.thumbnail((_COLOUR_SIDE_PX, _COLOUR_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    rgb = torch.from_numpy(np.array(small))
+    likely = objectness.topk(min(_COLOURED_TOKENS, len(objectness))).indices
+    shares = torch.zeros(len(objectness), len(COLOURS), device=objectness.device)
+    shares[likely] = colour_shares(rgb, boxes_xyxy[likely]).to(objectness.device)
+    return shares
+
+
+def _asked_colours(text: Text) -> Tensor:
+    """[11] what a text asks for: 1 for its colour, less for those that are taken for it."""
+    colour = colour_of(text)
+    return (
+        torch.zeros(len(COLOURS))
+        if colour is None
+        else colour_match(torch.eye(len(COLOURS)), colour)
+    )
+
+
+def _some(attributes: Tensor | None) -> Tensor:
+    """The attributes that this tower always gives."""
+    assert attributes is not None
+    return attributes
+
+
 def _bilinear(points_px: Tensor, num_cells: int) -> Tensor:
     """[K, S] positions -> [K, S, cells] weights of the cells of stride 32 around each."""
     position = (points_px / STRIDES[-1] - 0.5).clamp(0, num_cells - 1)
@@ -219,4 +259,5 @@ def _pad_tokens(tokens: ImageTokens, most: int) -> ImageTokens:
         initial_boxes_cxcywh=pad(tokens.initial_boxes_cxcywh, (0, 0, 0, missing)),
         objectness=pad(tokens.objectness, (0, missing)),
         mask=pad(tokens.mask, (0, missing)),
+        attributes=pad(_some(tokens.attributes), (0, 0, 0, missing)),
     )

@@ -92,9 +92,7 @@ BODY_PARTS = frozenset(
 MIN_COMPOUND_TAIL, MIN_COMPOUND_START = 4, 3
 """Letters of an unknown compound's last part, and of what stands before it: snow|mobile.
 
-Measured on the 11,036 single words of the dictionary, each taken out in turn: the last part means
-the same for 78 % of 669 words that have one. The longest known beginning does so for 41 % of 1,697,
-so that no word is guessed by how it begins.
+English names the kind last; no word is guessed by how it begins.
 """
 
 

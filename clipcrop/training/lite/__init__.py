@@ -8,5 +8,7 @@ shards     views as the frozen trunk and the teacher see them, kept on disk
 losses     what the heads are told about the teacher
 train      the loop: shards in, checkpoints out, stopped and resumed at any step
 export     a checkpoint -> `lite.safetensors`
-concepts, words   the text side: names, and the table word -> concepts
+concepts   the 1,080 concepts: names (also `extra_names.json`), groups, parents
+meanings   what a word means, by the names and by WordNet (wordnet reads its files)
+words      the table word -> concepts; minilm guesses where nothing else knows a word
 """

@@ -57,6 +57,12 @@ def main(arguments: list[str] | None = None) -> int:
     export.add_argument("--output", type=Path, default=None, help="default: the package's own")
     export.set_defaults(run=_export)
 
+    from . import words
+
+    table = commands.add_parser("words", help="make the table word -> concepts")
+    words.add_arguments(table)
+    table.set_defaults(run=words.run)
+
     options = parser.parse_args(arguments)
     try:
         options.run(options)

@@ -13,6 +13,7 @@ from clipcrop.boxes import cxcywh_to_xyxy, iou
 from clipcrop.checkpoint import EMBEDDED_LITE
 from clipcrop.encoders.base import ImageTokens
 from clipcrop.encoders.lite import EMBEDDED_WORDS, LiteEncoder, load_network
+from clipcrop.encoders.lite_colours import COLOURS
 from clipcrop.encoders.lite_network import LiteNetwork, fold_norms
 from clipcrop.encoders.lite_words import NUM_CONCEPTS, WordTable
 from clipcrop.errors import CheckpointError
@@ -63,6 +64,7 @@ def test_tokens_of_any_shape_of_image(
         "initial_boxes_cxcywh": (1, num_tokens, 4),
         "objectness": (1, num_tokens),
         "mask": (1, num_tokens),
+        "attributes": (1, num_tokens, len(COLOURS)),
     }
     assert all(torch.isfinite(value).all() for value in tokens if value is not None)
     corners = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh)
@@ -80,7 +82,7 @@ def test_a_batch_gives_what_its_images_give_one_by_one(random_tower: LiteEncoder
         single = random_tower.encode_images([image])
         count = single.mask.shape[1]
         assert not batch.mask[number, count:].any()
-        for name in ImageTokens._fields[:5]:
+        for name in (*ImageTokens._fields[:5], "attributes"):
             assert torch.equal(getattr(batch, name)[number, :count], getattr(single, name)[0]), name
 
 
@@ -130,6 +132,25 @@ def test_the_embedded_weights_find_what_the_samples_show(
     assert iou(found[None], torch.tensor([box_xyxy])).item() > 0.5
 
 
+def test_a_colour_tells_two_of_a_kind_apart(embedded: LiteEncoder, samples: Path):
+    with Image.open(samples / "chelsea.jpg") as photo:
+        cat = photo.convert("RGB")
+    grey = cat.convert("L").convert("RGB")
+    both = Image.new("RGB", (2 * cat.width, cat.height))
+    both.paste(grey, (0, 0))
+    both.paste(cat, (cat.width, 0))
+    tokens = embedded.encode_images([both])
+
+    scores = tokens.scores(
+        embedded.encode_texts(
+            [Text("grey cat", "cat", ("grey",)), Text("orange cat", "cat", ("orange",))]
+        )
+    )[0]
+
+    centres = tokens.initial_boxes_cxcywh[0, scores.argmax(dim=1), 0]
+    assert centres[0] < 0.5 < centres[1]
+
+
 def test_an_example_image_finds_its_like(embedded: LiteEncoder, samples: Path):
     cat = Image.open(samples / "chelsea.jpg").convert("RGB")
     smaller = cat.crop((60, 0, cat.width, cat.height)).resize((200, 160))
@@ -139,7 +160,7 @@ def test_an_example_image_finds_its_like(embedded: LiteEncoder, samples: Path):
     rocket = Image.open(samples / "rocket.jpg").convert("RGB")
     on_rocket = embedded.encode_images([rocket]).scores(query).max()
 
-    assert query.shape == (1, NUM_CONCEPTS)
+    assert query.shape == (1, NUM_CONCEPTS + len(COLOURS))
     assert on_cat > 0.5
     assert on_rocket < 0.5 * on_cat
 
