@@ -21,7 +21,12 @@ from .boxes import WHOLE_IMAGE_XYXY, area, covered, iou
 from .candidates import Constraints, candidates, to_pixels
 
 WELL_FRAMED_MARGIN = 0.01
-"""The whole image may be this much worse than the best frame and still count as well framed."""
+"""The whole image may be this much worse than the best frame and still count as well framed.
+
+Chosen from the table that `python -m clipcrop.training.composition RATINGS.jsonl --folds 5` prints:
+of the photos called well framed with it, .56 are (.49 of all are), and .39 of those that are get
+called. A larger margin calls more, and is right hardly more often than chance.
+"""
 
 SAME_RATIO = 0.01
 """An image whose own ratio differs by no more than this has the ratio that was asked for."""
