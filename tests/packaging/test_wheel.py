@@ -31,21 +31,26 @@ def test_the_wheel_installs_exactly_our_names(names: list[str], checkout: Path):
     (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
     metadata = f"clipcrop-{version}.dist-info"
 
-    assert {name.split("/")[0] for name in names} == {"clipcrop", "clipcrop_installer", metadata}
+    ours = {"clipcrop", "clipcrop_wire", "clipcrop_installer"}
+    assert {name.split("/")[0] for name in names} == {*ours, metadata}
 
 
 def test_every_package_file_that_git_keeps_is_in_the_wheel(names: list[str], checkout: Path):
-    command = ["git", "ls-files", "clipcrop", "installer/clipcrop_installer"]
+    folders = ["clipcrop", "daemon/clipcrop_wire", "installer/clipcrop_installer"]
+    command = ["git", "ls-files", *folders]
     kept = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
 
-    expected = {name.removeprefix("installer/") for name in kept.stdout.splitlines()}
+    expected = {
+        name.removeprefix("installer/").removeprefix("daemon/") for name in kept.stdout.splitlines()
+    }
 
     assert expected <= set(names)
     assert "clipcrop/samples/astronaut.jpg" in expected
 
 
 def test_types_are_declared_in_every_package(names: list[str]):
-    assert {"clipcrop/py.typed", "clipcrop_installer/py.typed"} <= set(names)
+    packages = ("clipcrop", "clipcrop_wire", "clipcrop_installer")
+    assert {f"{package}/py.typed" for package in packages} <= set(names)
 
 
 def test_nothing_built_or_cached_is_in_the_wheel(names: list[str]):

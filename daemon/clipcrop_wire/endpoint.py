@@ -1,0 +1,231 @@
+"""The connection file: where the daemon listens, and the key that proves who is who.
+
+The daemon writes it after binding, whole or not at all, readable by its user only. A client trusts
+it only if nobody else can have written or read it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import BadConnectionFile, DaemonNotRunning, VersionMismatch
+from .sealing import KEY_BYTES, PROTOCOL_MINOR, PROTOCOL_VERSION
+
+MAX_FILE_BYTES = 64 * 1024
+MAX_IPC_PATH_BYTES = 100
+"""The systems allow 107 (Linux) and 103 (macOS)."""
+
+PATH_VARIABLE = "CLIPCROP_CONNECTION_FILE"
+"""Environment variable that names the file instead of `default_path`."""
+
+_ENDPOINT = re.compile(r"ipc:///[^\0\n]+|tcp://127\.0\.0\.1:[1-9][0-9]{0,4}")
+_FIELDS = ("protocol", "session", "key", "pid", "started_s", "work", "control")
+
+
+@dataclass(frozen=True)
+class ConnectionFile:
+    """What a client must know to reach one run of the daemon."""
+
+    session: str
+    """32 hexadecimal digits, new at every start."""
+
+    key: bytes
+    """32 random bytes, new at every start."""
+
+    pid: int
+    """Of the daemon."""
+
+    started_s: float
+    """When it started, seconds since 1970; for people."""
+
+    work: tuple[str, ...]
+    """Endpoints of the work socket, best first."""
+
+    control: tuple[str, ...]
+    """Endpoints of the control socket, best first."""
+
+    protocol: tuple[int, int] = (PROTOCOL_VERSION, PROTOCOL_MINOR)
+    """Major and minor version."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be connected to, or should not be."""
+        is_number = {type(self.pid), type(self.started_s)} <= {int, float}
+        if not is_number or not re.fullmatch("[0-9a-f]{32}", self.session):
+            raise BadConnectionFile(_damaged("a field is not what it should be"))
+        if type(self.key) is not bytes or len(self.key) != KEY_BYTES:
+            raise BadConnectionFile(_damaged(f"the key is not {KEY_BYTES} bytes"))
+        for endpoints in (self.work, self.control):
+            if not 1 <= len(endpoints) <= 8:
+                raise BadConnectionFile(_damaged("there are no endpoints in it, or too many"))
+            for endpoint in endpoints:
+                _check_endpoint(endpoint)
+
+    def __repr__(self) -> str:
+        """Without the key: this ends up in logs."""
+        return f"ConnectionFile(session={self.session!r}, pid={self.pid}, work={self.work})"
+
+    def endpoints(self, socket: str) -> tuple[str, ...]:
+        """Of the socket named "work" or "control"."""
+        return {"work": self.work, "control": self.control}[socket]
+
+
+def default_path() -> Path:
+    """Where the file is unless someone says otherwise.
+
+    Under the home, since sandboxed editors see that but not the session's runtime folder, and not
+    where XDG variables point, since a sandbox changes them.
+    """
+    if os.environ.get(PATH_VARIABLE):
+        return Path(os.environ[PATH_VARIABLE])
+    home = Path.home()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        folder = Path(local) if local else home / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        folder = home / "Library" / "Application Support"
+    else:
+        folder = home / ".local" / "share"
+    return folder / "clipcrop" / "connection.json"
+
+
+def write_connection_file(path: Path, info: ConnectionFile) -> None:
+    """Write the file: whole or not at all, for the user only.
+
+    Raises:
+        OSError: the disk is full, or the folder is not ours.
+    """
+    values = {
+        "protocol": list(info.protocol),
+        "session": info.session,
+        "key": info.key.hex(),
+        "pid": info.pid,
+        "started_s": info.started_s,
+        "work": list(info.work),
+        "control": list(info.control),
+    }
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(str(temporary), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(values, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def read_connection_file(path: Path) -> ConnectionFile:
+    """Read the file if it can be trusted.
+
+    Raises:
+        DaemonNotRunning: there is none.
+        BadConnectionFile: it is damaged, or others could have written or read it.
+        VersionMismatch: the daemon speaks another major version.
+    """
+    try:
+        values = json.loads(_read_own_file(path))
+    except FileNotFoundError as exc:
+        raise DaemonNotRunning(f"no daemon: there is no {path}; start it") from exc
+    except OSError as exc:
+        raise BadConnectionFile(f"{path} cannot be read: {exc.strerror or exc}") from exc
+    except (ValueError, RecursionError) as exc:  # JSONDecodeError and UnicodeDecodeError
+        raise BadConnectionFile(f"{path}: {_damaged('it is not JSON')}") from exc
+    try:
+        return _parse(values)
+    except BadConnectionFile as exc:
+        raise BadConnectionFile(f"{path}: {exc}") from exc
+
+
+def remove_connection_file(path: Path, session: str) -> None:
+    """Remove the file if it is still that of this run of the daemon."""
+    try:
+        if read_connection_file(path).session == session:
+            path.unlink()
+    except (DaemonNotRunning, BadConnectionFile, VersionMismatch, OSError):
+        return  # someone else's by now, or gone: not ours to remove
+
+
+def _read_own_file(path: Path) -> bytes:
+    """Check and read the same open file, so that none can be put in its place between."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(str(path), flags | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise BadConnectionFile(f"{path} is not a file; remove it and start the daemon again")
+        if sys.platform != "win32":
+            if found.st_uid != os.geteuid():
+                raise BadConnectionFile(
+                    f"{path} belongs to user {found.st_uid}, not to you; remove it"
+                )
+            if found.st_mode & 0o077:
+                raise BadConnectionFile(
+                    f"{path} has mode {stat.S_IMODE(found.st_mode):o}, others have access; "
+                    "start the daemon again"
+                )
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise BadConnectionFile(f"{path}: {_damaged('it is too large')}")
+    return content
+
+
+def _parse(values: Any) -> ConnectionFile:
+    if type(values) is not dict or not set(_FIELDS) <= set(values):
+        raise BadConnectionFile(_damaged("fields are missing"))
+    major, minor = _version(values)
+    if major != PROTOCOL_VERSION:
+        raise VersionMismatch(
+            f"the daemon speaks version {major} of the protocol, this client version "
+            f"{PROTOCOL_VERSION}; update the older one"
+        )
+    try:
+        return ConnectionFile(
+            session=values["session"],
+            key=bytes.fromhex(values["key"]),
+            pid=values["pid"],
+            started_s=values["started_s"],
+            work=tuple(values["work"]),
+            control=tuple(values["control"]),
+            protocol=(major, minor),
+        )
+    except (TypeError, ValueError) as exc:
+        raise BadConnectionFile(_damaged("a field is not what it should be")) from exc
+
+
+def _version(values: dict[str, Any]) -> tuple[int, int]:
+    version = values["protocol"]
+    if type(version) is not list or [type(part) for part in version] != [int, int]:
+        raise BadConnectionFile(_damaged("it names no version"))
+    return version[0], version[1]
+
+
+def _check_endpoint(endpoint: Any) -> None:
+    if type(endpoint) is not str or not _ENDPOINT.fullmatch(endpoint):
+        raise BadConnectionFile(_damaged("an endpoint is neither ipc nor on this machine"))
+    kind, _, rest = endpoint.partition("://")
+    if kind == "tcp" and int(rest.rpartition(":")[2]) > 65535:
+        raise BadConnectionFile(_damaged("an endpoint's port is above 65535"))
+    try:
+        length = len(rest.encode("utf-8"))
+    except UnicodeEncodeError as exc:
+        raise BadConnectionFile(_damaged("an endpoint's path is not text")) from exc
+    if kind == "ipc" and length > MAX_IPC_PATH_BYTES:
+        raise BadConnectionFile(_damaged(f"a path is longer than {MAX_IPC_PATH_BYTES} bytes"))
+
+
+def _damaged(what: str) -> str:
+    return f"the connection file is damaged, {what}; start the daemon again"
