@@ -47,3 +47,45 @@ def test_the_installer_needs_only_the_standard_library(checkout: Path):
 
     others = set(loaded) - set(sys.stdlib_module_names) - {"__main__", "clipcrop_installer"}
     assert others == set()
+
+
+WIRE = ("client", "connection", "endpoint", "protocol", "zmtp")
+
+
+def test_the_wire_needs_only_the_standard_library_and_msgpack(checkout: Path):
+    import msgpack  # -S hides it below: it is put back by hand
+
+    home = Path(msgpack.__file__).parents[1]
+    code = (
+        "import json, os, sys; os.environ['MSGPACK_PUREPYTHON'] = '1'; "
+        f"sys.path[:0] = ['daemon', {str(home)!r}]; "
+        + "; ".join(f"import clipcrop_wire.{name}" for name in WIRE)
+        + "; print(json.dumps(sorted(name.partition('.')[0] for name in sys.modules)))"
+    )
+
+    loaded = json.loads(in_fresh_python(code, "-I", "-S", folder=checkout))
+
+    others = set(loaded) - set(sys.stdlib_module_names) - {"__main__", "clipcrop_wire"}
+    assert others == {"msgpack"}
+
+
+def test_the_wire_works_with_msgpacks_pure_half(checkout: Path):
+    code = (
+        "import os, sys; os.environ['MSGPACK_PUREPYTHON'] = '1'; sys.path.insert(0, 'daemon'); "
+        "from clipcrop_wire import messages, protocol; "
+        "header = protocol.encode_request('a', messages.WarmRequest('lite')); "
+        "print(protocol.decode_request(header).body.model, 'msgpack._cmsgpack' in sys.modules)"
+    )
+
+    assert in_fresh_python(code, folder=checkout).split() == ["lite", "False"]
+
+
+def test_importing_the_wire_is_quick(checkout: Path):
+    code = (
+        "import sys, time; sys.path.insert(0, 'daemon'); start = time.process_time(); "
+        "import clipcrop_wire.client; print(time.process_time() - start)"
+    )
+
+    best_seconds = min(float(in_fresh_python(code, folder=checkout)) for _ in range(5))
+
+    assert best_seconds < 0.2

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from clipcrop_wire.errors import DaemonNotRunning, MalformedMessage, ProtocolError
+from clipcrop_wire.zmtp import Dealer, Decoder, Limits
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+READY = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06ROUTER"
+
+
+@pytest.fixture
+def decoder():
+    """One whose handshake is over."""
+    ready = Decoder(Limits(max_message_bytes=1000, max_frames=3))
+    ready.feed(GREETING + READY)
+    ready.take_answers()
+    return ready
+
+
+def test_the_handshake_is_greeting_and_ready():
+    decoder = Decoder()
+    first = decoder.take_answers()
+    decoder.feed(GREETING)
+    second = decoder.take_answers()
+    decoder.feed(READY)
+
+    assert first == [GREETING]
+    assert second == [b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER"]
+    assert decoder.is_ready
+
+
+def test_messages_come_out_whole_however_they_came_in():
+    stream = GREETING + READY + b"\x01\x01a\x00\x02bc" + b"\x02" + (300).to_bytes(8, "big")
+    stream += b"x" * 300
+
+    for size in (1, 2, 7, 63, 64, 65, len(stream)):
+        decoder = Decoder()
+        got = []
+        for start in range(0, len(stream), size):
+            got += decoder.feed(stream[start : start + size])
+        assert got == [[b"a", b"bc"], [b"x" * 300]]
+
+
+def test_a_ping_is_answered_with_its_context(decoder):
+    decoder.feed(b"\x04\x0b\x04PING\x00\x0acafe")
+
+    assert decoder.take_answers() == [b"\x04\x09\x04PONGcafe"]
+
+
+def test_unknown_commands_are_ignored(decoder):
+    assert decoder.feed(b"\x04\x06\x05DANCE\x00\x01a") == [[b"a"]]
+
+
+def test_an_error_command_is_told_with_its_reason():
+    decoder = Decoder()
+
+    with pytest.raises(ProtocolError, match="go away"):
+        decoder.feed(GREETING + b"\x04\x0e\x05ERROR\x07go away")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"HTTP/1.1 400 Bad Request", id="a web server"),
+        pytest.param(b"\xff" + bytes(8) + b"\x7f\x01", id="ZMTP 2"),
+        pytest.param(b"\x01\x00", id="ZMTP 1"),
+        pytest.param(b"\xff" + bytes(9), id="the end of the signature"),
+        pytest.param(GREETING.replace(b"NULL\0", b"CURVE"), id="another mechanism"),
+        pytest.param(GREETING + b"\x00\x01a", id="a message before READY"),
+        pytest.param(GREETING + b"\x04\x06\x05DANCE", id="another command before READY"),
+        pytest.param(GREETING + READY.replace(b"ROUTER", b"PUBLIC"), id="a socket of another type"),
+        pytest.param(GREETING + b"\x04\x06\x05READY", id="no socket type"),
+        pytest.param(GREETING + READY.replace(b"\x1c", b"\x1b"), id="READY cut short"),
+        pytest.param(GREETING + b"\x04\x00", id="empty command"),
+        pytest.param(GREETING + b"\x04\x08\x05READY\x01x", id="property cut short"),
+        pytest.param(GREETING + b"\x04\x0b\x05READY\x00\0\0\0\0", id="property without a name"),
+        pytest.param(GREETING + b"\x06\x00\x00\x00\x00\xff\xff\xff\xff", id="endless command"),
+    ],
+)
+def test_a_handshake_that_is_not_one_is_refused(data):
+    decoder = Decoder()
+
+    with pytest.raises(MalformedMessage):
+        decoder.feed(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x08\x00", id="reserved flag"),
+        pytest.param(b"\x05\x00", id="command with more to come"),
+        pytest.param(b"\x02" + (1001).to_bytes(8, "big"), id="large frame"),
+        pytest.param(b"\x02" + b"\xff" * 8, id="size beyond everything"),
+        pytest.param((b"\x03" + (400).to_bytes(8, "big") + bytes(400)) * 3, id="large in sum"),
+        pytest.param(b"\x01\x00" * 4, id="many frames"),
+        pytest.param(b"\x04\x03\x05PI", id="command cut short"),
+    ],
+)
+def test_what_breaks_the_framing_or_a_limit_is_refused_at_once(decoder, data):
+    with pytest.raises(MalformedMessage):
+        decoder.feed(data)
+
+
+class Peer:
+    """The far end of a `Dealer`, byte by byte."""
+
+    def __init__(self, folder):
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / "s"))
+        self._listener.listen(1)
+        self.dealer = Dealer("ipc://" + str(folder / "s"))
+        self.socket, _ = self._listener.accept()
+        self.socket.settimeout(5)
+
+    def close(self):
+        for one in (self.dealer, self.socket, self._listener):
+            one.close()
+
+
+@pytest.fixture
+def peer(short_path):
+    """A dealer that is connected, and its far end."""
+    both = Peer(short_path)
+    yield both
+    both.close()
+
+
+def pump_until(dealer, condition):
+    deadline = time.monotonic() + 5
+    messages = []
+    while not condition(messages):
+        assert time.monotonic() < deadline
+        dealer.wait(1)
+        messages += dealer.pump()
+    return messages
+
+
+def test_nothing_but_the_handshake_is_sent_before_it_is_over(peer):
+    peer.dealer.queue([b"secret"])
+    peer.dealer.pump()
+
+    assert peer.socket.recv(4096) == GREETING
+    peer.socket.sendall(GREETING)
+    peer.dealer.wait(5)
+    peer.dealer.pump()
+    assert b"secret" not in peer.socket.recv(4096)
+    peer.socket.sendall(READY)
+    pump_until(peer.dealer, lambda _: peer.dealer.is_ready)
+    assert b"secret" in peer.socket.recv(4096)
+
+
+def test_a_slow_reader_holds_nobody_up_and_gets_everything(peer):
+    pixels = bytes(range(256)) * 40_000
+    peer.socket.sendall(GREETING + READY)
+    pump_until(peer.dealer, lambda _: peer.dealer.is_ready)
+
+    peer.dealer.queue([b"head", memoryview(pixels)])
+    started = time.monotonic()
+    peer.dealer.pump()
+    assert time.monotonic() - started < 1
+    assert peer.dealer.wants_to_write
+
+    received = bytearray()
+
+    def read():
+        while len(received) < len(pixels):
+            received.extend(peer.socket.recv(65536))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    pump_until(peer.dealer, lambda _: not peer.dealer.wants_to_write)
+    reader.join(10)
+    assert received.endswith(pixels)
+
+
+def test_what_was_said_before_the_end_is_given_out_before_the_error(peer):
+    peer.socket.sendall(GREETING + READY + b"\x00\x04last")
+    peer.socket.close()
+
+    assert pump_until(peer.dealer, bool) == [[b"last"]]
+    with pytest.raises(DaemonNotRunning, match="lost"):
+        pump_until(peer.dealer, lambda _: False)
+
+
+def test_a_closed_dealer_says_so(peer):
+    peer.dealer.close()
+    peer.dealer.wait(1)
+
+    assert peer.dealer.is_closed
+    assert peer.dealer.fileno() == -1
+    with pytest.raises(DaemonNotRunning):
+        peer.dealer.pump()
+
+
+def test_a_wait_ends_when_time_is_up_or_another_socket_can_be_read(peer):
+    peer.socket.sendall(GREETING + READY)
+    pump_until(peer.dealer, lambda _: peer.dealer.is_ready)
+    reader, writer = socket.socketpair()
+
+    with reader, writer:
+        started = time.monotonic()
+        peer.dealer.wait(0.05, reader)
+        assert time.monotonic() - started < 2
+        writer.send(b"x")
+        peer.dealer.wait(30, reader)
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["ipc:///nowhere/at/all", "tcp://127.0.0.1:1", "ipc:///" + "x" * 200]
+)
+def test_nobody_there_is_told_at_once(endpoint):
+    with pytest.raises(DaemonNotRunning, match="nobody listens"):
+        Dealer(endpoint)
