@@ -267,9 +267,13 @@ class _Lane:
                 return self._connection
             self.close()
         errors = []
-        for endpoint in info.endpoints(socket_name):
+        endpoints = info.endpoints(socket_name)
+        for index, endpoint in enumerate(endpoints):
+            left = max(0.0, deadline - time.monotonic())
             try:
-                self._connection = _open(info, socket_name, endpoint, name, deadline)
+                # One that says nothing must not use up the time of those after it.
+                share_s = left / (len(endpoints) - index)
+                self._connection = _open(info, socket_name, endpoint, name, share_s)
                 return self._connection
             except WireError as exc:
                 errors.append(exc)
@@ -306,11 +310,11 @@ class _Lane:
 
 
 def _open(
-    info: ConnectionFile, socket_name: str, endpoint: str, name: str, deadline: float
+    info: ConnectionFile, socket_name: str, endpoint: str, name: str, timeout_s: float
 ) -> Connection:
     """Connect and wait for the proof of the key."""
     connection = Connection(info, socket_name, endpoint, name)
-    hello = connection.start(PingRequest(), timeout_s=max(0.0, deadline - time.monotonic()))
+    hello = connection.start(PingRequest(), timeout_s=timeout_s)
     _wait(connection, hello, None)
     try:
         hello.result()

@@ -10,6 +10,7 @@ import contextlib
 import selectors
 import socket
 import struct
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Sequence
@@ -29,6 +30,7 @@ _MAX_COMMAND_BYTES = 4096
 _READ_BYTES = 64 * 1024
 _READS_A_PUMP = 4  # what is left is still there; a flood must not hold the caller up
 _COPY_BELOW_BYTES = 64 * 1024
+_KNOCK_S = 0.005
 
 
 @dataclass(frozen=True)
@@ -272,7 +274,7 @@ def _connect(endpoint: str) -> socket.socket:
     try:
         connection.settimeout(CONNECT_TIMEOUT_S)
         if kind == "ipc":
-            connection.connect(rest)
+            _connect_unix(connection, rest)
         else:
             host, _, port = rest.rpartition(":")
             connection.connect((host, int(port)))
@@ -283,6 +285,19 @@ def _connect(endpoint: str) -> socket.socket:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise DaemonNotRunning(f"nobody listens at {endpoint}: {reason}") from exc
     return connection
+
+
+def _connect_unix(connection: socket.socket, path: str) -> None:
+    """Try for as long as more clients knock than the daemon has let in yet."""
+    until = time.monotonic() + CONNECT_TIMEOUT_S
+    while True:
+        try:
+            connection.connect(path)
+            return
+        except BlockingIOError:  # unlike tcp, unix sockets refuse at once then
+            if time.monotonic() >= until:
+                raise
+            time.sleep(_KNOCK_S)
 
 
 def _encode(frames: Sequence[Buffer]) -> list[Buffer]:

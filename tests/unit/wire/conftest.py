@@ -46,6 +46,13 @@ class FakeDaemon:
         self.holds: set = set()
         self.cancelled = threading.Event()
         self.reply_of: dict[str, Callable] = {}
+        """Kind -> request to headers, instead of the usual answer."""
+
+        self.frames_of: dict[str, Callable] = {}
+        """Kind -> channel and request to frames, for answers that break the protocol."""
+
+        self.declines_hello = None
+        self.frames_for_hello = None
         self._peers: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listeners = {}
@@ -105,12 +112,22 @@ class FakeDaemon:
         assert isinstance(hello, HelloRequest)
         assert hello.socket == name
         nonce = secrets.token_bytes(32)
+        if self.frames_for_hello is not None:
+            send(peer, self.frames_for_hello)
+            return None
+        if self.declines_hello is not None:
+            reply = protocol.encode_error("hello", "hello", self.declines_hello)
+            send(peer, sealing.seal_welcome(self.key, hello.nonce, reply))
+            return None
         reply = protocol.encode_reply("hello", "hello", HelloReply(nonce, 0))
         send(peer, sealing.seal_welcome(self.key, hello.nonce, reply))
         return sealing.Channel.of_daemon(self.key, name, hello.nonce + nonce)
 
     def _answer(self, peer, channel, request):
         self.requests.append(request)
+        if request.kind in self.frames_of:
+            send(peer, self.frames_of[request.kind](channel, request))
+            return
         special = self.reply_of.get(request.kind)
         if special is not None:
             for header in special(request):

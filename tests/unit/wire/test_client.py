@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
@@ -15,23 +16,31 @@ from clipcrop_wire.errors import (
     InternalError,
     InvalidRequest,
     MalformedMessage,
+    NotAuthentic,
     RequestTimeout,
     Unavailable,
+    VersionMismatch,
 )
 from clipcrop_wire.messages import (
     HelloReply,
     Image,
+    Model,
+    ModelsReply,
     PingReply,
     PingRequest,
     Progress,
+    ShutdownReply,
+    StatusReply,
     SuggestReply,
     SuggestRequest,
+    UnloadReply,
+    WarmReply,
 )
 
 
 def pump_until_done(connection, call):
     while not call.is_done:
-        connection.wait(1)
+        connection.wait(connection.seconds_to_deadline())
         connection.pump()
 
 
@@ -285,6 +294,25 @@ def test_the_second_endpoint_is_tried_when_nobody_listens_at_the_first(daemon, t
         assert client.ping() == PingReply()
 
 
+def test_an_endpoint_that_says_nothing_leaves_time_for_the_next(daemon, short_path):
+    mute = socket.socket(socket.AF_UNIX)
+    mute.bind(str(short_path / "mute"))
+    mute.listen(1)
+    info = daemon.info
+    two = ConnectionFile(
+        info.session,
+        info.key,
+        info.pid,
+        info.started_s,
+        info.work,
+        ("ipc://" + str(short_path / "mute"), *info.control),
+    )
+    write_connection_file(short_path / "two.json", two)
+
+    with mute, Client(short_path / "two.json") as client:
+        assert client.ping(timeout_s=0.6) == PingReply()
+
+
 def test_a_reply_of_the_wrong_kind_ends_the_connection(client, daemon):
     daemon.reply_of["ping"] = lambda request: [
         protocol.encode_reply(request.id, "hello", HelloReply(bytes(32), 0))
@@ -353,3 +381,194 @@ def test_several_threads_may_share_a_client(client, tiny_image):
         thread.join(10)
 
     assert models == ["lite"] * 8
+
+
+STATUS = StatusReply("0.1.0", 7, 1.5, "idle")
+MODELS = ModelsReply((Model("lite", "small", True, False),), "lite")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("status", STATUS),
+        ("models", MODELS),
+        ("unload", UnloadReply(("lite",))),
+        ("shutdown", ShutdownReply()),
+        ("warm", WarmReply("lite", "cpu", 0.5)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_call_gives_its_reply(client, daemon, kind, expected):
+    daemon.reply_of[kind] = lambda request: [protocol.encode_reply(request.id, kind, expected)]
+
+    assert getattr(client, kind)() == expected
+
+
+def test_warming_tells_its_progress(client, daemon):
+    stages = []
+    daemon.reply_of["warm"] = lambda request: [
+        protocol.encode_progress(request.id, Progress("loading", 0.5)),
+        protocol.encode_reply(request.id, "warm", WarmReply("lite", "cpu", 0.5)),
+    ]
+
+    client.warm("lite", on_progress=lambda progress: stages.append(progress.fraction))
+
+    assert stages == [0.5]
+
+
+def test_a_model_that_is_a_path_is_not_asked_for(client, daemon):
+    with pytest.raises(InvalidRequest):
+        client.warm("../weights")
+
+    assert daemon.received_bytes == 0
+
+
+def test_control_answers_while_work_is_going_on(client, daemon, tiny_image):
+    arrived, finish = threading.Event(), threading.Event()
+    reply = SuggestReply("lite", "cpu", "general", False, True)
+
+    def be_slow(request):
+        arrived.set()
+        finish.wait(5)
+        return [protocol.encode_reply(request.id, "suggest", reply)]
+
+    daemon.reply_of["suggest"] = be_slow
+    worker = threading.Thread(target=client.suggest, args=tiny_image)
+    worker.start()
+    assert arrived.wait(5)
+
+    assert client.ping() == PingReply()
+    with pytest.raises(RequestTimeout, match="another call"):
+        client.suggest(*tiny_image, timeout_s=0.05)
+    finish.set()
+    worker.join(5)
+
+
+def test_pixels_of_another_size_than_the_image_are_not_sent(client, daemon, tiny_image):
+    image, pixels = tiny_image
+
+    with pytest.raises(InvalidRequest):
+        client.suggest(image, pixels + b"x")
+
+    assert daemon.received_bytes == 0
+
+
+def test_a_request_may_be_cancelled_twice_and_when_it_is_over(client, tiny_image):
+    token = CancelToken()
+    client.suggest(*tiny_image, cancel=token)
+
+    token.cancel()
+    token.cancel()
+    assert token.is_set
+    token.close()
+    CancelToken.cancel(token)
+
+
+def test_an_error_in_a_progress_callback_comes_out_and_costs_only_this_call(
+    client, daemon, tiny_image
+):
+    daemon.reply_of["suggest"] = lambda request: [
+        protocol.encode_progress(request.id, Progress("loading"))
+    ]
+
+    with pytest.raises(ZeroDivisionError):
+        client.suggest(*tiny_image, on_progress=lambda progress: 1 / 0)
+    daemon.reply_of.clear()
+
+    assert client.suggest(*tiny_image).model == "lite"
+
+
+def test_only_so_many_images_are_remembered(client, daemon):
+    for number in range(20):
+        pixels = bytes([number] * 3)
+        client.suggest(Image.of(pixels, 1, 1, "rgb8"), pixels)
+
+    assert len(client._held) <= 16
+
+
+def test_a_reply_with_pixels_ends_the_connection(daemon):
+    def with_pixels(channel, request):
+        header = protocol.encode_reply(request.id, "ping", PingReply())
+        return [*channel.seal(header, [b"x"]), b"x"]
+
+    daemon.frames_of["ping"] = with_pixels
+
+    with Client(daemon.path) as client, pytest.raises(MalformedMessage, match="no pixels"):
+        client.ping()
+
+
+def test_a_replayed_reply_ends_the_connection(daemon):
+    connection = Connection(daemon.info, "control", daemon.info.control[0])
+    sent = []
+
+    def keep(channel, request):
+        sent.append(channel.seal(protocol.encode_reply(request.id, "ping", PingReply())))
+        return sent[0]
+
+    daemon.frames_of["ping"] = keep
+    first = connection.start(PingRequest(), timeout_s=5)
+    pump_until_done(connection, first)
+    second = connection.start(PingRequest(), timeout_s=5)
+    pump_until_done(connection, second)
+
+    assert first.result() == PingReply()
+    with pytest.raises(NotAuthentic):
+        second.result()
+    assert connection.is_closed
+    with pytest.raises(DaemonNotRunning):
+        connection.start(PingRequest(), timeout_s=5)
+
+
+def test_a_daemon_that_declines_the_hello_says_why(daemon):
+    daemon.declines_hello = InvalidRequest("that session is over; read the connection file again")
+
+    with Client(daemon.path) as client, pytest.raises(InvalidRequest, match="session is over"):
+        client.ping()
+
+
+def test_a_daemon_of_another_version_is_told_as_such(daemon):
+    daemon.frames_for_hello = [b"CCW\2"]
+
+    with Client(daemon.path) as client, pytest.raises(VersionMismatch):
+        client.ping()
+
+
+def test_an_answer_that_comes_too_late_is_let_go(daemon):
+    connection = Connection(daemon.info, "control", daemon.info.control[0])
+    warm_up = connection.start(PingRequest(), timeout_s=5)
+    pump_until_done(connection, warm_up)
+    released = threading.Event()
+
+    def be_late(request):
+        released.wait(5)
+        return [protocol.encode_reply(request.id, "ping", PingReply())]
+
+    daemon.reply_of["ping"] = be_late
+    late = connection.start(PingRequest(), timeout_s=0.02)
+    with pytest.raises(RequestTimeout, match="no answer yet"):
+        late.result()
+    pump_until_done(connection, late)
+    daemon.reply_of.clear()
+    released.set()
+    good = connection.start(PingRequest(), timeout_s=5)
+    pump_until_done(connection, good)
+
+    with pytest.raises(RequestTimeout, match="no answer in time"):
+        late.result()
+    assert good.result() == PingReply()
+    connection.cancel(good)  # over already: nothing happens
+    assert not good.is_cancelled
+    connection.close()
+    connection.close()
+
+
+def test_closing_tells_who_waits(daemon):
+    answers = []
+    connection = Connection(daemon.info, "control", daemon.info.control[0])
+    connection.start(PingRequest(), timeout_s=5, on_done=answers.append)
+
+    connection.close()
+
+    with pytest.raises(DaemonNotRunning):
+        answers[0].result()
+    assert connection.seconds_to_deadline() is None

@@ -217,3 +217,50 @@ def test_a_wait_ends_when_time_is_up_or_another_socket_can_be_read(peer):
 def test_nobody_there_is_told_at_once(endpoint):
     with pytest.raises(DaemonNotRunning, match="nobody listens"):
         Dealer(endpoint)
+
+
+def test_a_crowd_at_the_door_is_waited_for(short_path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(short_path / "s"))
+    listener.listen(0)
+    crowd = []
+    with listener:
+        while True:  # until nobody fits in any more
+            one = socket.socket(socket.AF_UNIX)
+            one.setblocking(False)
+            crowd.append(one)
+            if one.connect_ex(str(short_path / "s")) != 0:
+                break
+        letting_in = threading.Timer(0.05, lambda: crowd.append(listener.accept()[0]))
+        letting_in.start()
+
+        Dealer("ipc://" + str(short_path / "s")).close()
+
+        letting_in.join()
+        for one in crowd:
+            one.close()
+
+
+def test_a_door_that_stays_shut_is_given_up(short_path, monkeypatch):
+    monkeypatch.setattr("clipcrop_wire.zmtp.CONNECT_TIMEOUT_S", 0.05)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(short_path / "s"))
+    listener.listen(0)
+    dealers = []
+
+    def knock():
+        for _ in range(10):
+            dealers.append(Dealer("ipc://" + str(short_path / "s")))
+
+    with listener, pytest.raises(DaemonNotRunning, match="nobody listens"):
+        knock()
+
+    for dealer in dealers:
+        dealer.close()
+
+
+def test_a_system_without_unix_sockets_says_so(monkeypatch):
+    monkeypatch.delattr(socket, "AF_UNIX")
+
+    with pytest.raises(DaemonNotRunning, match="this system"):
+        Dealer("ipc:///tmp/s")
