@@ -73,7 +73,7 @@ FEW_FRAMES = 40
 MAX_REGIONS = 3
 """Parts of the image, free of what is excluded, that frames are looked for in."""
 
-MAX_FRAMES = 700
+MAX_FRAMES = 450
 """Frames that are judged; of more, every second or third is taken."""
 
 
