@@ -32,7 +32,7 @@ from .lite_network import (
     fold_norms,
 )
 from .lite_pixels import letterbox
-from .lite_words import NUM_CONCEPTS, WordTable
+from .lite_words import NUM_COCO, NUM_CONCEPTS, WordTable
 
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
 
@@ -43,6 +43,7 @@ _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 # Softens the product of box and cell for ImageNet's classes, for which no boxes were learned.
 _IMAGENET_SHARE = 0.5
 _IMAGENET_MIN_OBJECTNESS = 0.01
+_NAMED_FINE_TOKENS = 200
 _ROI_SAMPLES = 3
 
 
@@ -132,7 +133,11 @@ class LiteEncoder:
         inside = ((centres_px < limit[:2]) | (corners == 0)).all(dim=1)
 
         coco = objectness[:, None] * output.classes[0, kept].sigmoid()
-        imagenet = _imagenet_activations(logits, boxes_xyxy * limit, centres_px, objectness)
+        imagenet = torch.zeros(len(kept), NUM_CONCEPTS - NUM_COCO, device=self.device)
+        named = _named_by_imagenet(objectness, strides)
+        imagenet[named] = _imagenet_activations(
+            logits, (boxes_xyxy * limit)[named], centres_px[named], objectness[named]
+        )
         width = max(level.shape[1] for level in levels)
         tokens = torch.cat(
             [
@@ -181,13 +186,24 @@ def _kept_cells(objectness: Tensor, strides: Tensor) -> Tensor:
     return torch.cat([best, rest])
 
 
+def _named_by_imagenet(objectness: Tensor, strides: Tensor) -> Tensor:
+    """Indices of the tokens that are told ImageNet's classes: all coarse ones, the best others.
+
+    A thousand classes for every token would take as long as the pyramid.
+    """
+    is_coarse = strides == STRIDES[-1]
+    finer = (objectness * ~is_coarse).topk(min(_NAMED_FINE_TOKENS, int((~is_coarse).sum())))
+    return torch.cat([is_coarse.nonzero()[:, 0], finer.indices])
+
+
 def _imagenet_activations(
     logits: Tensor, boxes_xyxy_px: Tensor, centres_px: Tensor, objectness: Tensor
 ) -> Tensor:
     """[K, 1000] how strongly each token is each ImageNet class.
 
-    A token looks at its own cell and at 3 x 3 points of its box; both must agree (geometric mean),
-    and a token that is no object at all is believed less.
+    A token looks at its own cell and at 3 x 3 points of its box; both must agree (geometric mean).
+    A box that holds but a part of what the class has in the image counts less: a church is not one
+    of its turrets. A token that is no object at all is believed less, too.
 
     Args:
         logits: [1000, H, W] of the classifier, stride 32.
@@ -207,10 +223,18 @@ def _imagenet_activations(
     stride = STRIDES[-1]
     column = (centres_px[:, 0] / stride).long().clamp(max=width - 1)
     row = (centres_px[:, 1] / stride).long().clamp(max=height - 1)
-    cell = flat.log_softmax(dim=1)[row * width + column]
+    log_cells = flat.log_softmax(dim=1)  # [H*W, 1000]
+
+    cells = log_cells.exp()
+    held = _overlap(boxes_xyxy_px[:, 1::2], height)[:, :, None] * _overlap(
+        boxes_xyxy_px[:, 0::2], width
+    ).unsqueeze(1)  # [K, H, W]
+    holds = (held.flatten(1) @ cells) / cells.sum(dim=0).clamp(min=1e-6)  # [K, 1000]
+
     # sqrt(p_box * p_cell), in logarithms: one exponential instead of three passes
-    agreed = (0.5 * (over_box.log_softmax(dim=1) + cell)).exp()
-    return _IMAGENET_SHARE * agreed * (objectness + _IMAGENET_MIN_OBJECTNESS).sqrt()[:, None]
+    agreed = (0.5 * (over_box.log_softmax(dim=1) + log_cells[row * width + column])).exp()
+    believed = (objectness + _IMAGENET_MIN_OBJECTNESS).sqrt()[:, None]
+    return _IMAGENET_SHARE * agreed * holds.sqrt() * believed
 
 
 def _colours(image: Image.Image, boxes_xyxy: Tensor, objectness: Tensor) -> Tensor:
@@ -238,6 +262,13 @@ def _some(attributes: Tensor | None) -> Tensor:
     """The attributes that this tower always gives."""
     assert attributes is not None
     return attributes
+
+
+def _overlap(spans_px: Tensor, num_cells: int) -> Tensor:
+    """[K, 2] starts and ends -> [K, cells] share of each cell of stride 32 that lies between."""
+    start = torch.arange(num_cells, device=spans_px.device) * STRIDES[-1]
+    end = torch.minimum(spans_px[:, 1:], start + STRIDES[-1])
+    return (end - torch.maximum(spans_px[:, :1], start)).clamp(min=0) / STRIDES[-1]
 
 
 def _bilinear(points_px: Tensor, num_cells: int) -> Tensor:
