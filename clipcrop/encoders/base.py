@@ -55,6 +55,10 @@ class ImageTokens(NamedTuple):
     """[B, N, A] how much each token has of each attribute (a colour), 0 to 1; None for a tower
     whose embeddings say it all."""
 
+    def parts(self) -> dict[str, Tensor]:
+        """The tensors that the tower gives, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
     def scores(self, text_embeddings: Tensor) -> Tensor:
         """How well each token matches each text.
 

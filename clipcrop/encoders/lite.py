@@ -81,17 +81,10 @@ class LiteEncoder:
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32."""
-        per_image = [self._encode(image) for image in images]
-        most = max(tokens.mask.shape[1] for tokens in per_image)
-        padded = [_pad_tokens(tokens, most) for tokens in per_image]
-        return ImageTokens(
-            tokens=torch.cat([one.tokens for one in padded]),
-            class_embeddings=torch.cat([one.class_embeddings for one in padded]),
-            initial_boxes_cxcywh=torch.cat([one.initial_boxes_cxcywh for one in padded]),
-            objectness=torch.cat([one.objectness for one in padded]),
-            mask=torch.cat([one.mask for one in padded]),
-            attributes=torch.cat([_some(one.attributes) for one in padded]),
-        )
+        per_image = [self._encode(image).parts() for image in images]
+        most = max(parts["mask"].shape[1] for parts in per_image)
+        padded = [_pad_tokens(parts, most) for parts in per_image]
+        return ImageTokens(**{name: torch.cat([one[name] for one in padded]) for name in padded[0]})
 
     def encode_texts(self, texts: Sequence[Text]) -> Tensor:
         """[W, E + A] weights over the concepts, then over the colours that are asked for.
@@ -274,12 +267,6 @@ def _asked_colours(text: Text) -> Tensor:
     )
 
 
-def _some(attributes: Tensor | None) -> Tensor:
-    """The attributes that this tower always gives."""
-    assert attributes is not None
-    return attributes
-
-
 def _overlap(spans_px: Tensor, num_cells: int) -> Tensor:
     """[K, 2] starts and ends -> [K, cells] share of each cell of stride 32 that lies between."""
     start = torch.arange(num_cells, device=spans_px.device) * STRIDES[-1]
@@ -294,17 +281,10 @@ def _bilinear(points_px: Tensor, num_cells: int) -> Tensor:
     return (1 - (position[..., None] - cells).abs()).clamp(min=0)
 
 
-def _pad_tokens(tokens: ImageTokens, most: int) -> ImageTokens:
-    """Fill up to ``most`` tokens with ones that the mask leaves out."""
-    missing = most - tokens.mask.shape[1]
-    if not missing:
-        return tokens
-    pad = torch.nn.functional.pad
-    return ImageTokens(
-        tokens=pad(tokens.tokens, (0, 0, 0, missing)),
-        class_embeddings=pad(tokens.class_embeddings, (0, 0, 0, missing)),
-        initial_boxes_cxcywh=pad(tokens.initial_boxes_cxcywh, (0, 0, 0, missing)),
-        objectness=pad(tokens.objectness, (0, missing)),
-        mask=pad(tokens.mask, (0, missing)),
-        attributes=pad(_some(tokens.attributes), (0, 0, 0, missing)),
-    )
+def _pad_tokens(parts: dict[str, Tensor], most: int) -> dict[str, Tensor]:
+    """Fill [1, N] and [1, N, ...] up to ``most`` tokens, with ones that the mask leaves out."""
+    missing = most - parts["mask"].shape[1]
+    return {
+        name: torch.nn.functional.pad(value, (0, 0) * (value.ndim - 2) + (0, missing))
+        for name, value in parts.items()
+    }
