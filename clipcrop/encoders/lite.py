@@ -53,7 +53,7 @@ class LiteEncoder:
     """The lite tower behind the interface of `base.Encoder`."""
 
     name = "lite"
-    min_score = 0.1
+    min_score = 0.03
 
     def __init__(
         self, network: LiteNetwork, words: WordTable, device: torch.device | None = None

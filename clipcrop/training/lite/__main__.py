@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     cache = commands.add_parser("cache", help="make shards")
     cache.add_argument("data", type=Path, help="folder with photos, boxes and the teacher")
     cache.add_argument("--shards", type=Path, required=True, help="folder for the shards")
-    cache.add_argument("--num-shards", type=int, default=60, help="how many to make")
+    cache.add_argument("--num-shards", type=int, default=51, help="how many to make")
     cache.add_argument(
         "--views-per-shard", type=int, default=VIEWS_PER_SHARD, help="how many views in each"
     )
