@@ -40,8 +40,7 @@ _COLOUR_SIDE_PX = 208  # colours are looked at in a small copy
 _COLOURED_TOKENS = 100  # and only of the likeliest objects
 _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 
-# Softens the product of box and cell for ImageNet's classes, for which no boxes were learned.
-_IMAGENET_SHARE = 0.5
+# ImageNet's classes have no boxes of their own; the detector calls few of their things objects.
 _IMAGENET_MIN_OBJECTNESS = 0.01
 _AVERAGED_TOKENS = 150
 _SAME_IOU = 0.6
@@ -243,7 +242,7 @@ def _imagenet_activations(
     # sqrt(p_box * p_cell), in logarithms: one exponential instead of three passes
     agreed = (0.5 * (over_box.log_softmax(dim=1) + log_cells[row * width + column])).exp()
     believed = (objectness + _IMAGENET_MIN_OBJECTNESS).sqrt()[:, None]
-    return _IMAGENET_SHARE * agreed * holds.sqrt() * believed
+    return agreed * holds.sqrt() * believed
 
 
 def _colours(image: Image.Image, boxes_xyxy: Tensor, objectness: Tensor) -> Tensor:
