@@ -11,6 +11,7 @@ ranking       candidates -> few, different suggestions, best first
 reports, contact_sheet, cli     suggestions as text, JSON, pictures; the command line
 checkpoint, device              weights on disk; where the arithmetic runs
 training, evaluation            how the weights were made; how good they are
+samples, licenses               photos to try it on; the terms of what is not ours
 
 Importing this package is cheap: PyTorch, transformers and spaCy are loaded when first needed.
 """

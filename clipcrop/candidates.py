@@ -17,8 +17,8 @@ from torch import Tensor
 
 from .errors import InputError
 
-FREE_ASPECTS = (3 / 2, 1.0, 4 / 5, 5 / 4, 2 / 3, 16 / 9, 3 / 4, 4 / 3)
-"""What is tried beside the image's own ratio when the ratio is free; 4:3 and 3:4 come last."""
+FREE_ASPECTS = (16 / 9, 3 / 2, 4 / 3, 1.0, 4 / 5, 2 / 3)
+"""What is tried beside the image's own ratio when the ratio is free."""
 
 MAX_ASPECT = 100.0
 """Frames more elongated than this are no pictures."""

@@ -182,7 +182,7 @@ class CompositionScorer(nn.Module):
         item = self.embed_object(object_features(objects, is_subject, image_aspect))  # [B, K, dim]
         relation += item[:, None]
         relation += frame[:, :, None]
-        mixed = self.mix(relation.relu_()).relu_()
+        mixed = (relation.relu_() @ self.mix.weight.T).add_(self.mix.bias).relu_()
 
         # Attention with one more key, whose value is zero: nothing worth attending to. Written out,
         # because softmax is slow over so few keys. And one more head, which takes every object as

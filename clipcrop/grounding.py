@@ -26,6 +26,7 @@ Variant = Literal["main", "key", "both"]
 UNKNOWN = "the model does not know this"
 TOO_WEAK = "nothing in the image is like it"
 WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
+NOT_LEFT_OUT = "to be left out, but nothing in the image is like it"
 IS_EXCLUDED = "what is like it was to be left out"
 
 
@@ -169,8 +170,12 @@ def ground(
         dropped = [one.drop(UNKNOWN) for one in wanted if not one.is_known]
     else:
         selections, dropped = _select_wanted(wanted, options)
-    excluded = [box for one in unwanted for box in _select_unwanted(one, selections, options)]
-    dropped += [one.drop(UNKNOWN) for one in unwanted if not one.is_known]
+    excluded: list[Detection] = []
+    for one in unwanted:
+        avoided = _select_unwanted(one, selections, options)
+        excluded += avoided
+        if not avoided:
+            dropped.append(one.drop(NOT_LEFT_OUT if one.is_known else UNKNOWN))
     if excluded and not options.is_strict:
         selections, lost = _without_excluded(selections, excluded, options)
         dropped += lost

@@ -47,7 +47,7 @@ def as_text(image: str, suggestions: Suggestions) -> str:
     """One image's answer in a few lines for people."""
     lines = [f"{image} ({suggestions.model}): {_verdict(suggestions)}"]
     if suggestions.is_well_framed:
-        lines.append("  it is well framed as it is; these are alternatives")
+        lines.append("  by its layout the whole image is as good as any crop of it")
     lines += [f"  not found: {one.text} ({one.reason})" for one in suggestions.dropped]
     if suggestions.excluded:
         names = dict.fromkeys(found.text for found in suggestions.excluded)

@@ -55,6 +55,10 @@ class ImageTokens(NamedTuple):
     """[B, N, A] how much each token has of each attribute (a colour), 0 to 1; None for a tower
     whose embeddings say it all."""
 
+    def parts(self) -> dict[str, Tensor]:
+        """The tensors that the tower gives, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
     def scores(self, text_embeddings: Tensor) -> Tensor:
         """How well each token matches each text.
 
@@ -71,6 +75,7 @@ class ImageTokens(NamedTuple):
         if self.logit_shift is not None and self.logit_scale is not None:
             shifted = similarity + self.logit_shift[:, None, :]
             similarity = torch.sigmoid(shifted * self.logit_scale[:, None, :])
+        similarity = similarity.clamp(max=1.0)  # a breed and its kind may add up to more
         if self.attributes is not None:
             lacking = 1 - (asked @ self.attributes.transpose(1, 2)).clamp(max=1)  # [B, W, N]
             is_asked = (asked > 0).any(dim=1)[:, None]  # [W, 1]

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from ..boxes import cxcywh_to_xyxy, iou, xyxy_to_cxcywh
 from ..checkpoint import EMBEDDED_LITE
 from ..errors import CheckpointError
 from ..prompt import Text
@@ -32,7 +32,7 @@ from .lite_network import (
     fold_norms,
 )
 from .lite_pixels import letterbox
-from .lite_words import NUM_CONCEPTS, WordTable
+from .lite_words import NUM_COCO, NUM_CONCEPTS, WordTable
 
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
 
@@ -40,9 +40,11 @@ _COLOUR_SIDE_PX = 208  # colours are looked at in a small copy
 _COLOURED_TOKENS = 100  # and only of the likeliest objects
 _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 
-# Softens the product of box and cell for ImageNet's classes, for which no boxes were learned.
-_IMAGENET_SHARE = 0.5
+# ImageNet's classes have no boxes of their own; the detector calls few of their things objects.
 _IMAGENET_MIN_OBJECTNESS = 0.01
+_AVERAGED_TOKENS = 150
+_SAME_IOU = 0.6
+_NAMED_FINE_TOKENS = 200
 _ROI_SAMPLES = 3
 
 
@@ -50,7 +52,7 @@ class LiteEncoder:
     """The lite tower behind the interface of `base.Encoder`."""
 
     name = "lite"
-    min_score = 0.1
+    min_score = 0.03
 
     def __init__(
         self, network: LiteNetwork, words: WordTable, device: torch.device | None = None
@@ -78,17 +80,10 @@ class LiteEncoder:
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32."""
-        per_image = [self._encode(image) for image in images]
-        most = max(tokens.mask.shape[1] for tokens in per_image)
-        padded = [_pad_tokens(tokens, most) for tokens in per_image]
-        return ImageTokens(
-            tokens=torch.cat([one.tokens for one in padded]),
-            class_embeddings=torch.cat([one.class_embeddings for one in padded]),
-            initial_boxes_cxcywh=torch.cat([one.initial_boxes_cxcywh for one in padded]),
-            objectness=torch.cat([one.objectness for one in padded]),
-            mask=torch.cat([one.mask for one in padded]),
-            attributes=torch.cat([_some(one.attributes) for one in padded]),
-        )
+        per_image = [self._encode(image).parts() for image in images]
+        most = max(parts["mask"].shape[1] for parts in per_image)
+        padded = [_pad_tokens(parts, most) for parts in per_image]
+        return ImageTokens(**{name: torch.cat([one[name] for one in padded]) for name in padded[0]})
 
     def encode_texts(self, texts: Sequence[Text]) -> Tensor:
         """[W, E + A] weights over the concepts, then over the colours that are asked for.
@@ -126,13 +121,17 @@ class LiteEncoder:
 
         boxes_px = decode_boxes(output.boxes[0, kept], corners, strides)
         limit = boxes_px.new_tensor([view.width_px, view.height_px] * 2)
-        boxes_xyxy = (cxcywh_to_xyxy(boxes_px) / limit).clamp(0.0, 1.0)
+        boxes_xyxy = _agreed((cxcywh_to_xyxy(boxes_px) / limit).clamp(0.0, 1.0), objectness)
         centres_px = (corners + 0.5) * strides[:, None]
         # The first cell counts even of an image that is thinner than half of it.
         inside = ((centres_px < limit[:2]) | (corners == 0)).all(dim=1)
 
         coco = objectness[:, None] * output.classes[0, kept].sigmoid()
-        imagenet = _imagenet_activations(logits, boxes_xyxy * limit, centres_px, objectness)
+        imagenet = torch.zeros(len(kept), NUM_CONCEPTS - NUM_COCO, device=self.device)
+        named = _named_by_imagenet(objectness, strides)
+        imagenet[named] = _imagenet_activations(
+            logits, (boxes_xyxy * limit)[named], centres_px[named], objectness[named]
+        )
         width = max(level.shape[1] for level in levels)
         tokens = torch.cat(
             [
@@ -181,13 +180,38 @@ def _kept_cells(objectness: Tensor, strides: Tensor) -> Tensor:
     return torch.cat([best, rest])
 
 
+def _agreed(boxes_xyxy: Tensor, objectness: Tensor) -> Tensor:
+    """[K, 4] boxes, those of the likeliest objects averaged with the ones that mean the same.
+
+    Neighbouring cells see the same object and err differently.
+    """
+    likely = objectness.topk(min(_AVERAGED_TOKENS, len(objectness))).indices
+    boxes = boxes_xyxy[likely]
+    is_same = (iou(boxes, boxes) > _SAME_IOU).fill_diagonal_(True)  # an empty box is itself, too
+    votes = is_same * objectness[likely]  # [T, T]
+    averaged = boxes_xyxy.clone()
+    averaged[likely] = votes @ boxes / votes.sum(dim=1, keepdim=True)
+    return averaged
+
+
+def _named_by_imagenet(objectness: Tensor, strides: Tensor) -> Tensor:
+    """Indices of the tokens that are told ImageNet's classes: all coarse ones, the best others.
+
+    A thousand classes for every token would take as long as the pyramid.
+    """
+    is_coarse = strides == STRIDES[-1]
+    finer = (objectness * ~is_coarse).topk(min(_NAMED_FINE_TOKENS, int((~is_coarse).sum())))
+    return torch.cat([is_coarse.nonzero()[:, 0], finer.indices])
+
+
 def _imagenet_activations(
     logits: Tensor, boxes_xyxy_px: Tensor, centres_px: Tensor, objectness: Tensor
 ) -> Tensor:
     """[K, 1000] how strongly each token is each ImageNet class.
 
-    A token looks at its own cell and at 3 x 3 points of its box; both must agree (geometric mean),
-    and a token that is no object at all is believed less.
+    A token looks at its own cell and at 3 x 3 points of its box; both must agree (geometric mean).
+    A box that holds but a part of what the class has in the image counts less: a church is not one
+    of its turrets. A token that is no object at all is believed less, too.
 
     Args:
         logits: [1000, H, W] of the classifier, stride 32.
@@ -207,10 +231,18 @@ def _imagenet_activations(
     stride = STRIDES[-1]
     column = (centres_px[:, 0] / stride).long().clamp(max=width - 1)
     row = (centres_px[:, 1] / stride).long().clamp(max=height - 1)
-    cell = flat.log_softmax(dim=1)[row * width + column]
+    log_cells = flat.log_softmax(dim=1)  # [H*W, 1000]
+
+    cells = log_cells.exp()
+    held = _overlap(boxes_xyxy_px[:, 1::2], height)[:, :, None] * _overlap(
+        boxes_xyxy_px[:, 0::2], width
+    ).unsqueeze(1)  # [K, H, W]
+    holds = (held.flatten(1) @ cells) / cells.sum(dim=0).clamp(min=1e-6)  # [K, 1000]
+
     # sqrt(p_box * p_cell), in logarithms: one exponential instead of three passes
-    agreed = (0.5 * (over_box.log_softmax(dim=1) + cell)).exp()
-    return _IMAGENET_SHARE * agreed * (objectness + _IMAGENET_MIN_OBJECTNESS).sqrt()[:, None]
+    agreed = (0.5 * (over_box.log_softmax(dim=1) + log_cells[row * width + column])).exp()
+    believed = (objectness + _IMAGENET_MIN_OBJECTNESS).sqrt()[:, None]
+    return agreed * holds.sqrt() * believed
 
 
 def _colours(image: Image.Image, boxes_xyxy: Tensor, objectness: Tensor) -> Tensor:
@@ -234,10 +266,11 @@ def _asked_colours(text: Text) -> Tensor:
     )
 
 
-def _some(attributes: Tensor | None) -> Tensor:
-    """The attributes that this tower always gives."""
-    assert attributes is not None
-    return attributes
+def _overlap(spans_px: Tensor, num_cells: int) -> Tensor:
+    """[K, 2] starts and ends -> [K, cells] share of each cell of stride 32 that lies between."""
+    start = torch.arange(num_cells, device=spans_px.device) * STRIDES[-1]
+    end = torch.minimum(spans_px[:, 1:], start + STRIDES[-1])
+    return (end - torch.maximum(spans_px[:, :1], start)).clamp(min=0) / STRIDES[-1]
 
 
 def _bilinear(points_px: Tensor, num_cells: int) -> Tensor:
@@ -247,17 +280,10 @@ def _bilinear(points_px: Tensor, num_cells: int) -> Tensor:
     return (1 - (position[..., None] - cells).abs()).clamp(min=0)
 
 
-def _pad_tokens(tokens: ImageTokens, most: int) -> ImageTokens:
-    """Fill up to ``most`` tokens with ones that the mask leaves out."""
-    missing = most - tokens.mask.shape[1]
-    if not missing:
-        return tokens
-    pad = torch.nn.functional.pad
-    return ImageTokens(
-        tokens=pad(tokens.tokens, (0, 0, 0, missing)),
-        class_embeddings=pad(tokens.class_embeddings, (0, 0, 0, missing)),
-        initial_boxes_cxcywh=pad(tokens.initial_boxes_cxcywh, (0, 0, 0, missing)),
-        objectness=pad(tokens.objectness, (0, missing)),
-        mask=pad(tokens.mask, (0, missing)),
-        attributes=pad(_some(tokens.attributes), (0, 0, 0, missing)),
-    )
+def _pad_tokens(parts: dict[str, Tensor], most: int) -> dict[str, Tensor]:
+    """Fill [1, N] and [1, N, ...] up to ``most`` tokens, with ones that the mask leaves out."""
+    missing = most - parts["mask"].shape[1]
+    return {
+        name: torch.nn.functional.pad(value, (0, 0) * (value.ndim - 2) + (0, missing))
+        for name, value in parts.items()
+    }

@@ -64,7 +64,7 @@ def describe(answer: dict[str, Any]) -> list[str]:
     found = ", ".join(f"{match['text']} ({match['score']:.2f})" for match in answer["matched"])
     lines.append(f"found: {found}" if found else "found nothing like that: these are general crops")
     if answer["well_framed"]:
-        lines.append("the photo is well framed as it is")
+        lines.append("by its layout the whole photo is as good as any crop of it")
     return lines
 
 

@@ -58,7 +58,10 @@ def test_nothing_built_or_cached_is_in_the_wheel(names: list[str]):
 
 
 def test_the_terms_travel_with_the_wheel(names: list[str]):
-    assert {Path(name).name for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
+    assert {Path(name).name for name in names if ".dist-info/licenses/" in name} == {
+        "LICENSE",
+        "NOTICE",
+    }
 
 
 def test_the_wheel_is_small_enough_for_a_registry(wheel: Path):

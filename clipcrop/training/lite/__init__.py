@@ -10,5 +10,6 @@ train      the loop: shards in, checkpoints out, stopped and resumed at any step
 export     a checkpoint -> `lite.safetensors`
 concepts   the 1,080 concepts: names (also `extra_names.json`), groups, parents
 meanings   what a word means, by the names and by WordNet (wordnet reads its files)
+queries    annotated boxes -> queries to measure on
 words      the table word -> concepts; minilm guesses where nothing else knows a word
 """

@@ -4,6 +4,7 @@
     train   the pyramid and the heads on the shards; may run while `cache` is still making them
     export  a checkpoint -> lite.safetensors
     words   the table word -> concepts -> lite_words.safetensors
+    queries annotated boxes -> a file for `clipcrop evaluate grounding`
 
 Every command can be stopped and called again: it goes on where it was.
 """
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     cache = commands.add_parser("cache", help="make shards")
     cache.add_argument("data", type=Path, help="folder with photos, boxes and the teacher")
     cache.add_argument("--shards", type=Path, required=True, help="folder for the shards")
-    cache.add_argument("--num-shards", type=int, default=60, help="how many to make")
+    cache.add_argument("--num-shards", type=int, default=51, help="how many to make")
     cache.add_argument(
         "--views-per-shard", type=int, default=VIEWS_PER_SHARD, help="how many views in each"
     )
@@ -57,7 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     export.add_argument("--output", type=Path, default=None, help="default: the package's own")
     export.set_defaults(run=_export)
 
-    from . import words
+    from . import queries, words
+
+    ask = commands.add_parser("queries", help="annotated boxes -> queries to evaluate on")
+    queries.add_arguments(ask)
+    ask.set_defaults(run=queries.run)
 
     table = commands.add_parser("words", help="make the table word -> concepts")
     words.add_arguments(table)

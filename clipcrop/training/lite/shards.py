@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...encoders.lite_network import INPUT_PX, STRIDES, Trunk, TrunkFeatures, cell_grid
 from ...encoders.lite_pixels import to_network_input
 from .photos import PhotoPool
-from .teacher import Teacher
 from .views import random_view
 
 VIEWS_PER_SHARD = 512
@@ -59,7 +59,7 @@ def shard_path(folder: Path, index: int) -> Path:
 def make_shard(
     pool: PhotoPool,
     trunk: Trunk,
-    teacher: Teacher,
+    teacher: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     folder: Path,
     index: int,
     seed: int,

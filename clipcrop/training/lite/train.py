@@ -27,12 +27,12 @@ from .shards import VIEWS_PER_SHARD, Targets, shard_for_block, wait_for_shard
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One run; the defaults made the weights in the package."""
+    """One run; the defaults are those of the weights in the package."""
 
-    num_blocks: int = 300
+    num_blocks: int = 200
     """Shards to read, the same one several times."""
 
-    num_shards: int = 60
+    num_shards: int = 51
     """Shards there will be."""
 
     uses: int = 4
@@ -50,7 +50,7 @@ class TrainConfig:
     cooldown: float = 0.35
     """Share of the run in which the learning rate is lowered to a hundredth."""
 
-    unfreeze_block: int = 80
+    unfreeze_block: int = 96
     """From this block on the trunk's last two stages are trained, too."""
 
     deep_share: float = 0.25

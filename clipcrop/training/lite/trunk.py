@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
@@ -25,8 +26,19 @@ def published_weights() -> Path:
 
 
 def load_published(trunk: Trunk, classifier: Classifier, path: Path) -> None:
-    """Fill trunk and classifier from the published state dict; every tensor of it is used once."""
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    """Fill trunk and classifier from the published state dict; every tensor of it is used once.
+
+    Raises:
+        CheckpointError: The file holds something else.
+    """
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        _fill_all(trunk, classifier, state)
+    except (OSError, KeyError, RuntimeError, pickle.UnpicklingError) as exc:
+        raise CheckpointError(f"not the weights of EfficientNet-Lite0: {path}") from exc
+
+
+def _fill_all(trunk: Trunk, classifier: Classifier, state: dict[str, Tensor]) -> None:
     state = {name: value for name, value in state.items() if "num_batches" not in name}
 
     def folded(conv: str, norm: str) -> tuple[Tensor, Tensor]:
@@ -53,4 +65,4 @@ def load_published(trunk: Trunk, classifier: Classifier, path: Path) -> None:
     fill(classifier.widen, *folded("_conv_head", "_bn1"))
     fill(classifier.classify, state.pop("_fc.weight")[:, :, None, None], state.pop("_fc.bias"))
     if state:
-        raise CheckpointError(f"not EfficientNet-Lite0: {path} also holds {sorted(state)[:3]}")
+        raise KeyError(f"tensors that Lite0 does not have: {sorted(state)[:3]}")

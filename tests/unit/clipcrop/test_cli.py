@@ -197,7 +197,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("prompt", ["der große Hund", "犬", "x", "12345", "the background", "the sky"])
+@pytest.mark.parametrize("prompt", ["der große Hund", "犬", "x", "12345", "background", "the sky"])
 def test_prompts_that_the_tower_does_not_know_give_general_crops(
     capsys: pytest.CaptureFixture[str], samples: Path, prompt: str
 ):

@@ -60,7 +60,9 @@ def test_the_text_says_what_was_found_what_was_not_and_where_the_crops_are():
     ("change", "sentence"),
     [
         pytest.param({"kind": "general", "matched": ()}, "these are general crops", id="general"),
-        pytest.param({"is_well_framed": True}, "well framed as it is", id="well framed"),
+        pytest.param(
+            {"is_well_framed": True}, "the whole image is as good as any crop", id="well framed"
+        ),
     ],
 )
 def test_the_text_is_honest(change: dict[str, object], sentence: str):

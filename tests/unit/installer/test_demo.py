@@ -106,7 +106,10 @@ def test_general_crops_are_never_passed_off_as_a_match():
 
 
 def test_a_well_framed_photo_is_said_to_be():
-    assert describe({**ANSWER, "well_framed": True})[-1] == "the photo is well framed as it is"
+    assert (
+        describe({**ANSWER, "well_framed": True})[-1]
+        == "by its layout the whole photo is as good as any crop of it"
+    )
 
 
 def test_every_sample_photo_has_a_prompt_and_a_credit(samples: Path, checkout: Path):

@@ -41,6 +41,12 @@ class FakeDaemon:
         self.key = secrets.token_bytes(32)
         self.session = secrets.token_hex(16)
         self.received_bytes = 0
+        self.received = b""
+        """The first of them."""
+
+        self.says_first = b""
+        """In place of a greeting."""
+
         self.requests: list[Request] = []
         self.is_mute = False
         self.holds: set = set()
@@ -52,7 +58,8 @@ class FakeDaemon:
         """Kind -> channel and request to frames, for answers that break the protocol."""
 
         self.declines_hello = None
-        self.frames_for_hello = None
+        self.answer_to_hello = None
+        """The client's frames to frames: what one says who does not hold the key."""
         self._peers: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listeners = {}
@@ -88,10 +95,12 @@ class FakeDaemon:
         decoder = Decoder(Limits(max_message_bytes=70 * 2**20))
         channel = None
         with contextlib.suppress(OSError):
-            peer.sendall(b"".join(decoder.take_answers()))
+            greeting = b"".join(decoder.take_answers())
+            peer.sendall(self.says_first or greeting)
             while True:
                 data = peer.recv(65536)
                 self.received_bytes += len(data)
+                self.received += data[: max(0, 4096 - len(self.received))]
                 if not data:
                     return
                 messages = decoder.feed(data)
@@ -107,14 +116,14 @@ class FakeDaemon:
                             self._answer(peer, channel, protocol.decode_request(header, pixels))
 
     def _welcome(self, peer, frames, name):
+        if self.answer_to_hello is not None:
+            send(peer, self.answer_to_hello(frames))
+            return None
         header = sealing.open_hello(self.key, frames)
         hello = protocol.decode_request(header).body
         assert isinstance(hello, HelloRequest)
         assert hello.socket == name
         nonce = secrets.token_bytes(32)
-        if self.frames_for_hello is not None:
-            send(peer, self.frames_for_hello)
-            return None
         if self.declines_hello is not None:
             reply = protocol.encode_error("hello", "hello", self.declines_hello)
             send(peer, sealing.seal_welcome(self.key, hello.nonce, reply))

@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 
 from clipcrop.boxes import cxcywh_to_xyxy, iou
 from clipcrop.checkpoint import EMBEDDED_LITE
-from clipcrop.encoders.base import ImageTokens
 from clipcrop.encoders.lite import EMBEDDED_WORDS, LiteEncoder, load_network
 from clipcrop.encoders.lite_colours import COLOURS
 from clipcrop.encoders.lite_network import LiteNetwork, fold_norms
@@ -56,9 +55,7 @@ def test_tokens_of_any_shape_of_image(
 ):
     tokens = random_tower.encode_images([made_image(*size_px)])
 
-    assert {
-        name: tuple(value.shape) for name, value in tokens._asdict().items() if value is not None
-    } == {
+    assert {name: tuple(value.shape) for name, value in tokens.parts().items()} == {
         "tokens": (1, num_tokens, 256),
         "class_embeddings": (1, num_tokens, NUM_CONCEPTS),
         "initial_boxes_cxcywh": (1, num_tokens, 4),
@@ -66,7 +63,7 @@ def test_tokens_of_any_shape_of_image(
         "mask": (1, num_tokens),
         "attributes": (1, num_tokens, len(COLOURS)),
     }
-    assert all(torch.isfinite(value).all() for value in tokens if value is not None)
+    assert all(torch.isfinite(value).all() for value in tokens.parts().values())
     corners = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh)
     assert corners.min() >= -1e-5
     assert corners.max() <= 1 + 1e-5
@@ -82,8 +79,8 @@ def test_a_batch_gives_what_its_images_give_one_by_one(random_tower: LiteEncoder
         single = random_tower.encode_images([image])
         count = single.mask.shape[1]
         assert not batch.mask[number, count:].any()
-        for name in (*ImageTokens._fields[:5], "attributes"):
-            assert torch.equal(getattr(batch, name)[number, :count], getattr(single, name)[0]), name
+        for name, value in single.parts().items():
+            assert torch.equal(getattr(batch, name)[number, :count], value[0]), name
 
 
 def test_tokens_in_padding_are_masked(random_tower: LiteEncoder):

@@ -180,7 +180,7 @@ def test_shapes_and_types_of_what_a_tower_sees(
     image_tokens = encoder.encode_images([pictures["square"], pictures["3:1"]])
 
     assert {
-        name: (tuple(value.shape), value.dtype) for name, value in image_tokens._asdict().items()
+        name: (tuple(value.shape), value.dtype) for name, value in image_tokens.parts().items()
     } == {
         "tokens": ((2, 36, 32), torch.float32),
         "class_embeddings": ((2, 36, 24), torch.float32),
@@ -206,7 +206,7 @@ def test_a_batch_equals_its_images_one_by_one(
 
     for index, image in enumerate(images):
         single = encoders[kind].encode_images([image])
-        for name, value in single._asdict().items():
+        for name, value in single.parts().items():
             torch.testing.assert_close(
                 getattr(batch, name)[index], value[0], atol=1e-5, rtol=1e-5, msg=name
             )
@@ -284,7 +284,7 @@ def test_images_of_extreme_shape_give_finite_numbers(
     image_tokens = encoders[kind].encode_images([Image.new("RGB", size, "teal")])
 
     assert image_tokens.mask.any()
-    for name, value in image_tokens._asdict().items():
+    for name, value in image_tokens.parts().items():
         assert value.isfinite().all(), name
 
 
