@@ -19,6 +19,10 @@ from .messages import ErrorBody, Image, Progress, SuggestRequest
 from .rules import Message, Text, shown
 from .sealing import MAX_HEADER_BYTES, PROTOCOL_MINOR, PROTOCOL_VERSION, Buffer
 
+MAX_STRING_BYTES = 8192
+MAX_ARRAY_ITEMS = 256
+MAX_MAP_FIELDS = 64
+
 __all__ = [
     "MAX_HEADER_BYTES",
     "MESSAGES",
@@ -200,10 +204,10 @@ def _unpack(header: bytes) -> dict[str, Any]:
             header,
             raw=False,
             strict_map_key=True,
-            max_str_len=8192,
-            max_bin_len=8192,
-            max_array_len=256,
-            max_map_len=64,
+            max_str_len=MAX_STRING_BYTES,
+            max_bin_len=MAX_STRING_BYTES,
+            max_array_len=MAX_ARRAY_ITEMS,
+            max_map_len=MAX_MAP_FIELDS,
             max_ext_len=0,
         )
     # Whatever msgpack's two halves raise: ValueError and its own, TypeError for a key that cannot

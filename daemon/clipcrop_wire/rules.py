@@ -50,7 +50,9 @@ class Text(Rule):
         """A string of the right length, without halves of surrogate pairs."""
         if type(value) is not str or not self._min <= len(value) <= self._max:
             return False
-        if any("\ud800" <= char <= "\udfff" for char in value):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
             return False
         return not self._pattern or re.fullmatch(self._pattern, value) is not None
 

@@ -94,7 +94,7 @@ class FakeDaemon:
     def _serve(self, peer: socket.socket, name: str) -> None:
         decoder = Decoder(Limits(max_message_bytes=70 * 2**20))
         channel = None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), peer:
             greeting = b"".join(decoder.take_answers())
             peer.sendall(self.says_first or greeting)
             while True:

@@ -1,0 +1,65 @@
+"""The wire runs in whatever Python an editor brings."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+OLDEST = (3, 8)
+MINORS = range(8, 15)
+
+
+def interpreters() -> dict[str, str]:
+    """Version -> program, for each minor version that this machine has."""
+    found = {}
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for minor in MINORS:
+        places = sorted(str(place) for place in root.glob(f"3.{minor}.*/bin/python3"))
+        on_path = shutil.which(f"python3.{minor}")
+        for place in [*places, *([on_path] if on_path else [])]:
+            told = subprocess.run([place, "--version"], capture_output=True, text=True, check=False)
+            if re.match(rf"Python 3\.{minor}\.", told.stdout):
+                found[f"3.{minor}"] = place
+    return found
+
+
+def test_every_file_is_in_the_oldest_pythons_syntax(checkout: Path):
+    files = sorted((checkout / "daemon" / "clipcrop_wire").glob("*.py"))
+
+    for file in files:
+        ast.parse(file.read_text(encoding="utf-8"), str(file), feature_version=OLDEST)
+    assert "zmtp.py" in {file.name for file in files}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("real_home")
+@pytest.mark.parametrize("version", sorted(interpreters(), key=lambda version: int(version[2:])))
+def test_the_unit_tests_pass_in_every_python_of_this_machine(
+    version: str, tmp_path: Path, checkout: Path
+):
+    program = interpreters()[version]
+    subprocess.run([program, "-m", "venv", str(tmp_path / "env")], check=True)
+    python = str(tmp_path / "env" / "bin" / "python")
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "pytest", "msgpack"], check=True)
+    options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-c", os.devnull]
+    options += ["--rootdir", ".", "--import-mode=importlib", "--confcutdir=tests/unit/wire"]
+    variables = {**os.environ, "PYTHONPATH": "daemon", "MSGPACK_PUREPYTHON": "1"}
+
+    ran = subprocess.run(
+        [python, "-m", "pytest", *options, "tests/unit/wire"],
+        cwd=checkout,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout[-4000:]
+    assert re.search(r"\d{3,} passed", ran.stdout)
