@@ -142,6 +142,7 @@ class Predictor:
             seconds=time.perf_counter() - started,
         )
 
+    @torch.inference_mode()
     def suggest(
         self,
         encoded: EncodedImage,

@@ -1,7 +1,8 @@
 """Towers: images to tokens with boxes, texts to embeddings, all in one space.
 
 base    the interface, and the legend of the axes
-lite    our own small tower, its weights inside the package
+lite    our own small tower, its weights inside the package: lite_pixels (photos in), lite_network,
+        lite_imagenet (classes without boxes), lite_words (texts), lite_colours
 owlvit  OWL-ViT and OWLv2 through the transformers library
 
 `load_encoder` makes one by name. Importing this package imports none of them.

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from ..boxes import cxcywh_to_xyxy, iou, xyxy_to_cxcywh
 from ..checkpoint import EMBEDDED_LITE
+from ..device import memory_errors_named
 from ..errors import CheckpointError
 from ..prompt import Text
 from .base import ImageTokens
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
+from .lite_imagenet import imagenet_activations
 from .lite_network import (
     STRIDES,
     LiteNetwork,
@@ -40,12 +42,9 @@ _COLOUR_SIDE_PX = 208  # colours are looked at in a small copy
 _COLOURED_TOKENS = 100  # and only of the likeliest objects
 _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 
-# ImageNet's classes have no boxes of their own; the detector calls few of their things objects.
-_IMAGENET_MIN_OBJECTNESS = 0.01
 _AVERAGED_TOKENS = 150
 _SAME_IOU = 0.6
 _NAMED_FINE_TOKENS = 200
-_ROI_SAMPLES = 3
 
 
 class LiteEncoder:
@@ -80,7 +79,8 @@ class LiteEncoder:
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32."""
-        per_image = [self._encode(image).parts() for image in images]
+        with memory_errors_named(self.device):
+            per_image = [self._encode(image).parts() for image in images]
         most = max(parts["mask"].shape[1] for parts in per_image)
         padded = [_pad_tokens(parts, most) for parts in per_image]
         return ImageTokens(**{name: torch.cat([one[name] for one in padded]) for name in padded[0]})
@@ -129,7 +129,7 @@ class LiteEncoder:
         coco = objectness[:, None] * output.classes[0, kept].sigmoid()
         imagenet = torch.zeros(len(kept), NUM_CONCEPTS - NUM_COCO, device=self.device)
         named = _named_by_imagenet(objectness, strides)
-        imagenet[named] = _imagenet_activations(
+        imagenet[named] = imagenet_activations(
             logits, (boxes_xyxy * limit)[named], centres_px[named], objectness[named]
         )
         width = max(level.shape[1] for level in levels)
@@ -204,47 +204,6 @@ def _named_by_imagenet(objectness: Tensor, strides: Tensor) -> Tensor:
     return torch.cat([is_coarse.nonzero()[:, 0], finer.indices])
 
 
-def _imagenet_activations(
-    logits: Tensor, boxes_xyxy_px: Tensor, centres_px: Tensor, objectness: Tensor
-) -> Tensor:
-    """[K, 1000] how strongly each token is each ImageNet class.
-
-    A token looks at its own cell and at 3 x 3 points of its box; both must agree (geometric mean).
-    A box that holds but a part of what the class has in the image counts less: a church is not one
-    of its turrets. A token that is no object at all is believed less, too.
-
-    Args:
-        logits: [1000, H, W] of the classifier, stride 32.
-        boxes_xyxy_px: [K, 4] in input pixels.
-        centres_px: [K, 2] centres of the tokens' cells.
-        objectness: [K].
-    """
-    height, width = logits.shape[1:]
-    flat = logits.flatten(1).T  # [H*W, 1000]
-    samples = (torch.arange(_ROI_SAMPLES, device=logits.device) + 0.5) / _ROI_SAMPLES  # [3]
-    start, end = boxes_xyxy_px[:, :2], boxes_xyxy_px[:, 2:]
-    points = start[:, :, None] + (end - start)[:, :, None] * samples  # [K, 2, 3]
-    across = _bilinear(points[:, 0], width).mean(dim=1)  # [K, W]
-    down = _bilinear(points[:, 1], height).mean(dim=1)  # [K, H]
-    over_box = (down[:, :, None] * across[:, None, :]).flatten(1) @ flat  # [K, 1000]
-
-    stride = STRIDES[-1]
-    column = (centres_px[:, 0] / stride).long().clamp(max=width - 1)
-    row = (centres_px[:, 1] / stride).long().clamp(max=height - 1)
-    log_cells = flat.log_softmax(dim=1)  # [H*W, 1000]
-
-    cells = log_cells.exp()
-    held = _overlap(boxes_xyxy_px[:, 1::2], height)[:, :, None] * _overlap(
-        boxes_xyxy_px[:, 0::2], width
-    ).unsqueeze(1)  # [K, H, W]
-    holds = (held.flatten(1) @ cells) / cells.sum(dim=0).clamp(min=1e-6)  # [K, 1000]
-
-    # sqrt(p_box * p_cell), in logarithms: one exponential instead of three passes
-    agreed = (0.5 * (over_box.log_softmax(dim=1) + log_cells[row * width + column])).exp()
-    believed = (objectness + _IMAGENET_MIN_OBJECTNESS).sqrt()[:, None]
-    return agreed * holds.sqrt() * believed
-
-
 def _colours(image: Image.Image, boxes_xyxy: Tensor, objectness: Tensor) -> Tensor:
     """[K, 11] colours of the likeliest objects, zeros for the other tokens."""
     small = image.copy()
@@ -264,20 +223,6 @@ def _asked_colours(text: Text) -> Tensor:
         if colour is None
         else colour_match(torch.eye(len(COLOURS)), colour)
     )
-
-
-def _overlap(spans_px: Tensor, num_cells: int) -> Tensor:
-    """[K, 2] starts and ends -> [K, cells] share of each cell of stride 32 that lies between."""
-    start = torch.arange(num_cells, device=spans_px.device) * STRIDES[-1]
-    end = torch.minimum(spans_px[:, 1:], start + STRIDES[-1])
-    return (end - torch.maximum(spans_px[:, :1], start)).clamp(min=0) / STRIDES[-1]
-
-
-def _bilinear(points_px: Tensor, num_cells: int) -> Tensor:
-    """[K, S] positions -> [K, S, cells] weights of the cells of stride 32 around each."""
-    position = (points_px / STRIDES[-1] - 0.5).clamp(0, num_cells - 1)
-    cells = torch.arange(num_cells, device=points_px.device)
-    return (1 - (position[..., None] - cells).abs()).clamp(min=0)
 
 
 def _pad_tokens(parts: dict[str, Tensor], most: int) -> dict[str, Tensor]:

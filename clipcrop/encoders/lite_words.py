@@ -40,7 +40,7 @@ CHILD_WEIGHT = 0.3
 """What is left to an ImageNet class beside its COCO class in one meaning: "zebra" is both."""
 
 MAX_IMAGENET_ACTIVATION = 0.5
-"""What a token's ImageNet activations are taken to add to its COCO ones; scores stop at 1 anyway."""
+"""What a token's ImageNet activations are taken to add to COCO's; scores stop at 1 anyway."""
 
 PREPOSITIONS = frozenset(
     {"in", "on", "at", "with", "under", "near", "by", "behind", "beside", "between", "over", "from"}
