@@ -37,6 +37,9 @@ MAX_LOST = 0.04
 KEPT = 0.98
 """A subject of which this share is in the frame is kept; boxes are not exact to the pixel."""
 
+UPPER_PART = 0.3
+"""Share of a subject's height, from its top, that is worse to lose than the rest."""
+
 VISIBLE = 0.02
 """An excluded thing of which no more than this is in the frame is out of it."""
 
@@ -311,12 +314,18 @@ def _lost(subjects_xyxy: Tensor, frames_xyxy: Tensor) -> Tensor:
     """[S, 4], [F, 4] -> [F] how much of the subjects each frame loses, 0 to 1.
 
     Shares are squared, so that half a subject is worth much less than half: where not all of them
-    fit in, some are kept whole.
+    fit in, some are kept whole. Of one that does not fit in, the upper part
+    is kept first: heads.
     """
     if not len(subjects_xyxy):
         return torch.zeros(len(frames_xyxy))
-    kept = (covered(subjects_xyxy, frames_xyxy) / KEPT).clamp(max=1)  # [S, F]
-    return 1 - (kept**2).mean(dim=0)
+    upper_xyxy = subjects_xyxy.clone()
+    upper_xyxy[:, 3] = torch.lerp(subjects_xyxy[:, 1], subjects_xyxy[:, 3], UPPER_PART)
+    kept, kept_upper = (
+        (covered(boxes_xyxy, frames_xyxy) / KEPT).clamp(max=1)  # [S, F]
+        for boxes_xyxy in (subjects_xyxy, upper_xyxy)
+    )
+    return 1 - (kept * kept_upper).square().mean(dim=0)
 
 
 def _apply_wishes(

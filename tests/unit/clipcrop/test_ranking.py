@@ -257,3 +257,16 @@ def test_a_crowd_of_everything_is_ranked_without_delay(scorer):
 
     assert len(ranking.frames_px)
     assert time.process_time() - start < 1.0
+
+
+def test_of_a_person_too_tall_for_the_ratio_the_head_is_kept(scorer):
+    standing = torch.tensor([[0.2, 0.1, 0.8, 1.0]])
+
+    ranking = suggest(
+        scorer, subjects=standing, constraints=Constraints(aspect=16 / 9), size_px=(800, 1200)
+    )
+
+    left, top, right, bottom = ranking.frames_xyxy[0].tolist()
+    assert top <= 0.1
+    assert bottom >= 0.1 + 0.3 * 0.9
+    assert left <= 0.2 < 0.8 <= right
