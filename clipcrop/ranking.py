@@ -325,7 +325,7 @@ def _lost(subjects_xyxy: Tensor, frames_xyxy: Tensor) -> Tensor:
         (covered(boxes_xyxy, frames_xyxy) / KEPT).clamp(max=1)  # [S, F]
         for boxes_xyxy in (subjects_xyxy, upper_xyxy)
     )
-    return 1 - (kept * kept_upper).square().mean(dim=0)
+    return 1 - (kept * kept_upper**2).square().mean(dim=0)
 
 
 def _apply_wishes(
