@@ -60,6 +60,22 @@ def clip_to_image(boxes_xyxy: Tensor) -> Tensor:
     return boxes_xyxy.clamp(0.0, 1.0)
 
 
+def average_alike(boxes_xyxy: Tensor, weights: Tensor, min_iou: float) -> Tensor:
+    """Average each box with those that overlap it.
+
+    Args:
+        boxes_xyxy: [K, 4] the boxes.
+        weights: [K] more than 0, how much each one counts.
+        min_iou: Boxes that overlap by more than this mean the same thing.
+
+    Returns:
+        [K, 4] the averages; a box that overlaps no other, and an empty one, is as it was.
+    """
+    is_alike = (iou(boxes_xyxy, boxes_xyxy) > min_iou).fill_diagonal_(True)
+    votes = is_alike * weights  # [K, K]
+    return votes @ boxes_xyxy / votes.sum(dim=1, keepdim=True)
+
+
 def non_maximum_suppression(
     boxes_xyxy: Tensor, scores: Tensor, max_iou: float, max_count: int | None = None
 ) -> Tensor:

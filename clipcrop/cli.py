@@ -179,7 +179,8 @@ def _split_inputs(inputs: list[str], query_image: Path | None) -> tuple[list[Pat
     """
     if query_image is not None:
         images, prompt = inputs, ""
-        if len(inputs) > 1 and not Path(inputs[-1]).exists():
+        last = Path(inputs[-1])
+        if len(inputs) > 1 and last.suffix.lower() not in _FORMATS and not last.exists():
             images, prompt = inputs[:-1], inputs[-1]
     else:
         images, prompt = inputs[:-1], inputs[-1]

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..boxes import cxcywh_to_xyxy, iou, xyxy_to_cxcywh
+from ..boxes import average_alike, cxcywh_to_xyxy, xyxy_to_cxcywh
 from ..checkpoint import EMBEDDED_LITE
 from ..device import memory_errors_named
 from ..errors import CheckpointError
@@ -121,7 +121,10 @@ class LiteEncoder:
 
         boxes_px = decode_boxes(output.boxes[0, kept], corners, strides)
         limit = boxes_px.new_tensor([view.width_px, view.height_px] * 2)
-        boxes_xyxy = _agreed((cxcywh_to_xyxy(boxes_px) / limit).clamp(0.0, 1.0), objectness)
+        boxes_xyxy = (cxcywh_to_xyxy(boxes_px) / limit).clamp(0.0, 1.0)
+        # Neighbouring cells see the same object and err differently.
+        likely = objectness.topk(min(_AVERAGED_TOKENS, len(objectness))).indices
+        boxes_xyxy[likely] = average_alike(boxes_xyxy[likely], objectness[likely], _SAME_IOU)
         centres_px = (corners + 0.5) * strides[:, None]
         # The first cell counts even of an image that is thinner than half of it.
         inside = ((centres_px < limit[:2]) | (corners == 0)).all(dim=1)
@@ -178,20 +181,6 @@ def _kept_cells(objectness: Tensor, strides: Tensor) -> Tensor:
     best = objectness[:num_fine].topk(min(_FINE_TOKENS, num_fine)).indices.sort().values
     rest = torch.arange(num_fine, len(strides), device=objectness.device)
     return torch.cat([best, rest])
-
-
-def _agreed(boxes_xyxy: Tensor, objectness: Tensor) -> Tensor:
-    """[K, 4] boxes, those of the likeliest objects averaged with the ones that mean the same.
-
-    Neighbouring cells see the same object and err differently.
-    """
-    likely = objectness.topk(min(_AVERAGED_TOKENS, len(objectness))).indices
-    boxes = boxes_xyxy[likely]
-    is_same = (iou(boxes, boxes) > _SAME_IOU).fill_diagonal_(True)  # an empty box is itself, too
-    votes = is_same * objectness[likely]  # [T, T]
-    averaged = boxes_xyxy.clone()
-    averaged[likely] = votes @ boxes / votes.sum(dim=1, keepdim=True)
-    return averaged
 
 
 def _named_by_imagenet(objectness: Tensor, strides: Tensor) -> Tensor:

@@ -116,7 +116,8 @@ def test_excluding_what_was_found_leaves_it_out(
 ):
     (record,) = run_json(capsys, "suggest", str(astronaut_path), "a rocket", "--exclude", "woman")
 
-    assert record["excluded"] or record["dropped"]
+    excluded = record["excluded"]
+    assert [found["text"] for found in excluded] == ["woman"]  # type: ignore[attr-defined]
 
 
 def test_an_example_image_needs_no_prompt(capsys: pytest.CaptureFixture[str], samples: Path):
@@ -125,6 +126,17 @@ def test_an_example_image_needs_no_prompt(capsys: pytest.CaptureFixture[str], sa
     (record,) = run_json(capsys, "suggest", cat, "--query-image", cat)
 
     assert record["kind"] == "match"
+
+
+def test_beside_an_example_image_a_name_of_an_image_is_no_prompt(
+    capsys: pytest.CaptureFixture[str], samples: Path
+):
+    cat = str(samples / "chelsea.jpg")
+
+    code = main(["suggest", cat, "missing.jpg", "--query-image", cat, *LITE])
+
+    assert code == 1
+    assert "no such image: 'missing.jpg'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("variant", ["main", "key", "both"])
