@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
@@ -18,15 +19,15 @@ _SHOWN_CHARS = 40
 M = TypeVar("M", bound="Message")
 
 
-class Rule:
+class Rule(ABC):
     """What one field may hold."""
 
     words = ""
     """For people, as in PROTOCOL.md."""
 
+    @abstractmethod
     def check(self, value: Any) -> bool:
         """Whether the Python value is allowed."""
-        raise NotImplementedError
 
     def pack(self, value: Any) -> Any:
         """Python -> what msgpack takes."""

@@ -257,7 +257,10 @@ def test_grounding_is_evaluated(capsys: pytest.CaptureFixture[str], samples: Pat
 
     assert code == 0
     report = json.loads(capsys.readouterr().out)
-    assert '"pointing"' in json.dumps(report)
+    found, whole = (report["groups"]["all"][method] for method in ("lite", "whole image"))
+    assert found["n"] == whole["n"] == 1
+    assert found["pointing"] == 1.0
+    assert whole["mean_iou"] == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("what", ["ratings", "grounding"])
