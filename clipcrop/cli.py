@@ -141,7 +141,9 @@ def _add_grounding(parser: argparse.ArgumentParser) -> None:
 
 def _suggest(options: argparse.Namespace) -> int:
     paths, prompt = _split_inputs(options.inputs, options.query_image)
-    request = _check_request(options)  # before the weights are loaded: a mistake is told at once
+    request = _check_request(
+        options, prompt
+    )  # before the weights are loaded: a mistake is told at once
     from .predictor import Predictor
 
     predictor = Predictor.load(options.model, options.device)
@@ -153,7 +155,7 @@ def _suggest(options: argparse.Namespace) -> int:
             if options.write_crops:
                 _write_crops(path, suggestions, options.write_crops)
         except InputError as exc:
-            if len(paths) == 1 or isinstance(exc, EmptyPrompt):
+            if len(paths) == 1:
                 raise
             num_failed += 1
             _say(f"error: {exc}")
@@ -180,11 +182,11 @@ def _split_inputs(inputs: list[str], query_image: Path | None) -> tuple[list[Pat
     if query_image is not None:
         images, prompt = inputs, ""
         last = Path(inputs[-1])
-        if len(inputs) > 1 and last.suffix.lower() not in _FORMATS and not last.exists():
+        if len(inputs) > 1 and last.suffix.lower() not in _FORMATS and not _is_there(last):
             images, prompt = inputs[:-1], inputs[-1]
     else:
         images, prompt = inputs[:-1], inputs[-1]
-        if prompt.strip() and len(prompt) < 256 and Path(prompt).exists():
+        if prompt.strip() and _is_there(Path(prompt)):
             raise EmptyPrompt(
                 f"no prompt after the images ({prompt!r} is a file); say last, in quotes, what to "
                 'keep: "the dog"'
@@ -200,7 +202,7 @@ def _split_inputs(inputs: list[str], query_image: Path | None) -> tuple[list[Pat
 
 def _expand(path: Path) -> list[Path]:
     """A folder -> its images in order of name; anything else as it is."""
-    if not path.is_dir():
+    if not _is_there(path) or not path.is_dir():
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in _FORMATS)
     if not found:
@@ -208,10 +210,19 @@ def _expand(path: Path) -> list[Path]:
     return found
 
 
-def _check_request(options: argparse.Namespace) -> dict[str, Any]:
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; what is too long for a name is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     """Everything of a request that can be judged without an image or a model."""
     from .candidates import Constraints
     from .contact_sheet import sheet_format
+    from .prompt import parse_prompt
 
     if not 1 <= options.count <= 100:
         raise InputError(f"no such count: {options.count}; ask for 1 to 100 crops")
@@ -222,8 +233,11 @@ def _check_request(options: argparse.Namespace) -> dict[str, Any]:
         from .images import load_image
 
         query = load_image(options.query_image)
+    constraints = Constraints.parse(options.aspect, options.min_size)
+    if query is None or prompt.strip():
+        parse_prompt(prompt, options.exclude)  # raises what is wrong with it
     return {
-        "constraints": Constraints.parse(options.aspect, options.min_size),
+        "constraints": constraints,
         "exclude": options.exclude,
         "image_query": query,
         "count": options.count,

@@ -162,6 +162,8 @@ def test_the_papers_grounding_can_be_asked_for(
         pytest.param(["{photo}", ""], "empty prompt", id="empty prompt"),
         pytest.param(["{photo}", "✨"], "no word in the prompt", id="only an emoji"),
         pytest.param(["{photo}"], "no prompt after the images", id="no prompt"),
+        pytest.param(["d" * 300 + ".jpg", "the dog"], "check the name", id="a name too long"),
+        pytest.param(["{photo}", "{photo}", "犬" * 600], "too long", id="several, prompt too long"),
         pytest.param(["the dog"], "no image before the prompt", id="no image at all"),
         pytest.param(["{photo}", "dog " * 2500], "too long", id="10,000 characters"),
         pytest.param(["{photo}", "dog", "--aspect", "0:1"], "no such aspect ratio", id="0:1"),
@@ -209,7 +211,9 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("prompt", ["der große Hund", "犬", "x", "12345", "background", "the sky"])
+@pytest.mark.parametrize(
+    "prompt", ["der große Hund", "犬", "犬" * 200, "x", "12345", "background", "the sky"]
+)
 def test_prompts_that_the_tower_does_not_know_give_general_crops(
     capsys: pytest.CaptureFixture[str], samples: Path, prompt: str
 ):
