@@ -1,0 +1,21 @@
+"""The long-running half of ClipCrop: it holds the model, editors ask it.
+
+Two processes. The front answers at once and is small; the model process is started when it is
+needed and ended when it is not, which gives back all of its memory, a GPU's too.
+
+cli            options -> settings -> run; and the commands that talk to a running daemon
+settings       defaults < file < environment < option
+instance       one daemon a user: lock, folder, connection file, leftovers
+logs           the rotating log file
+systemd        a word to whoever started us
+server         the front's loop over its sockets; it decides nothing
+sockets        how the sockets are bound, and their limits
+dispatcher     the front's decisions: what is answered, queued, cancelled, and when
+conversations  who has proved the key, and the seals
+line           requests that wait; clients take turns
+model_process  the front's end of the model process
+worker         the model process
+service        a request -> the model -> an answer; the only importer of clipcrop
+residency      which towers are in memory, and where
+image_cache    images already looked at
+"""
