@@ -121,7 +121,7 @@ def _seal(key: bytes, number: int, header: bytes, pixel_bytes: int) -> bytes:
 
 
 def _open(key: bytes, frames: Sequence[Buffer]) -> tuple[int, bytes, Buffer]:
-    _check_version(frames)
+    check_version(frames)
     if not 2 <= len(frames) <= 3 or len(frames[0]) != _SEAL.size:
         raise MalformedMessage(f"frames of sizes {[len(frame) for frame in frames][:4]}")
     if len(frames[1]) > MAX_HEADER_BYTES:
@@ -140,7 +140,13 @@ def _open_bare(key: bytes, frames: Sequence[Buffer]) -> bytes:
     return header
 
 
-def _check_version(frames: Sequence[Buffer]) -> None:
+def check_version(frames: Sequence[Buffer]) -> None:
+    """Refuse what is of another major version, or not this protocol at all; nothing is verified.
+
+    Raises:
+        VersionMismatch: of another major version.
+        MalformedMessage: not ClipCrop's protocol.
+    """
     first = bytes(frames[0][:4]) if frames else b""
     if len(first) < 4 or first[:3] != MAGIC:
         raise MalformedMessage("this is not ClipCrop's protocol")
