@@ -18,4 +18,8 @@ worker         the model process
 service        a request -> the model -> an answer; the only importer of clipcrop
 residency      which towers are in memory, and where
 image_cache    images already looked at
+pipes          messages between the two processes
+worker_options what the model process is told at its start
 """
+
+__version__ = "0.1.0"

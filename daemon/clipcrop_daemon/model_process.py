@@ -1,0 +1,173 @@
+"""The front's end of the model process: start it, talk to it, end it.
+
+Nothing here waits. What the process says, and its end, come to a callback on threads of this
+module's own; the front hands them over to its loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgpack
+
+from clipcrop_wire.sealing import Buffer
+
+from .pipes import SharedPixels, read_message, write_message
+from .worker_options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+WORKER_COMMAND = (sys.executable, "-m", "clipcrop_daemon.worker")
+_MAX_LOG_LINE_BYTES = 8192
+_LOG_LINE = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (\S+) (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Said:
+    """The process has sent a message."""
+
+    process: ModelProcess
+    kind: str
+    id: str
+    is_final: bool
+    """The reply, not only how far it is."""
+
+    is_error: bool
+    body: dict[str, Any]
+    header: bytes
+    """All of it as bytes, to be sealed and sent on."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The process is gone; nothing comes after this."""
+
+    process: ModelProcess
+    reason: str
+    """For people: "killed by signal 9"."""
+
+
+Event = Said | Ended
+
+
+class ModelProcess:
+    """One run of the model process."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        options: WorkerOptions,
+        folder: Path,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        """Start it; that takes a few milliseconds.
+
+        Args:
+            command: What to run; the options are added to it.
+            options: See there.
+            folder: Its working folder, which nobody else can write to.
+            on_event: Called from other threads.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        self._on_event = on_event
+        self._shared = SharedPixels.create()
+        passed = () if self._shared is None else (self._shared.descriptor,)
+        if passed:
+            options = replace(options, pixels_descriptor=passed[0])
+        try:
+            self._process = subprocess.Popen(
+                [*command, options.to_json()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                pass_fds=passed,
+            )
+        except BaseException:
+            if self._shared is not None:
+                self._shared.close()
+            raise
+        self.pid = self._process.pid
+        self._outbox: queue.SimpleQueue[tuple[bytes, Sequence[Buffer]] | None] = queue.SimpleQueue()
+        for work in (self._write, self._read, self._relay_log):
+            threading.Thread(target=work, name=f"model-{work.__name__}", daemon=True).start()
+
+    def send(self, header: bytes, parts: Sequence[Buffer] = ()) -> None:
+        """Send a request; the pixels must not change before its answer."""
+        self._outbox.put((header, parts))
+
+    def kill(self) -> None:
+        """End it at once; `Ended` follows."""
+        self._process.kill()
+
+    def _write(self) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None
+        with contextlib.suppress(OSError):  # it is gone: `_read` tells
+            while (message := self._outbox.get()) is not None:
+                write_message(pipe, *message, self._shared)
+        with contextlib.suppress(OSError):
+            pipe.close()
+
+    def _read(self) -> None:
+        pipe = self._process.stdout
+        assert pipe is not None
+        try:
+            while (message := read_message(pipe)) is not None:
+                self._on_event(self._said(message[0]))
+        except Exception:
+            logger.exception("model.unreadable pid=%d", self.pid)
+            self._process.kill()
+        pipe.close()
+        code = self._process.wait()
+        self._outbox.put(None)
+        if self._shared is not None:
+            self._shared.close()
+        reason = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        self._on_event(Ended(self, reason))
+
+    def _said(self, header: bytes) -> Said:
+        values = msgpack.unpackb(header)
+        kind = values["kind"]
+        return Said(
+            process=self,
+            kind=kind,
+            id=values["id"],
+            is_final=kind != "progress",
+            is_error=values.get("status") == "error",
+            body=values["body"],
+            header=header,
+        )
+
+    def _relay_log(self) -> None:
+        pipe = self._process.stderr
+        assert pipe is not None
+        relay_log(pipe)
+        pipe.close()
+
+
+def relay_log(stream: BinaryIO) -> None:
+    """Put what the model process writes on stderr into our log, line by line.
+
+    Lines of its own logging keep their level and name. Others (a traceback, what a library or the
+    system says) have those of the line before them.
+    """
+    level, name = logging.WARNING, "model"
+    while line := stream.readline(_MAX_LOG_LINE_BYTES):
+        text = line.decode("utf-8", "replace").rstrip()
+        if found := _LOG_LINE.fullmatch(text):
+            level, name, text = logging.getLevelName(found[1]), found[2], found[3]
+        if text:
+            logging.getLogger(name).log(level, "%s", text)

@@ -1,0 +1,143 @@
+"""The model process: one request at a time, until its input ends.
+
+Two threads: one reads, so that a cancel is heard and the list of models given while the other
+works. The model's memory, a GPU's too, is given back by ending this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
+
+from clipcrop_wire import protocol
+from clipcrop_wire.errors import Cancelled, InternalError
+from clipcrop_wire.messages import CancelRequest, Progress, StatusReply
+from clipcrop_wire.protocol import Request
+
+from . import __version__
+from .pipes import SharedPixels, read_message, write_message
+from .service import Service, error_for
+from .worker_options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+STATE_ID = "state"
+"""Of the messages by which this process tells, unasked, what it holds."""
+
+MakeService = Callable[[WorkerOptions], Service]
+
+
+def main(arguments: Sequence[str], make_service: MakeService) -> None:
+    """Serve until the front closes the pipe, or is gone."""
+    options = WorkerOptions.from_json(arguments[0])
+    logging.basicConfig(
+        format="%(levelname)s %(name)s %(message)s", level=options.log_level, stream=sys.stderr
+    )
+    # Ctrl-C in a terminal reaches the whole group; the front decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    descriptor = options.pixels_descriptor
+    shared = SharedPixels(descriptor) if descriptor >= 0 else None
+    worker = Worker(make_service(options), sys.stdin.buffer, _own_stdout(), shared)
+    threading.Thread(target=worker.read, name="reader", daemon=True).start()
+    worker.run()
+
+
+class Worker:
+    """Requests from one pipe, answers to another."""
+
+    def __init__(
+        self, service: Service, source: BinaryIO, sink: BinaryIO, shared: SharedPixels | None
+    ) -> None:
+        self._service = service
+        self._source, self._sink, self._shared = source, sink, shared
+        self._sink_lock = threading.Lock()
+        self._started_s = time.monotonic()
+        self._jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._cancelled: set[str] = set()
+
+    def read(self) -> None:
+        """Take in what the front sends; ends the process when the front is gone."""
+        try:
+            while (message := read_message(self._source, self._shared)) is not None:
+                # The front has checked the hash of the pixels; here they are only cut apart.
+                self._take(protocol.decode_request(*message, has_checked_pixels=True))
+        except Exception as exc:
+            _log_bug("pipe.broken", "", exc)
+        # Whatever the other thread is in the middle of, nobody waits for it.
+        os._exit(0)
+
+    def run(self) -> None:
+        """Work, for ever."""
+        while True:
+            request = self._jobs.get()
+            self._answer(request, lambda r=request: self._service.answer(r, self._stages_of(r)))
+            self._cancelled.discard(request.id)
+            del request  # its pixels
+            self._tell_state()
+
+    def _take(self, request: Request) -> None:
+        if isinstance(request.body, CancelRequest):
+            self._cancelled.add(request.body.request_id)
+        elif request.kind == "models":
+            self._answer(request, self._service.models)
+        else:
+            self._jobs.put(request)
+
+    def _stages_of(self, request: Request) -> Callable[[str, str], None]:
+        def enter_stage(stage: str, text: str) -> None:
+            if request.id in self._cancelled:
+                raise Cancelled("cancelled")
+            self._send(protocol.encode_progress(request.id, Progress(stage, None, text)))
+
+        return enter_stage
+
+    def _answer(self, request: Request, work: Callable[[], protocol.Message]) -> None:
+        """The edge: whatever happens becomes the one answer to a request."""
+        try:
+            header = protocol.encode_reply(request.id, request.kind, work())
+        except Exception as exc:
+            error = error_for(exc, request.id)
+            if isinstance(error, InternalError):
+                _log_bug("request.failed", request.id, exc)
+            header = protocol.encode_error(request.id, request.kind, error)
+        self._send(header)
+
+    def _tell_state(self) -> None:
+        state = self._service.state()
+        reply = StatusReply(
+            version=__version__,
+            pid=os.getpid(),
+            uptime_s=time.monotonic() - self._started_s,
+            state="idle",
+            loaded=state.loaded,
+            device=state.device,
+            num_cached_images=state.num_cached_images,
+            cache_bytes=state.cache_bytes,
+        )
+        self._send(protocol.encode_reply(STATE_ID, "status", reply))
+
+    def _send(self, header: bytes) -> None:
+        with self._sink_lock:
+            write_message(self._sink, header)
+
+
+def _own_stdout() -> BinaryIO:
+    """The pipe to the front for us alone: what libraries print goes to stderr."""
+    descriptor = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return os.fdopen(descriptor, "wb")
+
+
+def _log_bug(event: str, request_id: str, exc: Exception) -> None:
+    """Where and what kind; the message may quote the user's words, so only at DEBUG."""
+    frames = "".join(traceback.format_tb(exc.__traceback__))
+    logger.error("%s id=%s error=%s\n%s", event, request_id, type(exc).__name__, frames)
+    logger.debug("%s id=%s message=%s", event, request_id, exc)
