@@ -219,19 +219,15 @@ class Message:
 
     def __post_init__(self) -> None:
         """Refuse values out of their limits, on both sides."""
-        for field in _fields(self):
-            value = getattr(self, field.name)
-            rule: Rule = field.metadata[_RULE]
+        for name, rule, _ in _fields(type(self)):
+            value = getattr(self, name)
             if not rule.check(value):
-                name = f"{type(self).__name__}.{field.name}"
+                name = f"{type(self).__name__}.{name}"
                 raise MalformedMessage(f"{name} is {shown(value)}; it must be {rule.words}")
 
     def to_map(self) -> dict[str, Any]:
         """As msgpack takes it."""
-        return {
-            field.name: field.metadata[_RULE].pack(getattr(self, field.name))
-            for field in _fields(self)
-        }
+        return {name: rule.pack(getattr(self, name)) for name, rule, _ in _fields(type(self))}
 
     @classmethod
     def from_map(cls: type[M], raw: Any) -> M:
@@ -243,11 +239,11 @@ class Message:
         if type(raw) is not dict:
             raise MalformedMessage(f"{cls.__name__} is {shown(raw)}; it must be a map")
         values = {}
-        for field in _fields(cls):
-            if field.name in raw:
-                values[field.name] = field.metadata[_RULE].unpack(raw[field.name])
+        for name, rule, field in _fields(cls):
+            if name in raw:
+                values[name] = rule.unpack(raw[name])
             elif field.default is MISSING and field.default_factory is MISSING:
-                raise MalformedMessage(f"{cls.__name__} lacks the field {field.name!r}")
+                raise MalformedMessage(f"{cls.__name__} lacks the field {name!r}")
         return cls(**values)
 
 
@@ -259,8 +255,7 @@ def rule(of: Rule) -> dict[str, Rule]:
 def rows(message: type[Message]) -> tuple[tuple[str, str, str], ...]:
     """Name, words and default of each field, as PROTOCOL.md lists them."""
     return tuple(
-        (field.name, field.metadata[_RULE].words, _default_words(field))
-        for field in _fields(message)
+        (name, rule.words, _default_words(field)) for name, rule, field in _fields(message)
     )
 
 
@@ -271,8 +266,16 @@ def shown(value: Any) -> str:
     return repr(value)[:_SHOWN_CHARS]
 
 
-def _fields(message: Any) -> tuple[Field[Any], ...]:
-    return fields(message)
+_fields_of: dict[Any, tuple[tuple[str, Rule, Field[Any]], ...]] = {}
+
+
+def _fields(message: Any) -> tuple[tuple[str, Rule, Field[Any]], ...]:
+    """Name, rule and field; looked up once a class, since every message needs them."""
+    if message not in _fields_of:
+        _fields_of[message] = tuple(
+            (field.name, field.metadata[_RULE], field) for field in fields(message)
+        )
+    return _fields_of[message]
 
 
 def _default_words(field: Field[Any]) -> str:
