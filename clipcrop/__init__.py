@@ -5,9 +5,11 @@ images        any file or PIL image -> upright sRGB; crop_files writes crops of 
 prompt        a prompt -> texts to look for (spaCy: language, prompt_clauses, prompt_words)
 encoders      towers: images -> tokens with boxes, texts -> embeddings
 grounding     texts x tokens -> what was found, and its union box
+constraints   aspect ratio, smallest size
 candidates    frames round the union box, under constraints
 composition   learned quality of a frame
-ranking       candidates -> few, different suggestions, best first
+ranking       candidates -> few, different frames, best first
+suggestions   the answer as plain values
 reports, contact_sheet, cli     suggestions as text, JSON, pictures; the command line
 checkpoint, device              weights on disk; where the arithmetic runs
 training, evaluation            how the weights were made; how good they are
@@ -22,10 +24,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .candidates import Constraints
+    from .constraints import Constraints
     from .errors import ClipCropError, InputError
     from .grounding import GroundingOptions
-    from .predictor import EncodedImage, Predictor, Suggestion, Suggestions
+    from .predictor import EncodedImage, Predictor
+    from .suggestions import Suggestion, Suggestions
 
 __version__ = "0.1.0"
 
@@ -42,13 +45,13 @@ __all__ = [
 
 _HOMES = {
     "ClipCropError": "errors",
-    "Constraints": "candidates",
+    "Constraints": "constraints",
     "EncodedImage": "predictor",
     "GroundingOptions": "grounding",
     "InputError": "errors",
     "Predictor": "predictor",
-    "Suggestion": "predictor",
-    "Suggestions": "predictor",
+    "Suggestion": "suggestions",
+    "Suggestions": "suggestions",
 }
 
 

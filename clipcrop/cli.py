@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .contact_sheet import Row
     from .grounding import GroundingOptions
     from .images import LoadedImage
-    from .predictor import Predictor, Suggestions
+    from .predictor import Predictor
+    from .suggestions import Suggestions
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +221,7 @@ def _is_there(path: Path) -> bool:
 
 def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     """Everything of a request that can be judged without an image or a model."""
-    from .candidates import Constraints
+    from .constraints import Constraints
     from .contact_sheet import sheet_format
     from .prompt import parse_prompt
 

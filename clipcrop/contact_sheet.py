@@ -13,7 +13,7 @@ from .crop_files import written_at_once
 from .errors import InputError
 
 if TYPE_CHECKING:
-    from .predictor import Suggestions
+    from .suggestions import Suggestions
 
 ROW_PX = 240
 """Height of the pictures in a row."""

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .errors import DeviceError
+from .errors import DeviceError, OutOfMemory
 
 if TYPE_CHECKING:
     import torch
+
+_MAIN_MEMORY_FULL = re.compile("DefaultCPUAllocator")
+_DEVICE_MEMORY_FULL = re.compile("out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -45,15 +48,28 @@ def choose_device(name: str = "auto") -> torch.device:
 
 @contextmanager
 def memory_errors_named(device: torch.device) -> Iterator[None]:
-    """Turn PyTorch's out-of-memory error into a `DeviceError` that says what to do."""
+    """Turn the many ways in which memory runs out into `OutOfMemory`, which says what to do.
+
+    CUDA's allocator has an error class of its own; Apple's, the CPU's and CUDA's libraries raise a
+    bare RuntimeError that only its text tells from others.
+    """
     import torch
 
     try:
         yield
-    except torch.OutOfMemoryError as exc:
-        raise DeviceError(
-            f"out of memory on {device}; close other programs that use it, or choose the cpu"
-        ) from exc
+    except MemoryError as exc:
+        raise OutOfMemory(_advice("cpu")) from exc
+    except RuntimeError as exc:
+        if _MAIN_MEMORY_FULL.search(str(exc)):
+            raise OutOfMemory(_advice("cpu")) from exc
+        if isinstance(exc, torch.OutOfMemoryError) or _DEVICE_MEMORY_FULL.search(str(exc)):
+            raise OutOfMemory(_advice(str(device))) from exc
+        raise
+
+
+def _advice(device: str) -> str:
+    remedy = "choose a smaller model" if device == "cpu" else "choose the cpu"
+    return f"out of memory on {device}; close other programs that use it, or {remedy}"
 
 
 def _best_device_name() -> str:

@@ -6,7 +6,8 @@
         + InvalidImage
       x CheckpointError                 weights are missing, damaged or of another kind
       x LanguageModelMissing            spaCy's English pipeline is not installed
-      x DeviceError                     no such device, or out of memory
+      x DeviceError                     no such device
+        + OutOfMemory                   the device's memory is full
 
 A message says what is wrong, with what value, and what to do.
 """
@@ -37,4 +38,8 @@ class LanguageModelMissing(ClipCropError):
 
 
 class DeviceError(ClipCropError):
-    """The device does not exist on this machine, or ran out of memory."""
+    """The device does not exist on this machine, or has too little memory."""
+
+
+class OutOfMemory(DeviceError):
+    """The device's memory is full."""

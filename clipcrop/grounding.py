@@ -19,6 +19,7 @@ from torch import Tensor
 from .boxes import area, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
 from .encoders.base import ImageTokens
 from .prompt import Prompt, Text
+from .suggestions import Detection, Dropped
 
 Variant = Literal["main", "key", "both"]
 """Which texts select, in the words of the paper's Table 4: the whole prompt, its keywords, both."""
@@ -84,34 +85,11 @@ class GroundingOptions:
 
 
 @dataclass(frozen=True)
-class Detection:
-    """A box that was found for a text."""
-
-    text: str
-    """What it was found for."""
-
-    score: float
-    """The tower's confidence, 0 to 1."""
-
-    box_xyxy: tuple[float, float, float, float]
-    """Where, within the image."""
+class TokenDetection(Detection):
+    """A detection, and where in the tower's answer it comes from."""
 
     token: int
     """Index of the image token that it belongs to."""
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A text that selects nothing."""
-
-    text: str
-    """What was asked for."""
-
-    score: float
-    """Of its best token; 0 where the tower knows nothing of the text."""
-
-    reason: str
-    """Why, for people."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +100,7 @@ class Grounding:
     """[S] int64 indices of the selected tokens, in the order of the texts; one that two texts
     select is there twice, as in the paper's mean."""
 
-    detections: tuple[Detection, ...]
+    detections: tuple[TokenDetection, ...]
     """What was found, in the order of the texts, best first within each; without doubles."""
 
     dropped: tuple[Dropped, ...]
@@ -131,10 +109,10 @@ class Grounding:
     union_box_xyxy: Tensor | None
     """[4] round all that was found; None when nothing was, so crops are general ones."""
 
-    excluded: tuple[Detection, ...]
+    excluded: tuple[TokenDetection, ...]
     """What was found of the things to avoid."""
 
-    best: Detection | None
+    best: TokenDetection | None
     """The strongest box for what was asked, also where it was dropped as too weak: for measuring.
     None where the tower knows none of the texts."""
 
@@ -170,7 +148,7 @@ def ground(
         dropped = [one.drop(UNKNOWN) for one in wanted if not one.is_known]
     else:
         selections, dropped = _select_wanted(wanted, options)
-    excluded: list[Detection] = []
+    excluded: list[TokenDetection] = []
     for one in unwanted:
         avoided = _select_unwanted(one, selections, options)
         excluded += avoided
@@ -190,15 +168,15 @@ class _Scored:
     scores: Tensor  # [N], -1 where masked
     boxes_xyxy: Tensor  # [N, 4]
     is_known: bool
-    best: Detection
+    best: TokenDetection
 
     def drop(self, reason: str) -> Dropped:
         return Dropped(self.text.text, self.best.score if self.is_known else 0.0, reason)
 
-    def detection(self, token: int) -> Detection:
+    def detection(self, token: int) -> TokenDetection:
         return _detection(self.text, self.scores, self.boxes_xyxy, token)
 
-    def select(self, options: GroundingOptions) -> list[Detection]:
+    def select(self, options: GroundingOptions) -> list[TokenDetection]:
         """The best box, or for a plural the best ones."""
         if options.is_strict or self.text.max_count == 1:
             return [self.best]
@@ -206,7 +184,7 @@ class _Scored:
         share = options.min_counted_share if is_counted else options.min_box_share
         return self.distinct(share, options)[: self.text.max_count]
 
-    def distinct(self, min_share: float, options: GroundingOptions) -> list[Detection]:
+    def distinct(self, min_share: float, options: GroundingOptions) -> list[TokenDetection]:
         """Boxes with at least a share of the best score, each another thing; best first."""
         floor = max(self.best.score * min_share, options.min_score)
         strong = (self.scores >= floor).nonzero()[:, 0]
@@ -250,9 +228,9 @@ def _score(tokens: ImageTokens, text_embeddings: Tensor, prompt: Prompt) -> list
     ]
 
 
-def _detection(text: Text, scores: Tensor, boxes_xyxy: Tensor, token: int) -> Detection:
+def _detection(text: Text, scores: Tensor, boxes_xyxy: Tensor, token: int) -> TokenDetection:
     x0, y0, x1, y1 = boxes_xyxy[token].tolist()
-    return Detection(text.text, float(scores[token]), (x0, y0, x1, y1), token)
+    return TokenDetection(text.text, float(scores[token]), (x0, y0, x1, y1), token)
 
 
 def _of_variant(found: Sequence[_Scored], variant: Variant) -> list[_Scored]:
@@ -265,12 +243,12 @@ def _of_variant(found: Sequence[_Scored], variant: Variant) -> list[_Scored]:
 
 def _select_wanted(
     wanted: Sequence[_Scored], options: GroundingOptions
-) -> tuple[list[list[Detection]], list[Dropped]]:
+) -> tuple[list[list[TokenDetection]], list[Dropped]]:
     """Let the keywords select, and the whole prompt where it agrees with them or stands alone."""
     keywords = [one for one in wanted if not one.text.is_whole_prompt]
     whole = next((one for one in wanted if one.text.is_whole_prompt), None)
     strongest = max((one.best.score for one in keywords if one.is_known), default=0.0)
-    selections: list[list[Detection]] = []
+    selections: list[list[TokenDetection]] = []
     dropped: list[Dropped] = []
     for one in keywords:
         if not one.is_known:
@@ -293,7 +271,7 @@ def _select_wanted(
     return selections, dropped
 
 
-def _growth(selections: Iterable[Sequence[Detection]], added: Detection) -> float:
+def _growth(selections: Iterable[Sequence[TokenDetection]], added: TokenDetection) -> float:
     """Factor by which the union box grows when one more box joins it."""
     before_xyxy = _boxes(box for boxes in selections for box in boxes)
     after_xyxy = torch.cat([before_xyxy, _boxes([added])])
@@ -302,8 +280,8 @@ def _growth(selections: Iterable[Sequence[Detection]], added: Detection) -> floa
 
 
 def _select_unwanted(
-    one: _Scored, selections: Sequence[Sequence[Detection]], options: GroundingOptions
-) -> list[Detection]:
+    one: _Scored, selections: Sequence[Sequence[TokenDetection]], options: GroundingOptions
+) -> list[TokenDetection]:
     """What to avoid: not what was asked for and is at least as much like that."""
     if not one.is_known or one.best.score < options.min_score:
         return []
@@ -323,12 +301,12 @@ def _select_unwanted(
 
 
 def _without_excluded(
-    selections: Sequence[Sequence[Detection]],
-    excluded: Sequence[Detection],
+    selections: Sequence[Sequence[TokenDetection]],
+    excluded: Sequence[TokenDetection],
     options: GroundingOptions,
-) -> tuple[list[list[Detection]], list[Dropped]]:
+) -> tuple[list[list[TokenDetection]], list[Dropped]]:
     """Give up selected boxes that are more like what is to be avoided."""
-    kept: list[list[Detection]] = []
+    kept: list[list[TokenDetection]] = []
     dropped: list[Dropped] = []
     for boxes in selections:
         overlaps = iou(_boxes(boxes), _boxes(excluded)).amax(dim=1).tolist()
@@ -343,9 +321,9 @@ def _without_excluded(
 
 
 def _assemble(
-    selections: Sequence[Sequence[Detection]],
+    selections: Sequence[Sequence[TokenDetection]],
     dropped: Sequence[Dropped],
-    excluded: Sequence[Detection],
+    excluded: Sequence[TokenDetection],
     wanted: Sequence[_Scored],
     options: GroundingOptions,
 ) -> Grounding:
@@ -362,8 +340,8 @@ def _assemble(
 
 
 def _without_doubles(
-    selected: Sequence[Detection], wanted: Sequence[_Scored]
-) -> Iterable[Detection]:
+    selected: Sequence[TokenDetection], wanted: Sequence[_Scored]
+) -> Iterable[TokenDetection]:
     """Leave the whole prompt's box out beside its keywords': "a dog" and "dog" are one find."""
     keywords = {one.text.text for one in wanted if not one.text.is_whole_prompt}
     of_keywords = [box for box in selected if box.text in keywords]

@@ -12,21 +12,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from .boxes import cxcywh_to_xyxy, non_maximum_suppression
-from .candidates import Constraints
 from .composition import CompositionScorer
+from .device import memory_errors_named
+from .constraints import Constraints
 from .encoders import load_encoder
 from .encoders.base import Encoder, ImageTokens
-from .grounding import Detection, Dropped, GroundingOptions, ground
+from .grounding import GroundingOptions, ground
 from .images import LoadedImage, prepare_image
 from .prompt import IMAGE_QUERY, Prompt, image_query_prompt, parse_prompt
 from .ranking import rank
+from .suggestions import Detection, Suggestion, Suggestions
 
 DEFAULT_COUNT = 8
 """Suggestions for a prompt unless told otherwise."""
@@ -59,49 +60,6 @@ class EncodedImage:
     """What encoding took."""
 
 
-@dataclass(frozen=True)
-class Suggestion:
-    """One crop."""
-
-    crop_xyxy: tuple[float, float, float, float]
-    """Exactly ``crop_px``, normalised."""
-
-    crop_px: tuple[int, int, int, int]
-    """Left, top, right, bottom in pixels of the upright original."""
-
-    quality: float
-    """0 to 1; comparable between the suggestions of one image."""
-
-
-@dataclass(frozen=True)
-class Suggestions:
-    """The answer to a prompt."""
-
-    model: str
-    """Name of the tower that answered."""
-
-    kind: Literal["match", "general"]
-    """"general" when nothing of the prompt was found: the crops are good ones of anything."""
-
-    is_well_framed: bool
-    """The image needs no crop: as it is, it is as good as the best one."""
-
-    matched: tuple[Detection, ...]
-    """What was found, with score and box."""
-
-    dropped: tuple[Dropped, ...]
-    """What was asked for and not found, and why."""
-
-    excluded: tuple[Detection, ...]
-    """What was found and is avoided."""
-
-    crops: tuple[Suggestion, ...]
-    """Best first."""
-
-    seconds: float
-    """What this prompt took, encoding the image not counted."""
-
-
 class Predictor:
     """A tower and a composition score, ready to be asked."""
 
@@ -121,7 +79,8 @@ class Predictor:
         Raises:
             InputError: There is no such model.
             CheckpointError: Its weights are missing or damaged.
-            DeviceError: There is no such device, or not enough memory on it.
+            DeviceError: There is no such device.
+            OutOfMemory: There is not enough memory on it.
         """
         return cls(load_encoder(model, device), CompositionScorer.load())
 
@@ -130,13 +89,16 @@ class Predictor:
 
         Raises:
             InvalidImage: It has no pixels, too many, or they cannot be decoded.
+            OutOfMemory: The tower's device has no room for it.
         """
         started = time.perf_counter()
         loaded = image if isinstance(image, LoadedImage) else prepare_image(image)
         tokens = self.encoder.encode_images([loaded.rgb])
+        with memory_errors_named(tokens.objectness.device):
+            objects_xyxy = _find_objects(tokens)
         return EncodedImage(
             tokens=tokens,
-            objects_xyxy=_find_objects(tokens),
+            objects_xyxy=objects_xyxy,
             width_px=loaded.width_px,
             height_px=loaded.height_px,
             seconds=time.perf_counter() - started,
@@ -169,6 +131,7 @@ class Predictor:
             EmptyPrompt: Neither a prompt nor an image query.
             InputError: The prompt is too long, or the constraints don't fit the image.
             LanguageModelMissing: spaCy's English pipeline is not installed.
+            OutOfMemory: The tower's device has no room for it.
         """
         started = time.perf_counter()
         parsed, rows = self._encode_prompt(prompt, exclude, image_query)
@@ -176,7 +139,8 @@ class Predictor:
         size = encoded.tokens.class_embeddings.shape[2]
         embeddings = torch.stack(rows) if rows else torch.zeros(0, size)
         options = grounding or GroundingOptions(min_score=self.encoder.min_score)
-        found = ground(encoded.tokens, embeddings, parsed, options)
+        with memory_errors_named(encoded.tokens.class_embeddings.device):
+            found = ground(encoded.tokens, embeddings, parsed, options)
         ranking = rank(
             found.union_box_xyxy,
             _boxes_of(found.detections),

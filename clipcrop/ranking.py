@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from .boxes import WHOLE_IMAGE_XYXY, area, covered, iou
-from .candidates import Constraints, candidates, to_pixels
+from .candidates import candidates, to_pixels
+from .constraints import Constraints
 
 WELL_FRAMED_MARGIN = 0.0
 """The whole image may be this much worse than the best frame and still count as well framed.

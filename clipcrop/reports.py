@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .grounding import Detection
-    from .predictor import Suggestions
+    from .suggestions import Detection, Suggestions
 
 _DIGITS = 4
 

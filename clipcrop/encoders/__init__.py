@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checkpoint import find_checkpoint, verify_checkpoint
-from ..device import choose_device
+from ..device import choose_device, memory_errors_named
 
 if TYPE_CHECKING:
     from .base import Encoder
@@ -32,16 +32,18 @@ def load_encoder(name_or_path: str | Path = "auto", device: str = "auto") -> Enc
     Raises:
         InputError: No such name, and no such path.
         CheckpointError: The weights are missing, damaged or of another kind.
-        DeviceError: No such device, or not enough memory on it.
+        DeviceError: No such device.
+        OutOfMemory: Not enough memory on it.
     """
     checkpoint = find_checkpoint(name_or_path)
     path = verify_checkpoint(checkpoint)  # before torch is imported: a mistake is told at once
     chosen_device = choose_device(device)
-    if checkpoint.kind == "lite":
-        from .lite import LiteEncoder
+    with memory_errors_named(chosen_device):
+        if checkpoint.kind == "lite":
+            from .lite import LiteEncoder
 
-        return LiteEncoder.load(path, chosen_device)
+            return LiteEncoder.load(path, chosen_device)
 
-    from .owlvit import OwlVitEncoder
+        from .owlvit import OwlVitEncoder
 
-    return OwlVitEncoder.load(checkpoint, chosen_device)
+        return OwlVitEncoder.load(checkpoint, chosen_device)

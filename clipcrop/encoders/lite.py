@@ -81,24 +81,27 @@ class LiteEncoder:
         """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32."""
         with memory_errors_named(self.device):
             per_image = [self._encode(image).parts() for image in images]
-        most = max(parts["mask"].shape[1] for parts in per_image)
-        padded = [_pad_tokens(parts, most) for parts in per_image]
-        return ImageTokens(**{name: torch.cat([one[name] for one in padded]) for name in padded[0]})
+            most = max(parts["mask"].shape[1] for parts in per_image)
+            padded = [_pad_tokens(parts, most) for parts in per_image]
+            names = padded[0]
+            return ImageTokens(**{name: torch.cat([one[name] for one in padded]) for name in names})
 
     def encode_texts(self, texts: Sequence[Text]) -> Tensor:
         """[W, E + A] weights over the concepts, then over the colours that are asked for.
 
         A row of zeros for a text far from every concept.
         """
-        rows = [torch.cat([self._words.embed(text), _asked_colours(text)]) for text in texts]
-        embeddings = torch.stack(rows)
-        is_known = embeddings[:, :NUM_CONCEPTS].any(dim=1, keepdim=True)
-        return (embeddings * is_known).to(self.device)
+        with memory_errors_named(self.device):
+            rows = [torch.cat([self._words.embed(text), _asked_colours(text)]) for text in texts]
+            embeddings = torch.stack(rows)
+            is_known = embeddings[:, :NUM_CONCEPTS].any(dim=1, keepdim=True)
+            return (embeddings * is_known).to(self.device)
 
     @torch.inference_mode()
     def encode_image_query(self, image: Image.Image) -> Tensor:
         """[1, E] what the example's main object is, scaled so that it would score itself 1."""
-        tokens = self._encode(image)
+        with memory_errors_named(self.device):
+            tokens = self._encode(image)
         middle = (tokens.initial_boxes_cxcywh[0, :, :2] - 0.5).abs().amax(dim=1)
         size = tokens.initial_boxes_cxcywh[0, :, 2:].clamp(0, 1).prod(dim=1).sqrt()
         # The example is the thing: large, in the middle, surely an object.

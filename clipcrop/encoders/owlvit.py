@@ -34,7 +34,7 @@ from torch.nn.functional import normalize
 
 from ..checkpoint import Checkpoint, Kind, verify_checkpoint
 from ..device import memory_errors_named
-from ..errors import CheckpointError, InputError
+from ..errors import CheckpointError, InputError, OutOfMemory
 from ..prompt import Text
 from .base import ImageTokens
 from .owlvit_pixels import pad_to_square, stretch_to_square
@@ -115,6 +115,7 @@ class OwlVitEncoder:
 
         Raises:
             CheckpointError: The weights are missing, damaged or of another model.
+            OutOfMemory: There is no room for them.
         """
         folder = verify_checkpoint(checkpoint)
         tokenizer = _load_tokenizer(folder)
@@ -251,7 +252,11 @@ def _load_model(folder: Path, kind: Kind) -> Any:
     from transformers import Owlv2ForObjectDetection, OwlViTForObjectDetection
 
     model_class: Any = OwlViTForObjectDetection if kind == "owlvit" else Owlv2ForObjectDetection
-    with _damage_named(f"cannot load {folder} as an {kind} model"), _quiet_transformers():
+    with (
+        _damage_named(f"cannot load {folder} as an {kind} model"),
+        memory_errors_named(torch.device("cpu")),  # whatever the device, they are read there
+        _quiet_transformers(),
+    ):
         model, info = model_class.from_pretrained(
             folder,
             local_files_only=True,
@@ -275,6 +280,8 @@ def _damage_named(message: str) -> Iterator[None]:
     """
     try:
         yield
+    except OutOfMemory:  # no damage
+        raise
     except Exception as exc:
         reason = " ".join(str(exc).split())[:200].rstrip(".")
         raise CheckpointError(

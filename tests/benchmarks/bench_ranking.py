@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 from timing import write_json
 
-from clipcrop.candidates import Constraints, candidates
+from clipcrop.candidates import candidates
 from clipcrop.composition import CompositionScorer
+from clipcrop.constraints import Constraints
 from clipcrop.ranking import rank
 
 WIDTH_PX, HEIGHT_PX = 1024, 683

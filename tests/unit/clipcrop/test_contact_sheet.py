@@ -9,8 +9,7 @@ from PIL import Image
 
 from clipcrop.contact_sheet import MAX_CROPS, MAX_ROWS, Row, draw_contact_sheet, write_contact_sheet
 from clipcrop.errors import InputError
-from clipcrop.grounding import Detection
-from clipcrop.predictor import Suggestion, Suggestions
+from clipcrop.suggestions import Detection, Suggestion, Suggestions
 
 RED, BLUE = (250, 0, 0), (0, 0, 250)
 
@@ -28,7 +27,7 @@ def made_row(size_px: tuple[int, int] = (400, 200), num_crops: int = 2) -> Row:
             model="made",
             kind="match",
             is_well_framed=False,
-            matched=(Detection("half", 0.9, blue_half, 0),),
+            matched=(Detection("half", 0.9, blue_half),),
             dropped=(),
             excluded=(),
             crops=(Suggestion(blue_half, (width // 2, 0, width, height), 0.7),) * num_crops,

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from clipcrop.boxes import area, covered, iou
-from clipcrop.candidates import Constraints
 from clipcrop.composition import CompositionScorer
+from clipcrop.constraints import Constraints
 from clipcrop.errors import InputError
 from clipcrop.ranking import MAX_IOUS, judge, pick_different, rank, views
 

@@ -7,20 +7,19 @@ import json
 
 import pytest
 
-from clipcrop.grounding import Detection, Dropped
-from clipcrop.predictor import Suggestion, Suggestions
 from clipcrop.reports import as_record, as_text
+from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions
 
 MATCH = Suggestions(
     model="lite",
     kind="match",
     is_well_framed=False,
     matched=(
-        Detection("dog", 0.81234567, (0.1, 0.2, 0.3, 0.4), 3),
-        Detection("dog", 0.5, (0.5, 0.5, 0.6, 0.6), 4),
+        Detection("dog", 0.81234567, (0.1, 0.2, 0.3, 0.4)),
+        Detection("dog", 0.5, (0.5, 0.5, 0.6, 0.6)),
     ),
     dropped=(Dropped("unicorn", 0.0, "the model does not know this"),),
-    excluded=(Detection("car", 0.4, (0.7, 0.7, 0.9, 0.9), 9),),
+    excluded=(Detection("car", 0.4, (0.7, 0.7, 0.9, 0.9)),),
     crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 320, 480), 0.71),),
     seconds=0.01,
 )

@@ -1,0 +1,80 @@
+"""Suggestions: the answer to a prompt, whoever found it.
+
+Plain values, which need no PyTorch: the predictor makes them, and so does what asks the daemon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A box that was found for a text."""
+
+    text: str
+    """What it was found for."""
+
+    score: float
+    """The tower's confidence, 0 to 1."""
+
+    box_xyxy: tuple[float, float, float, float]
+    """Where, within the image."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A text that selects nothing."""
+
+    text: str
+    """What was asked for."""
+
+    score: float
+    """Of its best token; 0 where the tower knows nothing of the text."""
+
+    reason: str
+    """Why, for people."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One crop."""
+
+    crop_xyxy: tuple[float, float, float, float]
+    """Exactly ``crop_px``, normalised."""
+
+    crop_px: tuple[int, int, int, int]
+    """Left, top, right, bottom in pixels of the upright original."""
+
+    quality: float
+    """0 to 1; comparable between the suggestions of one image."""
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    """The answer to a prompt."""
+
+    model: str
+    """Name of the tower that answered."""
+
+    kind: Literal["match", "general"]
+    """"general" when nothing of the prompt was found: the crops are good ones of anything."""
+
+    is_well_framed: bool
+    """The image needs no crop: as it is, it is as good as the best one."""
+
+    matched: tuple[Detection, ...]
+    """What was found, with score and box."""
+
+    dropped: tuple[Dropped, ...]
+    """What was asked for and not found, and why."""
+
+    excluded: tuple[Detection, ...]
+    """What was found and is avoided."""
+
+    crops: tuple[Suggestion, ...]
+    """Best first."""
+
+    seconds: float
+    """What this prompt took, encoding the image not counted."""
