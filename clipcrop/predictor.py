@@ -19,8 +19,8 @@ from torch import Tensor
 
 from .boxes import cxcywh_to_xyxy, non_maximum_suppression
 from .composition import CompositionScorer
-from .device import memory_errors_named
 from .constraints import Constraints
+from .device import memory_errors_named
 from .encoders import load_encoder
 from .encoders.base import Encoder, ImageTokens
 from .grounding import GroundingOptions, ground
