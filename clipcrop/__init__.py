@@ -10,6 +10,7 @@ candidates    frames round the union box, under constraints
 composition   learned quality of a frame
 ranking       candidates -> few, different frames, best first
 suggestions   the answer as plain values
+remote        suggestions through the running daemon, the one module that knows the wire
 reports, contact_sheet, cli     suggestions as text, JSON, pictures; the command line
 checkpoint, device              weights on disk; where the arithmetic runs
 training, evaluation            how the weights were made; how good they are

@@ -7,10 +7,11 @@ request cannot be carried out, 70 a bug.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from .contact_sheet import Row
     from .grounding import GroundingOptions
     from .images import LoadedImage
-    from .predictor import Predictor
     from .suggestions import Suggestions
+
+    Ask = Callable[[LoadedImage], tuple[Suggestions, float]]
+    """Whoever answers for an image; beside the answer, the seconds that looking at it took."""
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +116,11 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
         "(main), its keywords (key), or both",
     )
     _add_model(parser)
+    parser.add_argument(
+        "--daemon",
+        action="store_true",
+        help="ask the running daemon, which has the model loaded already",
+    )
     parser.add_argument("--write-crops", type=Path, metavar="DIR", help="write the crops there")
     parser.add_argument(
         "--contact-sheet", type=Path, metavar="FILE", help="draw images and crops into this picture"
@@ -142,17 +150,19 @@ def _add_grounding(parser: argparse.ArgumentParser) -> None:
 
 def _suggest(options: argparse.Namespace) -> int:
     paths, prompt = _split_inputs(options.inputs, options.query_image)
-    request = _check_request(
-        options, prompt
-    )  # before the weights are loaded: a mistake is told at once
-    from .predictor import Predictor
+    # Before the weights are loaded: a mistake is told at once.
+    request = _check_request(options, prompt)
+    who = _the_daemon if options.daemon else _a_predictor
+    with who(options, prompt, request) as ask:
+        return _suggest_all(options, paths, prompt, ask)
 
-    predictor = Predictor.load(options.model, options.device)
+
+def _suggest_all(options: argparse.Namespace, paths: list[Path], prompt: str, ask: Ask) -> int:
     rows: list[Row] = []
     num_failed = 0
     for path in _with_progress(paths):
         try:
-            image, suggestions, seconds = _suggest_one(predictor, path, prompt, request)
+            image, suggestions, seconds = _suggest_one(ask, path)
             if options.write_crops:
                 _write_crops(path, suggestions, options.write_crops)
         except InputError as exc:
@@ -223,8 +233,10 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     """Everything of a request that can be judged without an image or a model."""
     from .constraints import Constraints
     from .contact_sheet import sheet_format
-    from .prompt import parse_prompt
+    from .prompt import check_prompt, parse_prompt
 
+    if options.daemon:
+        _check_daemon_options(options)
     if not 1 <= options.count <= 100:
         raise InputError(f"no such count: {options.count}; ask for 1 to 100 crops")
     if options.contact_sheet:
@@ -236,14 +248,31 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
         query = load_image(options.query_image)
     constraints = Constraints.parse(options.aspect, options.min_size)
     if query is None or prompt.strip():
-        parse_prompt(prompt, options.exclude)  # raises what is wrong with it
+        # Either raises what is wrong with it; the daemon has spaCy, so that stays unloaded here.
+        (check_prompt if options.daemon else parse_prompt)(prompt, options.exclude)
     return {
         "constraints": constraints,
         "exclude": options.exclude,
         "image_query": query,
         "count": options.count,
-        "grounding": _grounding(options.grounding),
     }
+
+
+def _check_daemon_options(options: argparse.Namespace) -> None:
+    """Refuse what only a model in this process can do."""
+    from .remote import check_limits
+
+    if options.device != "auto":
+        raise InputError(
+            f"no --device {options.device} beside --daemon: that is the daemon's own setting; "
+            "leave out one of the two"
+        )
+    if options.grounding != "default":
+        raise InputError(
+            f"no --grounding {options.grounding} beside --daemon, which has its default only; "
+            "leave out one of the two"
+        )
+    check_limits(options.model, options.count, options.exclude)
 
 
 def _grounding(name: str) -> GroundingOptions | None:
@@ -252,9 +281,46 @@ def _grounding(name: str) -> GroundingOptions | None:
     return None if name == "default" else GroundingOptions.paper(cast("Variant", name))
 
 
-def _suggest_one(
-    predictor: Predictor, path: Path, prompt: str, request: dict[str, Any]
-) -> tuple[LoadedImage, Suggestions, dict[str, float]]:
+@contextlib.contextmanager
+def _a_predictor(
+    options: argparse.Namespace, prompt: str, request: dict[str, Any]
+) -> Iterator[Ask]:
+    """The model in this process."""
+    from .predictor import Predictor
+
+    predictor = Predictor.load(options.model, options.device)
+    grounding = _grounding(options.grounding)
+
+    def ask(image: LoadedImage) -> tuple[Suggestions, float]:
+        encoded = predictor.encode(image)
+        suggestions = predictor.suggest(encoded, prompt, grounding=grounding, **request)
+        return suggestions, encoded.seconds
+
+    yield ask
+
+
+@contextlib.contextmanager
+def _the_daemon(options: argparse.Namespace, prompt: str, request: dict[str, Any]) -> Iterator[Ask]:
+    """The model in the running daemon."""
+    from .remote import RemotePredictor
+
+    # What takes long is of use to who watches; notes, told below, to whoever reads the answer.
+    tell = (lambda stage: _say(f"daemon: {stage}")) if sys.stderr.isatty() else None
+    told: set[str] = set()
+
+    def ask(image: LoadedImage) -> tuple[Suggestions, float]:
+        answer = predictor.suggest(image, prompt, **request)
+        for note in answer.notes:
+            if note not in told:
+                _say(f"note: {note}")
+                told.add(note)
+        return answer.suggestions, answer.encode_s
+
+    with RemotePredictor(options.model, on_slow_stage=tell) as predictor:
+        yield ask
+
+
+def _suggest_one(ask: Ask, path: Path) -> tuple[LoadedImage, Suggestions, dict[str, float]]:
     import time
 
     from .images import load_image
@@ -262,9 +328,8 @@ def _suggest_one(
     started = time.perf_counter()
     image = load_image(path)
     read_s = time.perf_counter() - started
-    encoded = predictor.encode(image)
-    suggestions = predictor.suggest(encoded, prompt, **request)
-    took = (read_s, encoded.seconds, suggestions.seconds)
+    suggestions, encode_s = ask(image)
+    took = (read_s, encode_s, suggestions.seconds)
     return image, suggestions, dict(zip(_STAGES, took, strict=True))
 
 

@@ -8,6 +8,7 @@
       x LanguageModelMissing            spaCy's English pipeline is not installed
       x DeviceError                     no such device
         + OutOfMemory                   the device's memory is full
+      x DaemonUnavailable               the daemon, asked to answer, is not running or cannot
 
 A message says what is wrong, with what value, and what to do.
 """
@@ -43,3 +44,7 @@ class DeviceError(ClipCropError):
 
 class OutOfMemory(DeviceError):
     """The device's memory is full."""
+
+
+class DaemonUnavailable(ClipCropError):
+    """The daemon that was to answer is not running, did not answer in time, or cannot do it."""

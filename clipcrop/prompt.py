@@ -112,14 +112,7 @@ def parse_prompt(prompt: str, exclude: Sequence[str] = ()) -> Prompt:
         InputError: it is too long.
         LanguageModelMissing: spaCy's English pipeline is not installed.
     """
-    exclude_lines = [
-        line for item in exclude if (line := strip_cues(_checked_line(item, "exclusion")))
-    ]
-    line = _checked_line(prompt, "prompt")
-    if not line and not (exclude_lines and not prompt.strip()):
-        shown = f"no word in the prompt {prompt.strip()!r}" if prompt.strip() else "empty prompt"
-        raise EmptyPrompt(f"{shown}; name what the crop should show, such as 'the dog'")
-
+    line, exclude_lines = _checked_lines(prompt, exclude)
     wanted, excluded = split_clauses(line)
     excluded_clauses = [*excluded, *exclude_lines]
     docs = _parse([wanted, *excluded_clauses])
@@ -136,10 +129,32 @@ def parse_prompt(prompt: str, exclude: Sequence[str] = ()) -> Prompt:
     )
 
 
+def check_prompt(prompt: str, exclude: Sequence[str] = ()) -> None:
+    """Refuse what `parse_prompt` would refuse, without loading spaCy.
+
+    Raises:
+        EmptyPrompt: there is no word in it.
+        InputError: it is too long.
+    """
+    _checked_lines(prompt, exclude)
+
+
 def image_query_prompt(exclude: Sequence[str] = ()) -> Prompt:
     """The prompt of an image query that comes without a text."""
     exclusions = parse_prompt("", exclude).exclusions if any(map(str.strip, exclude)) else ()
     return Prompt(text="", texts=(IMAGE_QUERY,), exclusions=exclusions)
+
+
+def _checked_lines(prompt: str, exclude: Sequence[str]) -> tuple[str, list[str]]:
+    """The prompt and the exclusions that are not blank, normalised."""
+    exclude_lines = [
+        line for item in exclude if (line := strip_cues(_checked_line(item, "exclusion")))
+    ]
+    line = _checked_line(prompt, "prompt")
+    if not line and not (exclude_lines and not prompt.strip()):
+        shown = f"no word in the prompt {prompt.strip()!r}" if prompt.strip() else "empty prompt"
+        raise EmptyPrompt(f"{shown}; name what the crop should show, such as 'the dog'")
+    return line, exclude_lines
 
 
 def _checked_line(text: str, what: str) -> str:
