@@ -141,17 +141,17 @@ class Predictor:
         options = grounding or GroundingOptions(min_score=self.encoder.min_score)
         with memory_errors_named(encoded.tokens.class_embeddings.device):
             found = ground(encoded.tokens, embeddings, parsed, options)
-        ranking = rank(
-            found.union_box_xyxy,
-            _boxes_of(found.detections),
-            encoded.objects_xyxy,
-            _boxes_of(found.excluded),
-            constraints or Constraints(),
-            encoded.width_px,
-            encoded.height_px,
-            self._scorer,
-            count,
-        )
+            ranking = rank(
+                found.union_box_xyxy,
+                _boxes_of(found.detections),
+                encoded.objects_xyxy,
+                _boxes_of(found.excluded),
+                constraints or Constraints(),
+                encoded.width_px,
+                encoded.height_px,
+                self._scorer,
+                count,
+            )
         crops = zip(
             ranking.frames_xyxy.tolist(),
             ranking.frames_px.tolist(),

@@ -1,0 +1,179 @@
+"""Which towers are in memory, and where.
+
+A tower is loaded when it is first needed. When memory runs out, in loading or in work:
+
+    on an accelerator   the other towers go, and again; then this one moves to the CPU
+    on the CPU          the other towers go, and again; then the caller is told
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from clipcrop.errors import OutOfMemory
+
+from .tower_names import wire_name
+
+if TYPE_CHECKING:
+    from clipcrop import Predictor
+
+MAX_TOWERS = 2
+"""Kept in memory at once."""
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Load = Callable[[str, str], "Predictor"]
+"""The library's name of a tower, device -> the tower there."""
+
+
+@dataclass(frozen=True)
+class Resident:
+    """A tower in memory."""
+
+    predictor: Predictor
+
+    name: str
+    """As clients know it."""
+
+    device: str
+    """Such as "cpu" or "cuda:0"."""
+
+    notes: tuple[str, ...] = ()
+    """For the user, in every reply that comes from it."""
+
+
+def choose_device(name: str) -> str:
+    """The device of this machine that a setting means, "cuda" with its number.
+
+    Raises:
+        DeviceError: There is none.
+    """
+    from clipcrop.device import choose_device  # imports torch when it is called
+
+    device = str(choose_device(name))
+    return "cuda:0" if device == "cuda" else device
+
+
+def release_memory() -> None:
+    """Give what PyTorch keeps for later back to the system."""
+    import torch
+
+    gc.collect()  # a failed attempt's frames refer to each other, and to tensors
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+class Residency:
+    """Loads towers, keeps the last few, and finds them room.
+
+    One thread works with it; `residents` may be read from any.
+
+    Args:
+        load: Brings a tower into memory.
+        choose_device: Setting -> device.
+        device: The setting.
+        forget: Told a tower's name when what it computed has to go.
+        release_memory: Called when something has gone.
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        choose_device: Callable[[str], str] = choose_device,
+        device: str = "auto",
+        forget: Callable[[str], None] = lambda name: None,
+        release_memory: Callable[[], None] = release_memory,
+    ) -> None:
+        self._load, self._choose_device, self._device = load, choose_device, device
+        self._forget, self._release_memory = forget, release_memory
+        self._residents: tuple[Resident, ...] = ()
+
+    @property
+    def residents(self) -> tuple[Resident, ...]:
+        """What is in memory, least recently used first."""
+        return self._residents
+
+    def get(self, tower: str, on_loading: Callable[[str], None]) -> Resident:
+        """As `run`, without work."""
+        return self.run(tower, on_loading, lambda resident: None)[1]
+
+    def run(
+        self, tower: str, on_loading: Callable[[str], None], work: Callable[[Resident], T]
+    ) -> tuple[T, Resident]:
+        """Do work with a tower; it is begun again when memory runs out.
+
+        Args:
+            tower: The library's name.
+            on_loading: Told in words before weights are loaded; may raise to stop everything.
+            work: Must be able to start over.
+
+        Returns:
+            What the work gave, and the tower that did it.
+
+        Raises:
+            OutOfMemory: Nothing helped.
+        """
+        name = wire_name(tower)
+        held = self._find(name)
+        device = held.device if held else self._choose_device(self._device)
+        notes = held.notes if held else ()
+        while True:
+            reason = ""
+            for _ in ("beside others", "alone"):
+                try:
+                    resident = self._find(name) or self._bring(tower, device, notes, on_loading)
+                    self._use(resident)
+                    return work(resident), resident
+                except (OutOfMemory, MemoryError) as exc:
+                    reason = str(exc)  # not the error itself: its frames hold on to tensors
+                logger.warning("memory.full tower=%s device=%s", name, device)
+                self._make_room(name)
+            if device == "cpu":
+                raise OutOfMemory(reason or "out of memory; close other programs")
+            self._unload([name])
+            notes = (f"not enough memory on {device}; the CPU was used",)
+            device = "cpu"
+
+    def _find(self, name: str) -> Resident | None:
+        return next((resident for resident in self._residents if resident.name == name), None)
+
+    def _use(self, resident: Resident) -> None:
+        others = (other for other in self._residents if other is not resident)
+        self._residents = (*others, resident)
+
+    def _bring(
+        self, tower: str, device: str, notes: tuple[str, ...], on_loading: Callable[[str], None]
+    ) -> Resident:
+        name = wire_name(tower)
+        on_loading(f"loading {name} on {device}")
+        # Before, not after: three of them may not fit even for a moment.
+        self._unload([other.name for other in self._residents[: 1 - MAX_TOWERS]])
+        started = time.monotonic()
+        predictor = self._load(tower, device)
+        seconds = time.monotonic() - started
+        logger.info("tower.loaded name=%s device=%s seconds=%.1f", name, device, seconds)
+        return Resident(predictor, name, device, notes)
+
+    def _make_room(self, name: str) -> None:
+        """For one tower: nothing stays but its weights."""
+        self._forget(name)
+        self._unload([other.name for other in self._residents if other.name != name])
+        self._release_memory()
+
+    def _unload(self, names: list[str]) -> None:
+        gone = [resident.name for resident in self._residents if resident.name in names]
+        if not gone:
+            return
+        self._residents = tuple(one for one in self._residents if one.name not in gone)
+        for name in gone:
+            self._forget(name)
+            logger.info("tower.unloaded name=%s", name)
+        self._release_memory()

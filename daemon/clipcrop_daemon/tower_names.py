@@ -1,0 +1,116 @@
+"""What towers are called: by clients, who never name a path, and by the library.
+
+The daemon's setting ``model`` may be a folder of weights; clients know it as "auto", or by a name
+made of the folder's. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import PurePath
+
+from clipcrop.checkpoint import (
+    HUB_MODELS,
+    Checkpoint,
+    find_checkpoint,
+    list_checkpoints,
+    verify_checkpoint,
+)
+from clipcrop.errors import CheckpointError, InputError
+from clipcrop_wire.errors import InvalidRequest, Unavailable
+from clipcrop_wire.messages import Model, ModelsReply
+
+KNOWN_NAMES = ("auto", "lite", *HUB_MODELS)
+"""What every daemon understands, whether or not the weights are there."""
+
+_MAX_NAME_CHARS = 64  # the wire's, as is the next
+_MAX_DESCRIPTION_CHARS = 200
+_FAMILIES = {"lite": "small, works offline", "owlvit": "OWL-ViT", "owlv2": "OWLv2"}
+
+
+def find_tower(name: str, setting: str) -> str:
+    """A client's name -> the library's.
+
+    Args:
+        name: From a request.
+        setting: The daemon's ``model``, which "auto" stands for.
+
+    Raises:
+        InvalidRequest: It is none of the names.
+    """
+    if name in ("auto", wire_name(setting)):
+        return _default_tower(setting)
+    if name in KNOWN_NAMES:
+        return _first_of_its_names(name)
+    choices = ", ".join(dict.fromkeys([*KNOWN_NAMES, wire_name(setting)]))
+    raise InvalidRequest(f"no such model: {name!r}; choose {choices}")
+
+
+def check_weights(tower: str) -> None:
+    """Look whether a tower can be loaded, before others make room for it.
+
+    Args:
+        tower: From `find_tower`.
+
+    Raises:
+        CheckpointError: The weights are not here, or damaged.
+        Unavailable: There is nothing where the setting says.
+    """
+    try:
+        verify_checkpoint(find_checkpoint(tower))
+    except InputError as exc:  # of what `find_tower` gives, only the setting may be no name
+        raise Unavailable(f"the daemon's setting 'model' is of no use: {exc}") from exc
+
+
+def wire_name(tower: str) -> str:
+    """The library's name -> the clients'; of a folder only its last part shows."""
+    if tower in KNOWN_NAMES:
+        return _first_of_its_names(tower)
+    last_part = re.sub("[^A-Za-z0-9._-]", "-", PurePath(tower).name)
+    return f"local-{last_part}"[:_MAX_NAME_CHARS]
+
+
+def list_models(setting: str, loaded: Collection[str]) -> ModelsReply:
+    """All towers, those without weights here too.
+
+    Args:
+        setting: The daemon's ``model``.
+        loaded: Their names on the wire.
+    """
+    default = _default_tower(setting)
+    checkpoints = list_checkpoints()
+    if default not in KNOWN_NAMES:
+        checkpoints += _find_local(default)
+    models = (_describe(checkpoint, loaded) for checkpoint in checkpoints)
+    return ModelsReply(tuple(models), wire_name(default))
+
+
+def _default_tower(setting: str) -> str:
+    return find_checkpoint("auto").name if setting == "auto" else _first_of_its_names(setting)
+
+
+def _first_of_its_names(name: str) -> str:
+    """Some published models have two names; the same weights must not be loaded twice."""
+    model = HUB_MODELS.get(name)
+    return next((first for first in HUB_MODELS if HUB_MODELS[first] is model), name)
+
+
+def _find_local(path: str) -> list[Checkpoint]:
+    """None where the setting is wrong: the other towers are there all the same."""
+    try:
+        return [find_checkpoint(path)]
+    except (InputError, CheckpointError):
+        return []
+
+
+def _describe(checkpoint: Checkpoint, loaded: Collection[str]) -> Model:
+    name = wire_name(checkpoint.name)
+    where = checkpoint.problem or checkpoint.where
+    return Model(
+        name=name,
+        description=f"{_FAMILIES[checkpoint.kind]}; {where}"[:_MAX_DESCRIPTION_CHARS],
+        is_available=checkpoint.is_present,
+        is_loaded=name in loaded,
+        num_bytes=checkpoint.size_bytes,
+    )
