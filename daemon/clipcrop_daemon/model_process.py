@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgpack
 
@@ -113,8 +113,7 @@ class ModelProcess:
         self._process.kill()
 
     def _write(self) -> None:
-        pipe = self._process.stdin
-        assert pipe is not None
+        pipe = cast("BinaryIO", self._process.stdin)
         with contextlib.suppress(OSError):  # it is gone: `_read` tells
             while (message := self._outbox.get()) is not None:
                 write_message(pipe, *message, self._shared)
@@ -122,8 +121,7 @@ class ModelProcess:
             pipe.close()
 
     def _read(self) -> None:
-        pipe = self._process.stdout
-        assert pipe is not None
+        pipe = cast("BinaryIO", self._process.stdout)
         try:
             while (message := read_message(pipe)) is not None:
                 self._on_event(self._said(message[0]))
@@ -152,8 +150,7 @@ class ModelProcess:
         )
 
     def _relay_log(self) -> None:
-        pipe = self._process.stderr
-        assert pipe is not None
+        pipe = cast("BinaryIO", self._process.stderr)
         relay_log(pipe)
         pipe.close()
 
@@ -164,10 +161,11 @@ def relay_log(stream: BinaryIO) -> None:
     Lines of its own logging keep their level and name. Others (a traceback, what a library or the
     system says) have those of the line before them.
     """
-    level, name = logging.WARNING, "model"
+    level: int = logging.WARNING
+    name = "model"
     while line := stream.readline(_MAX_LOG_LINE_BYTES):
         text = line.decode("utf-8", "replace").rstrip()
         if found := _LOG_LINE.fullmatch(text):
-            level, name, text = logging.getLevelName(found[1]), found[2], found[3]
+            level, name, text = getattr(logging, found[1]), found[2], found[3]
         if text:
             logging.getLogger(name).log(level, "%s", text)

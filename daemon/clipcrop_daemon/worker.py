@@ -15,12 +15,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import BinaryIO
 
 from clipcrop_wire import protocol
 from clipcrop_wire.errors import Cancelled, InternalError
 from clipcrop_wire.messages import CancelRequest, Progress, StatusReply
 from clipcrop_wire.protocol import Request
+from clipcrop_wire.rules import Message
 
 from . import __version__
 from .pipes import SharedPixels, read_message, write_message
@@ -78,7 +80,7 @@ class Worker:
         """Work, for ever."""
         while True:
             request = self._jobs.get()
-            self._answer(request, lambda r=request: self._service.answer(r, self._stages_of(r)))
+            self._answer(request, partial(self._service.answer, request, self._stages_of(request)))
             self._cancelled.discard(request.id)
             del request  # its pixels
             self._tell_state()
@@ -99,7 +101,7 @@ class Worker:
 
         return enter_stage
 
-    def _answer(self, request: Request, work: Callable[[], protocol.Message]) -> None:
+    def _answer(self, request: Request, work: Callable[[], Message]) -> None:
         """The edge: whatever happens becomes the one answer to a request."""
         try:
             header = protocol.encode_reply(request.id, request.kind, work())

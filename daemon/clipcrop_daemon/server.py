@@ -1,0 +1,200 @@
+"""The front's loop: it waits, and hands what happened to the dispatcher."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+import zmq
+
+from . import __version__, systemd
+from .conversations import Conversations, Peer
+from .dispatcher import STUCK_S, Dispatcher
+from .instance import Instance
+from .model_process import WORKER_COMMAND, Event, ModelProcess
+from .settings import Settings
+from .sockets import Sockets
+from .worker_options import WorkerOptions
+
+logger = logging.getLogger(__name__)
+
+MAX_FRONT_BYTES = 768 * 2**20
+"""Above this somebody is filling libzmq's memory, and all connections are dropped. libzmq limits
+the size of a frame, but not the number of frames of a message that never ends."""
+
+_WATCH_S = 0.5  # how often that is looked at while there are connections
+
+
+def serve(
+    settings: Settings,
+    instance: Instance,
+    *,
+    worker_command: Sequence[str] = WORKER_COMMAND,
+    stuck_s: float = STUCK_S,
+    max_front_bytes: int = MAX_FRONT_BYTES,
+) -> None:
+    """Serve until a client, a signal or the end of the login says stop.
+
+    Args:
+        settings: What the user has set.
+        instance: Our claim to be the only one; tells where to listen, and is told where we do.
+        worker_command: How the model process is started.
+        stuck_s: How long a cancelled stage may go on before that process is ended.
+        max_front_bytes: See `MAX_FRONT_BYTES`.
+
+    Raises:
+        CannotListen: no socket can be bound, or the connection file not be written.
+    """
+    front = _Front(settings, instance, worker_command, stuck_s)
+    with contextlib.closing(front), _signals(front.wake):
+        systemd.notify_ready()
+        logger.info("daemon.started version=%s session=%s", __version__, instance.session)
+        front.run(max_front_bytes)
+        systemd.notify_stopping()
+    logger.info("daemon.stopped")
+
+
+class _Front:
+    """The sockets, the dispatcher, and what threads and signals leave for them."""
+
+    def __init__(
+        self, settings: Settings, instance: Instance, worker_command: Sequence[str], stuck_s: float
+    ) -> None:
+        self._settings, self._instance = settings, instance
+        self._worker_command = worker_command
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._wake_reader, self.wake = socket.socketpair()
+        for one in (self._wake_reader, self.wake):
+            one.setblocking(False)
+        self._conversations = Conversations(instance.key, instance.session, __version__)
+        self._dispatcher = Dispatcher(
+            self._conversations,
+            self._send,
+            self._start_model,
+            _resident_bytes,
+            now_s=time.monotonic(),
+            idle_s=60 * settings.idle_minutes,
+            stuck_s=stuck_s,
+        )
+        self._open()
+
+    def run(self, max_front_bytes: int) -> None:
+        """Until somebody asks for the end."""
+        watched_at_s = 0.0
+        while not self._dispatcher.is_stopping:
+            self._wait()
+            now_s = time.monotonic()
+            if self._drain_wakes():
+                logger.info("daemon.signalled")
+                break
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._dispatcher.on_model(self._events.get_nowait(), now_s)
+            for peer, frames in self._sockets.receive():
+                self._dispatcher.on_message(peer, frames, now_s)
+            self._dispatcher.on_time(time.monotonic())
+            if self._sockets.num_connections and now_s >= watched_at_s + _WATCH_S:
+                watched_at_s = now_s
+                self._watch_memory(max_front_bytes)
+        self._dispatcher.stop(time.monotonic())
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._sockets.close()
+        self._context.term()
+        self._wake_reader.close()
+        self.wake.close()
+
+    def _open(self) -> None:
+        self._sockets = Sockets(self._context, self._instance.socket_folder, self._settings.tcp)
+        self._poller = zmq.Poller()
+        self._sockets.register(self._poller)
+        self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
+        endpoints = self._sockets.endpoints
+        self._instance.publish(work=endpoints["work"], control=endpoints["control"])
+
+    def _wait(self) -> None:
+        times = [self._dispatcher.wakeup_s()]
+        if self._sockets.num_connections:
+            times.append(time.monotonic() + _WATCH_S)
+        until_s = min((at_s for at_s in times if at_s is not None), default=None)
+        if until_s is None:
+            self._poller.poll()
+        else:
+            self._poller.poll(max(0, 1 + int(1000 * (until_s - time.monotonic()))))
+
+    def _drain_wakes(self) -> bool:
+        """Whether a signal was among what woke us; other wakes are zeros."""
+        try:
+            return any(self._wake_reader.recv(4096))
+        except BlockingIOError:
+            return False
+
+    def _send(self, peer: Peer, frames: list[bytes]) -> bool:
+        return self._sockets.send(peer, frames)
+
+    def _start_model(self) -> ModelProcess:
+        settings = self._settings
+        options = WorkerOptions(
+            model=settings.model,
+            device=settings.device,
+            threads=settings.threads,
+            cache_bytes=settings.cache_mb * 2**20,
+            log_level=settings.log_level,
+        )
+        folder = self._instance.socket_folder
+        return ModelProcess(self._worker_command, options, folder, self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        """From a thread of the model process's."""
+        self._events.put(event)
+        with contextlib.suppress(OSError):  # full: it wakes anyhow; closed: too late
+            self.wake.send(b"\0")
+
+    def _watch_memory(self, max_front_bytes: int) -> None:
+        if _resident_bytes(()) <= max_front_bytes:
+            return
+        logger.error(
+            "daemon.flooded connections=%d; all are dropped", self._sockets.num_connections
+        )
+        self._sockets.close()
+        self._conversations.clear()
+        self._open()
+
+
+def _resident_bytes(pids: Sequence[int]) -> int:
+    """Memory of this process, or of several; those that are gone count nothing."""
+    import psutil  # not needed before somebody connects
+
+    total = 0
+    for pid in pids or (None,):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += psutil.Process(pid).memory_info().rss
+    return total
+
+
+@contextlib.contextmanager
+def _signals(wake: socket.socket) -> Iterator[None]:
+    """While inside, a signal to stop writes its number to ``wake`` instead."""
+    names = ["SIGINT", "SIGTERM", "SIGHUP"] if sys.platform != "win32" else ["SIGINT", "SIGBREAK"]
+    numbers = [getattr(signal, name) for name in names]
+    before = {number: signal.signal(number, _note_signal) for number in numbers}
+    descriptor = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _note_signal(number: int, frame: FrameType | None) -> None:
+    """The wakeup descriptor has its number; no more is to be done here."""

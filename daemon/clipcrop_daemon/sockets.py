@@ -1,0 +1,153 @@
+"""The front's sockets: how they are bound, their limits, and what goes through them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import struct
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import zmq
+
+from clipcrop_wire.messages import MAX_PIXEL_BYTES
+from clipcrop_wire.sealing import Buffer
+
+from .conversations import Peer
+from .errors import CannotListen
+
+_HANDSHAKE_MS = 5000
+_LINGER_MS = 500  # for the last words at the end
+_BACKLOG = 256
+_MAX_WAITING_IN = 4  # messages of one client that libzmq holds for us
+_MAX_WAITING_OUT = 256  # of ours for a client that does not read
+_MAX_FRAMES = 3
+_MAX_BATCH = 64
+_MONITOR_EVENT = struct.Struct("=HI")  # number and value, as zmq_socket_monitor(3) has it
+
+
+class Sockets:
+    """The work and the control socket, bound."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], folder: Path, tcp: bool) -> None:
+        """Bind both under names that nobody can know before.
+
+        Args:
+            context: libzmq's.
+            folder: For the sockets' files; only the user may enter it.
+            tcp: On 127.0.0.1, too.
+
+        Raises:
+            CannotListen: that is not possible.
+        """
+        self.endpoints: dict[str, tuple[str, ...]] = {}
+        """Of "work" and "control", best first."""
+
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
+        self._monitors: dict[str, zmq.Socket[bytes]] = {}
+        self.num_connections = 0
+        """Open ones, also of those who have not said anything yet."""
+
+        self._cut: set[str] = set()
+        """Sockets in the middle of a message with too many frames."""
+
+        try:
+            for name in ("work", "control"):
+                self._sockets[name] = socket = context.socket(zmq.ROUTER)
+                _limit(socket)
+                self._monitors[name] = socket.get_monitor_socket(
+                    zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
+                )
+                self.endpoints[name] = tuple(_bind(socket, folder, name, tcp))
+        except (zmq.ZMQError, OSError) as exc:
+            self.close()
+            raise CannotListen(f"cannot listen in {folder}: {exc}") from exc
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Have a poller watch them."""
+        for socket in (*self._sockets.values(), *self._monitors.values()):
+            poller.register(socket, zmq.POLLIN)
+
+    def receive(self) -> list[tuple[Peer, Sequence[Buffer]]]:
+        """What has come, not more than a batch; control first. Never waits."""
+        self._count_connections()
+        messages: list[tuple[Peer, Sequence[Buffer]]] = []
+        for name in ("control", "work"):
+            with contextlib.suppress(zmq.Again):
+                for _ in range(_MAX_BATCH):
+                    message = self._receive_one(name)
+                    if message is not None:
+                        messages.append(message)
+        return messages
+
+    def send(self, peer: Peer, frames: Sequence[bytes]) -> bool:
+        """Send; False if the client is gone, or does not read what it is sent."""
+        try:
+            self._sockets[peer.socket].send_multipart([peer.identity, *frames], zmq.NOBLOCK)
+        except zmq.ZMQError as exc:
+            if exc.errno in (zmq.EHOSTUNREACH, zmq.EAGAIN):
+                return False
+            raise
+        return True
+
+    def close(self) -> None:
+        """Close; what was sent is given a moment to arrive."""
+        for socket in self._sockets.values():
+            if not socket.closed:
+                socket.disable_monitor()
+                socket.close()
+        for monitor in self._monitors.values():
+            monitor.close(0)
+
+    def _receive_one(self, name: str) -> tuple[Peer, Sequence[Buffer]] | None:
+        """One message; None for a piece of one that has too many frames. zmq.Again: nothing."""
+        socket = self._sockets[name]
+        frames: list[zmq.Frame] = []
+        is_cut = name in self._cut
+        for _ in range(_MAX_BATCH):
+            frame = socket.recv(zmq.NOBLOCK, copy=False)
+            if not is_cut and len(frames) <= 1 + _MAX_FRAMES:
+                frames.append(frame)
+            if not frame.more:
+                self._cut.discard(name)
+                if is_cut:
+                    return None
+                identity, *parts = frames
+                return Peer(name, identity.bytes), [part.buffer for part in parts]
+        self._cut.add(name)
+        return None
+
+    def _count_connections(self) -> None:
+        for monitor in self._monitors.values():
+            with contextlib.suppress(zmq.Again):
+                while True:
+                    event, _ = _MONITOR_EVENT.unpack(monitor.recv_multipart(zmq.NOBLOCK)[0])
+                    self.num_connections += 1 if event == zmq.EVENT_ACCEPTED else -1
+
+
+def _limit(socket: zmq.Socket[bytes]) -> None:
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_PIXEL_BYTES)
+    socket.setsockopt(zmq.RCVHWM, _MAX_WAITING_IN)
+    socket.setsockopt(zmq.SNDHWM, _MAX_WAITING_OUT)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+    socket.setsockopt(zmq.BACKLOG, _BACKLOG)
+    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+
+
+def _bind(socket: zmq.Socket[bytes], folder: Path, name: str, tcp: bool) -> list[str]:
+    endpoints = []
+    if sys.platform != "win32":
+        mask = os.umask(0o077)
+        try:
+            endpoint = f"ipc://{folder / (name[0] + secrets.token_hex(8))}"
+            socket.bind(endpoint)
+        finally:
+            os.umask(mask)
+        endpoints.append(endpoint)
+    if tcp or not endpoints:
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+        endpoints.append(f"tcp://127.0.0.1:{port}")
+    return endpoints
