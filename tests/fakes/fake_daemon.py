@@ -27,7 +27,6 @@ from clipcrop_wire.messages import (
     CancelRequest,
     HelloReply,
     HelloRequest,
-    Image,
     PingReply,
     SuggestReply,
 )

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from clipcrop_daemon.worker import main
 from clipcrop_daemon.worker_options import WorkerOptions
-from clipcrop_wire.errors import RequestError, UnknownImage
+from clipcrop_wire.errors import UnknownImage
 from clipcrop_wire.messages import (
     Model,
     ModelsReply,
