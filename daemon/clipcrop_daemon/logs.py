@@ -1,0 +1,181 @@
+"""The log: one rotating file, and standard error where somebody reads it.
+
+The daemon works on when its log cannot be written: it says so once on standard error, tries again
+with every line, and begins a new file when the old one was deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import stat
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TextIO
+
+from .settings import Settings
+
+MAX_FILE_BYTES = 1_000_000
+NUM_OLD_FILES = 2
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class Log:
+    """The program's log; what is logged before `open` is held back until then.
+
+    with Log() as log:
+        settings = resolve(...)
+        log.open(settings)
+    """
+
+    def __init__(self) -> None:
+        self._held_back = _HeldBack()
+        self._handlers: list[logging.Handler] = []
+        self._level_before = logging.root.level
+        self.path: Path | None = None
+        """Of the file, once it is known."""
+
+    def open(self, settings: Settings) -> None:
+        """Write to where the settings say, what was held back first."""
+        self.path = settings.log_file or default_log_file()
+        self._add(LogFile(self.path))
+        if _is_read(sys.stderr):
+            self._add(logging.StreamHandler(sys.stderr))
+        logging.root.setLevel(settings.log_level)
+        self._release()
+
+    def __enter__(self) -> Log:
+        logging.root.addHandler(self._held_back)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if not self._handlers and sys.stderr is not None:  # `open` was never reached
+            self._add(logging.StreamHandler(sys.stderr))
+            self._release()
+        for handler in self._handlers:
+            logging.root.removeHandler(handler)
+            handler.close()
+        logging.root.removeHandler(self._held_back)
+        logging.root.setLevel(self._level_before)
+
+    def _add(self, handler: logging.Handler) -> None:
+        handler.setFormatter(logging.Formatter(_FORMAT))
+        logging.root.addHandler(handler)
+        self._handlers.append(handler)
+
+    def _release(self) -> None:
+        logging.root.removeHandler(self._held_back)
+        for record in self._held_back.records:
+            for handler in self._handlers:
+                if record.levelno >= logging.root.level:
+                    handler.handle(record)
+        self._held_back.records.clear()
+
+
+class LogFile(RotatingFileHandler):
+    """A log file for its user's eyes only, which nothing that happens to it can stop."""
+
+    def __init__(self, path: Path) -> None:
+        """Does not open it yet: with nothing to say there is no file."""
+        super().__init__(
+            path,
+            maxBytes=MAX_FILE_BYTES,
+            backupCount=NUM_OLD_FILES,
+            encoding="utf-8",
+            errors="backslashreplace",
+            delay=True,
+        )
+        self._is_lost = False
+        self._has_complained = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; never raises."""
+        self._is_lost = False
+        self._let_go_of_deleted()
+        super().emit(record)
+        if not self._is_lost:
+            self._has_complained = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Do without the line; the next one is tried on the file opened anew."""
+        exc = sys.exc_info()[1]
+        if not isinstance(exc, OSError):
+            super().handleError(record)
+            return
+        self._is_lost = True
+        self._let_go()
+        if not self._has_complained and sys.stderr is not None:
+            self._has_complained = True
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(
+                    f"warning: the log {self.baseFilename} cannot be written: "
+                    f"{exc.strerror or exc}; going on without it\n"
+                )
+
+    def doRollover(self) -> None:  # noqa: N802 - logging's own name
+        """Begin a new file; in place of the old one if that cannot be renamed."""
+        try:
+            super().doRollover()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(self.baseFilename, 0)
+
+    def _open(self) -> io.TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        found = os.fstat(descriptor)
+        if sys.platform != "win32" and stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:
+            with contextlib.suppress(OSError):  # another user's file
+                os.fchmod(descriptor, 0o600)
+        return open(descriptor, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123
+
+    def _let_go_of_deleted(self) -> None:
+        """A deleted file can still be written to, but nobody would ever read that."""
+        if self.stream is None:
+            return
+        try:
+            there = Path(self.baseFilename).stat()
+            is_ours = os.path.samestat(there, os.fstat(self.stream.fileno()))
+        except (OSError, ValueError):
+            is_ours = False
+        if not is_ours:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):  # it flushes, and that fails once more
+                stream.close()
+
+
+class _HeldBack(logging.Handler):
+    """Keeps records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+def default_log_file() -> Path:
+    """Where the log is unless someone says otherwise."""
+    import platformdirs  # it takes a while, and is not needed by who names a file
+
+    return platformdirs.user_log_path("clipcrop", appauthor=False) / "daemon.log"
+
+
+def _is_read(stream: TextIO | None) -> bool:
+    """Whether it is a terminal, or the journal of systemd, which says so in a variable."""
+    try:
+        if stream is None or stream.isatty():
+            return stream is not None
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # not a file, or closed
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
