@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from clipcrop_wire.client import Client
+from clipcrop_wire.endpoint import ConnectionFile, write_connection_file
+from clipcrop_wire.errors import DaemonNotRunning, InvalidRequest, VersionMismatch
+from clipcrop_wire.messages import PingReply
+
+
+def test_without_a_connection_file_the_daemon_is_not_running(tmp_path):
+    with Client(tmp_path / "none.json") as client, pytest.raises(DaemonNotRunning):
+        client.ping()
+
+
+def test_a_stale_connection_file_says_that_nobody_listens(daemon):
+    daemon.hang_up()
+
+    with Client(daemon.path) as client, pytest.raises(DaemonNotRunning):
+        client.ping()
+
+
+def test_a_client_finds_the_daemon_that_was_started_anew(client, daemon, short_path, tiny_image):
+    client.suggest(*tiny_image, "x")
+    daemon.hang_up()
+    for name in ("work", "control"):
+        (short_path / name).unlink()
+    second = type(daemon)(short_path)
+
+    try:
+        reply = client.suggest(*tiny_image, "x")
+    finally:
+        second.stop()
+
+    assert reply.model == "lite"
+    assert [len(one.pixels) for one in second.requests if one.kind == "suggest"] == [1]
+
+
+def test_a_daemon_that_dies_while_it_works_is_an_error_at_once(client, daemon, tiny_image):
+    def die(request):
+        daemon.hang_up()
+        return []
+
+    daemon.reply_of["suggest"] = die
+    started = time.monotonic()
+
+    with pytest.raises(DaemonNotRunning):
+        client.suggest(*tiny_image, "x", timeout_s=30)
+
+    assert time.monotonic() - started < 5
+
+
+def test_the_second_endpoint_is_tried_when_nobody_listens_at_the_first(daemon, tmp_path):
+    info = daemon.info
+    two = ConnectionFile(
+        info.session,
+        info.key,
+        info.pid,
+        info.started_s,
+        info.work,
+        ("ipc:///nowhere/at/all", *info.control),
+    )
+    write_connection_file(tmp_path / "two.json", two)
+
+    with Client(tmp_path / "two.json") as client:
+        assert client.ping() == PingReply()
+
+
+def test_an_endpoint_that_says_nothing_leaves_time_for_the_next(daemon, short_path):
+    mute = socket.socket(socket.AF_UNIX)
+    mute.bind(str(short_path / "mute"))
+    mute.listen(1)
+    info = daemon.info
+    two = ConnectionFile(
+        info.session,
+        info.key,
+        info.pid,
+        info.started_s,
+        info.work,
+        ("ipc://" + str(short_path / "mute"), *info.control),
+    )
+    write_connection_file(short_path / "two.json", two)
+
+    with mute, Client(short_path / "two.json") as client:
+        assert client.ping(timeout_s=0.6) == PingReply()
+
+
+def test_a_daemon_that_declines_the_hello_says_why(daemon):
+    daemon.declines_hello = InvalidRequest("that session is over; read the connection file again")
+
+    with Client(daemon.path) as client, pytest.raises(InvalidRequest, match="session is over"):
+        client.ping()
+
+
+def test_a_daemon_of_another_version_is_told_as_such(daemon):
+    daemon.answer_to_hello = lambda frames: [b"CCW\2"]
+
+    with Client(daemon.path) as client, pytest.raises(VersionMismatch):
+        client.ping()

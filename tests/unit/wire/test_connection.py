@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from clipcrop_wire import protocol
+from clipcrop_wire.connection import Connection
+from clipcrop_wire.errors import Cancelled, DaemonNotRunning, NotAuthentic, RequestTimeout
+from clipcrop_wire.messages import PingReply, PingRequest, SuggestRequest
+
+
+def pump_until_done(connection, call):
+    while not call.is_done:
+        connection.wait(connection.seconds_to_deadline())
+        connection.pump()
+
+
+def test_a_main_loop_is_served_without_waiting(daemon, tiny_image):
+    image, pixels = tiny_image
+    answers = []
+    connection = Connection(daemon.info, "work", daemon.info.work[0])
+
+    connection.start(SuggestRequest(image), [pixels], timeout_s=5, on_done=answers.append)
+    deadline = time.monotonic() + 5
+    while not answers and time.monotonic() < deadline:
+        assert connection.fileno() >= 0
+        connection.wait(connection.seconds_to_deadline())
+        connection.pump()
+    connection.close()
+
+    assert answers[0].result().model == "lite"
+    assert connection.fileno() == -1
+
+
+def test_an_error_in_a_callback_does_not_cost_the_connection(daemon):
+    def fail(call):
+        raise RequestTimeout("of the caller's own making")
+
+    connection = Connection(daemon.info, "work", daemon.info.work[0])
+    call = connection.start(PingRequest(), timeout_s=5, on_done=fail)
+
+    with pytest.raises(RequestTimeout, match="own making"):
+        pump_until_done(connection, call)
+
+    assert connection.is_open
+    connection.close()
+
+
+def test_a_call_that_is_cancelled_before_it_was_sent_is_told_at_the_next_pump(daemon):
+    answers = []
+    connection = Connection(daemon.info, "work", daemon.info.work[0])
+    call = connection.start(PingRequest(), timeout_s=5, on_done=answers.append)
+
+    connection.cancel(call)
+    assert connection.seconds_to_deadline() == 0
+    connection.pump()
+
+    assert answers == [call]
+    with pytest.raises(Cancelled):
+        call.result()
+    connection.close()
+
+
+def test_an_answer_that_comes_too_late_is_let_go(daemon):
+    connection = Connection(daemon.info, "control", daemon.info.control[0])
+    warm_up = connection.start(PingRequest(), timeout_s=5)
+    pump_until_done(connection, warm_up)
+    released = threading.Event()
+
+    def be_late(request):
+        released.wait(5)
+        return [protocol.encode_reply(request.id, "ping", PingReply())]
+
+    daemon.reply_of["ping"] = be_late
+    late = connection.start(PingRequest(), timeout_s=0.02)
+    with pytest.raises(RequestTimeout, match="no answer yet"):
+        late.result()
+    pump_until_done(connection, late)
+    daemon.reply_of.clear()
+    released.set()
+    good = connection.start(PingRequest(), timeout_s=5)
+    pump_until_done(connection, good)
+
+    with pytest.raises(RequestTimeout, match="no answer in time"):
+        late.result()
+    assert good.result() == PingReply()
+    connection.cancel(good)  # over already: nothing happens
+    assert not good.is_cancelled
+    connection.close()
+    connection.close()
+
+
+def test_closing_tells_who_waits(daemon):
+    answers = []
+    connection = Connection(daemon.info, "control", daemon.info.control[0])
+    connection.start(PingRequest(), timeout_s=5, on_done=answers.append)
+
+    connection.close()
+
+    with pytest.raises(DaemonNotRunning):
+        answers[0].result()
+    assert connection.seconds_to_deadline() is None
+
+
+def test_a_replayed_reply_ends_the_connection(daemon):
+    connection = Connection(daemon.info, "control", daemon.info.control[0])
+    sent = []
+
+    def keep(channel, request):
+        sent.append(channel.seal(protocol.encode_reply(request.id, "ping", PingReply())))
+        return sent[0]
+
+    daemon.frames_of["ping"] = keep
+    first = connection.start(PingRequest(), timeout_s=5)
+    pump_until_done(connection, first)
+    second = connection.start(PingRequest(), timeout_s=5)
+    pump_until_done(connection, second)
+
+    assert first.result() == PingReply()
+    with pytest.raises(NotAuthentic):
+        second.result()
+    assert connection.is_closed
+    with pytest.raises(DaemonNotRunning):
+        connection.start(PingRequest(), timeout_s=5)
