@@ -23,6 +23,7 @@ from clipcrop_wire.endpoint import read_connection_file
 from clipcrop_wire.errors import InvalidRequest, RequestError, VersionMismatch, WireError
 from clipcrop_wire.messages import Progress, StatusReply
 
+from . import __version__
 from .errors import AlreadyRunning, BadSetting, DaemonError
 from .logs import Log
 from .settings import Settings, option_of, resolve, sentence_of, variable_of
@@ -66,21 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _tell("stopped")
             return EXIT_INTERRUPTED
         except Exception:
-            logger.exception("command.failed version=%s", release())
+            logger.exception("command.failed version=%s", __version__)
             place = log.path or "standard error"
             _tell(f"error: that is a bug in clipcrop; please report the lines in {place}")
             return EXIT_BUG
     return exit_code
-
-
-def release() -> str:
-    """Name the installed release of ClipCrop."""
-    from importlib.metadata import PackageNotFoundError, version  # slow, and rarely asked for
-
-    try:
-        return version("clipcrop")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def claim_or_find(
@@ -199,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="print JSON instead of text")
     common.add_argument("--settings", type=Path, metavar="FILE", help="instead of the usual one")
     parser = argparse.ArgumentParser(prog=_NAME, description="Holds ClipCrop's model for editors.")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the release")
+    parser.add_argument("--version", action="version", version=f"{_NAME} {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, run: Callable[[argparse.Namespace, Log], int], text: str) -> Any:
@@ -234,13 +225,6 @@ def _add_setting(parser: argparse.ArgumentParser, name: str, sentence: str) -> N
     parser.add_argument(
         option_of(name), dest=target, metavar=name.rpartition("_")[2].upper(), help=text
     )
-
-
-class _Version(argparse.Action):
-    """Looks the release up only when it is asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        parser.exit(message=f"{_NAME} {release()}\n")
 
 
 def _settings(options: argparse.Namespace) -> Settings:
