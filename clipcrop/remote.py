@@ -197,7 +197,7 @@ def _answer(reply: messages.SuggestReply) -> RemoteAnswer:
         dropped=tuple(Dropped(one.text, one.score, one.reason) for one in reply.dropped),
         excluded=tuple(_detection(found) for found in reply.excluded),
         crops=tuple(_suggestion(one) for one in reply.suggestions),
-        seconds=reply.seconds.get("suggest", 0.0),
+        seconds=reply.seconds.get("prompt", 0.0) + reply.seconds.get("search", 0.0),
     )
     return RemoteAnswer(suggestions, reply.seconds.get("encode", 0.0), reply.notes)
 
@@ -227,26 +227,26 @@ class _SlowStages:
     def __init__(self, tell: Callable[[str], None], after_s: float) -> None:
         self._tell, self._after_s = tell, after_s
         self._told: set[str] = set()
-        self._stage = ""
+        self._line = ""
         self._timer: threading.Timer | None = None
 
     def enter(self, progress: messages.Progress) -> None:
-        if progress.stage == self._stage:
+        line = progress.text or progress.stage
+        if line == self._line:
             return  # further on in the same one
         self.leave()
-        self._stage = progress.stage
-        self._timer = threading.Timer(self._after_s, self._tell_once, [progress])
+        self._line = line
+        self._timer = threading.Timer(self._after_s, self._tell_once, [line])
         self._timer.daemon = True
         self._timer.start()
 
     def leave(self) -> None:
-        self._stage = ""
+        self._line = ""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _tell_once(self, progress: messages.Progress) -> None:
-        line = progress.text or progress.stage
+    def _tell_once(self, line: str) -> None:
         if line not in self._told:
             self._told.add(line)
             self._tell(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 CHECKOUT = Path(__file__).parents[1]
 REAL_HOME = os.environ.get("HOME")
+
+# Fakes that several folders of tests share are imported by their names.
+sys.path.insert(0, str(CHECKOUT / "tests" / "fakes"))
 
 
 @pytest.fixture(scope="session", autouse=True)

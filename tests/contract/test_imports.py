@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_daemon import FakeDaemon
 
 HEAVY = ("torch", "transformers", "spacy", "onnxruntime", "huggingface_hub")
 
@@ -23,6 +26,36 @@ def test_importing_loads_nothing_heavy(module: str, checkout: Path):
 
     assert module in loaded
     assert not set(HEAVY) & set(loaded)
+
+
+@pytest.fixture
+def fake_daemon() -> Iterator[FakeDaemon]:
+    """A running fake daemon, in a folder whose path is short enough for a socket's."""
+    with tempfile.TemporaryDirectory(prefix="cc") as folder:
+        running = FakeDaemon(Path(folder))
+        yield running
+        running.stop()
+
+
+def test_asking_the_daemon_loads_nothing_heavy(
+    fake_daemon: FakeDaemon, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    sheet = str(tmp_path / "sheet.png")
+    code = (
+        "import json, sys; from clipcrop.cli import main; "
+        "command = ['suggest', 'clipcrop/samples/astronaut.jpg', 'the woman', '--daemon']; "
+        f"code = main([*command, '--contact-sheet', {sheet!r}]); "
+        "print(json.dumps([code, sorted(sys.modules)]))"
+    )
+    monkeypatch.setenv("CLIPCROP_CONNECTION_FILE", str(fake_daemon.path))
+
+    *answer, imported = in_fresh_python(code, folder=checkout).splitlines()
+
+    exit_code, loaded = json.loads(imported)
+    assert exit_code == 0
+    assert "general crops" in answer[0]
+    assert "clipcrop_wire.client" in loaded
+    assert not {*HEAVY, "numpy"} & set(loaded)
 
 
 def test_importing_takes_less_than_a_fifth_of_a_second(checkout: Path):
