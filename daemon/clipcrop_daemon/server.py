@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import signal
 import socket
@@ -30,6 +31,7 @@ MAX_FRONT_BYTES = 768 * 2**20
 the size of a frame, but not the number of frames of a message that never ends."""
 
 _WATCH_S = 0.5  # how often that is looked at while there are connections
+_HOLD_S = 5.0  # how often we make sure that nobody has deleted our files
 
 
 def serve(
@@ -88,7 +90,7 @@ class _Front:
 
     def run(self, max_front_bytes: int) -> None:
         """Until somebody asks for the end."""
-        watched_at_s = 0.0
+        watched_at_s = held_at_s = time.monotonic()
         while not self._dispatcher.is_stopping:
             self._wait()
             now_s = time.monotonic()
@@ -104,6 +106,10 @@ class _Front:
             if self._sockets.num_connections and now_s >= watched_at_s + _WATCH_S:
                 watched_at_s = now_s
                 self._watch_memory(max_front_bytes)
+            if now_s >= held_at_s + _HOLD_S:
+                held_at_s = now_s
+                if not self._hold():
+                    break
         self._dispatcher.stop(time.monotonic())
 
     def close(self) -> None:
@@ -122,14 +128,12 @@ class _Front:
         self._instance.publish(work=endpoints["work"], control=endpoints["control"])
 
     def _wait(self) -> None:
-        times = [self._dispatcher.wakeup_s()]
-        if self._sockets.num_connections:
-            times.append(time.monotonic() + _WATCH_S)
-        until_s = min((at_s for at_s in times if at_s is not None), default=None)
-        if until_s is None:
-            self._poller.poll()
-        else:
-            self._poller.poll(max(0, 1 + int(1000 * (until_s - time.monotonic()))))
+        now_s = time.monotonic()
+        until_s = now_s + (_WATCH_S if self._sockets.num_connections else _HOLD_S)
+        wakeup_s = self._dispatcher.wakeup_s()
+        if wakeup_s is not None:
+            until_s = min(until_s, wakeup_s)
+        self._poller.poll(max(0, 1 + int(1000 * (until_s - now_s))))
 
     def _drain_wakes(self) -> bool:
         """Whether a signal was among what woke us; other wakes are zeros."""
@@ -160,22 +164,32 @@ class _Front:
             self.wake.send(b"\0")
 
     def _watch_memory(self, max_front_bytes: int) -> None:
-        if _resident_bytes(()) <= max_front_bytes:
-            return
-        logger.error(
-            "daemon.flooded connections=%d; all are dropped", self._sockets.num_connections
-        )
+        if _resident_bytes([os.getpid()]) > max_front_bytes:
+            logger.error("daemon.flooded connections=%d", self._sockets.num_connections)
+            self._reopen()
+
+    def _hold(self) -> bool:
+        """Put back what was deleted; False if another daemon has taken our place."""
+        if not self._instance.hold():
+            return False
+        if not self._sockets.are_reachable():
+            logger.warning("sockets.deleted")
+            self._reopen()
+        return True
+
+    def _reopen(self) -> None:
+        """New sockets under new names; clients find them through the connection file."""
         self._sockets.close()
         self._conversations.clear()
         self._open()
 
 
 def _resident_bytes(pids: Sequence[int]) -> int:
-    """Memory of this process, or of several; those that are gone count nothing."""
+    """Memory of processes; those that are gone count nothing."""
     import psutil  # not needed before somebody connects
 
     total = 0
-    for pid in pids or (None,):
+    for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             total += psutil.Process(pid).memory_info().rss
     return total

@@ -92,6 +92,16 @@ class Sockets:
             raise
         return True
 
+    def are_reachable(self) -> bool:
+        """Nobody has deleted the sockets' files."""
+        paths = [
+            one[len("ipc://") :]
+            for both in self.endpoints.values()
+            for one in both
+            if one.startswith("ipc://")
+        ]
+        return all(Path(path).exists() for path in paths)
+
     def close(self) -> None:
         """Close; what was sent is given a moment to arrive."""
         for socket in self._sockets.values():

@@ -26,7 +26,7 @@ from clipcrop_wire.rules import Message
 
 from . import __version__
 from .pipes import SharedPixels, read_message, write_message
-from .service import Service, error_for
+from .service import Service, error_for, make_service
 from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ STATE_ID = "state"
 MakeService = Callable[[WorkerOptions], Service]
 
 
-def main(arguments: Sequence[str], make_service: MakeService) -> None:
+def main(arguments: Sequence[str], make: MakeService) -> None:
     """Serve until the front closes the pipe, or is gone."""
     options = WorkerOptions.from_json(arguments[0])
     logging.basicConfig(
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str], make_service: MakeService) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     descriptor = options.pixels_descriptor
     shared = SharedPixels(descriptor) if descriptor >= 0 else None
-    worker = Worker(make_service(options), sys.stdin.buffer, _own_stdout(), shared)
+    worker = Worker(make(options), sys.stdin.buffer, _own_stdout(), shared)
     threading.Thread(target=worker.read, name="reader", daemon=True).start()
     worker.run()
 
@@ -143,3 +143,7 @@ def _log_bug(event: str, request_id: str, exc: Exception) -> None:
     frames = "".join(traceback.format_tb(exc.__traceback__))
     logger.error("%s id=%s error=%s\n%s", event, request_id, type(exc).__name__, frames)
     logger.debug("%s id=%s message=%s", event, request_id, exc)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], make_service)

@@ -62,7 +62,7 @@ class FakeService:
             self._load(0.0, enter_stage)
             return WarmReply("lite", "cpu", 0.0)
         word, _, number = body.prompt.partition(" ")
-        amount = float(number or 0)
+        amount = float(number) if number.replace(".", "").isdigit() else 0.0
         image = body.image
         if image.is_inline:
             assert request.pixels[0].nbytes == image.num_bytes

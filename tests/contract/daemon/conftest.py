@@ -1,0 +1,150 @@
+"""The real daemon in a process of its own, with a fake model unless a test wants the real one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from clipcrop_wire.client import Client
+from clipcrop_wire.endpoint import ConnectionFile, read_connection_file
+from clipcrop_wire.errors import WireError
+from clipcrop_wire.messages import Image, SuggestReply
+
+FRONT = Path(__file__).parents[2] / "fakes" / "front_with_fake_model.py"
+PIXELS = bytes(range(240)) * 20
+IMAGE = Image.of(PIXELS, 40, 40, "rgb8")
+
+
+class RunningDaemon:
+    """A daemon that a test started, and may do what it likes with."""
+
+    def __init__(self, folder: Path, command: list[str]) -> None:
+        self.folder = folder
+        self.path = folder / "connection.json"
+        self.log = folder / "stderr"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def wait_until_ready(self, seconds: float = 20.0) -> RunningDaemon:
+        """Until it answers."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if self.info().pid == self.process.pid:
+                    with self.client() as client:
+                        client.ping()
+                    return self
+            except WireError as exc:
+                reason = exc
+            else:
+                reason = None
+            assert self.process.poll() is None, self.text()
+            assert time.monotonic() < deadline, (reason, self.text())
+            time.sleep(0.02)
+
+    def client(self, name: str = "a test") -> Client:
+        """A new client of it."""
+        return Client(self.path, name)
+
+    def info(self) -> ConnectionFile:
+        """Its connection file."""
+        return read_connection_file(self.path)
+
+    def text(self) -> str:
+        """What it has logged so far."""
+        return self.log.read_text(encoding="utf-8")
+
+    def resident_bytes(self) -> int:
+        """Memory of its front."""
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def children(self) -> list[psutil.Process]:
+        """Its model process, if there is one."""
+        return list(psutil.Process(self.process.pid).children())
+
+    def kill(self) -> None:
+        """As kill -9, and all that it started."""
+        children = self.children() if self.process.poll() is None else []
+        self.process.kill()
+        self.process.wait(20)
+        deadline = time.monotonic() + 20
+        while any(map(is_alive, children)):
+            assert time.monotonic() < deadline, "the model process outlives the front"
+            time.sleep(0.01)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Still there, and not only because nobody has asked for its exit code yet."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+Start = Callable[..., RunningDaemon]
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket's, which pytest's own may not be."""
+    folder = Path(tempfile.mkdtemp(prefix="cc"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def start(short_path: Path) -> Iterator[Start]:
+    """Starts daemons in one folder; keywords are arguments of `serve`, ``settings`` a dict."""
+    started: list[RunningDaemon] = []
+
+    def start_one(*, is_awaited: bool = True, **options: Any) -> RunningDaemon:
+        settings = {"connection_file": str(short_path / "connection.json")}
+        options["settings"] = {**settings, **options.get("settings", {})}
+        daemon = RunningDaemon(short_path, [sys.executable, str(FRONT), json.dumps(options)])
+        started.append(daemon)
+        return daemon.wait_until_ready() if is_awaited else daemon
+
+    yield start_one
+    for daemon in started:
+        daemon.kill()
+
+
+@pytest.fixture
+def daemon(start: Start) -> RunningDaemon:
+    """One that runs, with all defaults."""
+    return start()
+
+
+@pytest.fixture
+def suggest() -> Callable[..., SuggestReply]:
+    """Asks a client for crops of a small image."""
+
+    def ask(client: Client, prompt: str = "the dog", **options: Any) -> SuggestReply:
+        return client.suggest(IMAGE, PIXELS, prompt, **options)
+
+    return ask
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    """Polls until something is so."""
+
+    def wait(is_so: Callable[[], object], seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.01)
+
+    return wait
