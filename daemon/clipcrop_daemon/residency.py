@@ -122,18 +122,14 @@ class Residency:
             OutOfMemory: Nothing helped.
         """
         name = wire_name(tower)
-        held = self._find(name)
-        device = held.device if held else self._choose_device(self._device)
-        notes = held.notes if held else ()
+        device, notes = self._place(name)
         while True:
             reason = ""
             for _ in ("beside others", "alone"):
                 try:
-                    resident = self._find(name) or self._bring(tower, device, notes, on_loading)
-                    self._use(resident)
-                    return work(resident), resident
+                    return self._attempt(tower, device, notes, on_loading, work)
                 except (OutOfMemory, MemoryError) as exc:
-                    reason = str(exc)  # not the error itself: its frames hold on to tensors
+                    reason = str(exc)  # not the error itself: its frames hold on to memory
                 logger.warning("memory.full tower=%s device=%s", name, device)
                 self._make_room(name)
             if device == "cpu":
@@ -141,6 +137,26 @@ class Residency:
             self._unload([name])
             notes = (f"not enough memory on {device}; the CPU was used",)
             device = "cpu"
+
+    def _place(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """Device and notes of a tower, in memory or to be loaded."""
+        held = self._find(name)
+        return (held.device, held.notes) if held else (self._choose_device(self._device), ())
+
+    def _attempt(
+        self,
+        tower: str,
+        device: str,
+        notes: tuple[str, ...],
+        on_loading: Callable[[str], None],
+        work: Callable[[Resident], T],
+    ) -> tuple[T, Resident]:
+        """Apart from `run`, which must not hold on to a tower that has to go."""
+        resident = self._find(wire_name(tower))
+        if resident is None:
+            resident = self._bring(tower, device, notes, on_loading)
+        self._use(resident)
+        return work(resident), resident
 
     def _find(self, name: str) -> Resident | None:
         return next((resident for resident in self._residents if resident.name == name), None)
