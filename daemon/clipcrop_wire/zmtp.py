@@ -30,6 +30,9 @@ _MAX_COMMAND_BYTES = 4096
 _READ_BYTES = 64 * 1024
 _READS_A_PUMP = 4  # what is left is still there; a flood must not hold the caller up
 _COPY_BELOW_BYTES = 64 * 1024
+_MAX_UNSENT = 1000
+"""Pieces that wait to be sent while the other side asks for more answers."""
+
 _KNOCK_S = 0.005
 
 
@@ -234,6 +237,8 @@ class Dealer:
     def _push(self, parts: Sequence[bytes]) -> None:
         for part in parts:
             self._outgoing.append(memoryview(part))
+        if parts and len(self._outgoing) > _MAX_UNSENT:
+            raise MalformedMessage("who listens there asks without end and reads no answer")
 
     def _write(self) -> None:
         while self._outgoing and self._socket is not None and not self._lost:
