@@ -85,7 +85,7 @@ class RemotePredictor:
         self._model = model
         self._timeout_s = timeout_s
         self._stages = _SlowStages(on_slow_stage or _ignore, slow_stage_s)
-        self._client = Client(name="clipcrop suggest")
+        self._client = Client(name="clipcrop-suggest")
 
     def suggest(
         self,
@@ -197,7 +197,7 @@ def _answer(reply: messages.SuggestReply) -> RemoteAnswer:
         dropped=tuple(Dropped(one.text, one.score, one.reason) for one in reply.dropped),
         excluded=tuple(_detection(found) for found in reply.excluded),
         crops=tuple(_suggestion(one) for one in reply.suggestions),
-        seconds=reply.seconds.get("prompt", 0.0) + reply.seconds.get("search", 0.0),
+        seconds=reply.seconds.get("search", 0.0),
     )
     return RemoteAnswer(suggestions, reply.seconds.get("encode", 0.0), reply.notes)
 

@@ -78,7 +78,7 @@ def test_the_answer_is_what_a_predictor_gives(daemon: FakeDaemon, predictor: Rem
             dropped=(Dropped("unicorn", 0.0, "the model does not know this"),),
             excluded=(Detection("car", 0.5, (0.5, 0.5, 0.75, 0.75)),),
             crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 320, 480), 0.625),),
-            seconds=0.75,
+            seconds=0.5,
         ),
         encode_s=2.0,
         notes=("not enough memory on cuda:0; the CPU was used",),
