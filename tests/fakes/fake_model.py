@@ -80,7 +80,7 @@ class FakeService:
         elif word == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         elif word == "error":
-            raise ZeroDivisionError(f"the secret of {body.prompt}")
+            raise ZeroDivisionError(body.prompt)
         elif word == "hold":
             self._ballast.append(os.urandom(int(amount * 2**20)))
         crop = Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, image.width_px // 2, image.height_px), 0.75)

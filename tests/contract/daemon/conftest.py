@@ -80,17 +80,17 @@ class RunningDaemon:
         self.process.kill()
         self.process.wait(20)
         deadline = time.monotonic() + 20
-        while any(map(is_alive, children)):
+        while any(map(self.is_alive, children)):
             assert time.monotonic() < deadline, "the model process outlives the front"
             time.sleep(0.01)
 
-
-def is_alive(process: psutil.Process) -> bool:
-    """Still there, and not only because nobody has asked for its exit code yet."""
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    @staticmethod
+    def is_alive(process: psutil.Process) -> bool:
+        """Still there, and not only because nobody has asked for its exit code yet."""
+        try:
+            return process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
 
 Start = Callable[..., RunningDaemon]

@@ -42,7 +42,7 @@ def test_after_unloading_the_pixels_are_sent_again_by_themselves(daemon, suggest
     with daemon.client() as client:
         suggest(client)
         assert client.unload().unloaded == ("lite",)
-        assert daemon.children() == []
+        wait_until(lambda: daemon.children() == [])
         assert suggest(client).suggestions
 
 
@@ -99,13 +99,13 @@ def test_two_clients_are_served_in_turns(daemon, suggest):
 def test_a_bug_is_told_by_its_id_and_logged_without_the_prompt(daemon, suggest):
     with daemon.client() as client:
         with pytest.raises(InternalError) as caught:
-            suggest(client, "error 5")
+            suggest(client, "error 51423")
         request_id = str(caught.value).split("'")[-2]
         assert suggest(client).suggestions
 
     wait_until(lambda: f"request.failed id={request_id}" in daemon.text())
     assert "ZeroDivisionError" in daemon.text()
-    assert "secret" not in daemon.text()
+    assert "51423" not in daemon.text()
 
 
 def test_a_model_that_dies_is_told_and_the_next_request_is_served(daemon, suggest):
@@ -150,7 +150,7 @@ def test_stopping_answers_what_runs_and_leaves_nothing_behind(daemon, suggest):
         with pytest.raises(Cancelled, match="stopping"):
             outcome()
     assert daemon.process.wait(20) == 0
-    assert not any(child.is_running() for child in children)
+    wait_until(lambda: not any(map(daemon.is_alive, children)))
     assert not daemon.path.exists()
     assert list((daemon.folder / "sockets").iterdir()) == []
 
