@@ -12,7 +12,10 @@ from .errors import DeviceError, OutOfMemory
 if TYPE_CHECKING:
     import torch
 
-_MAIN_MEMORY_FULL = re.compile("DefaultCPUAllocator")
+# The allocator's words, and the systems' for files of weights that find no room.
+_MAIN_MEMORY_FULL = re.compile(
+    "DefaultCPUAllocator|Cannot allocate memory|paging file is too small", re.IGNORECASE
+)
 _DEVICE_MEMORY_FULL = re.compile("out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
 
 
@@ -51,7 +54,7 @@ def memory_errors_named(device: torch.device) -> Iterator[None]:
     """Turn the many ways in which memory runs out into `OutOfMemory`, which says what to do.
 
     CUDA's allocator has an error class of its own; Apple's, the CPU's and CUDA's libraries raise a
-    bare RuntimeError that only its text tells from others.
+    bare RuntimeError or OSError that only its text tells from others.
     """
     import torch
 
@@ -59,7 +62,7 @@ def memory_errors_named(device: torch.device) -> Iterator[None]:
         yield
     except MemoryError as exc:
         raise OutOfMemory(_advice("cpu")) from exc
-    except RuntimeError as exc:
+    except (RuntimeError, OSError) as exc:
         if _MAIN_MEMORY_FULL.search(str(exc)):
             raise OutOfMemory(_advice("cpu")) from exc
         if isinstance(exc, torch.OutOfMemoryError) or _DEVICE_MEMORY_FULL.search(str(exc)):

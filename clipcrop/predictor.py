@@ -82,7 +82,9 @@ class Predictor:
             DeviceError: There is no such device.
             OutOfMemory: There is not enough memory on it.
         """
-        return cls(load_encoder(model, device), CompositionScorer.load())
+        encoder = load_encoder(model, device)
+        with memory_errors_named(torch.device("cpu")):
+            return cls(encoder, CompositionScorer.load())
 
     def encode(self, image: Image.Image | LoadedImage) -> EncodedImage:
         """Look at an image, of any mode and size; the slow half.

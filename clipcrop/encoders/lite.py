@@ -161,7 +161,9 @@ def load_network(path: Path) -> LiteNetwork:
     network = LiteNetwork()
     fold_norms(network)  # the file's names and shapes are those of the folded layers
     try:
-        network.load_state_dict({name: part.float() for name, part in tensors.items()}, assign=True)
+        with memory_errors_named(torch.device("cpu")):  # which are RuntimeErrors, too
+            parts = {name: part.float() for name, part in tensors.items()}
+        network.load_state_dict(parts, assign=True)
     except RuntimeError as exc:
         raise CheckpointError(
             f"not a lite tower of this version: {path}; install clipcrop again, or export anew"

@@ -22,6 +22,9 @@ from .tower_names import wire_name
 if TYPE_CHECKING:
     from clipcrop import Predictor
 
+NO_MEMORY = "out of memory; close other programs, or choose a smaller model"
+"""For the user, where what ran out of memory found no words itself."""
+
 MAX_TOWERS = 2
 """Kept in memory at once."""
 
@@ -128,12 +131,14 @@ class Residency:
             for _ in ("beside others", "alone"):
                 try:
                     return self._attempt(tower, device, notes, on_loading, work)
-                except (OutOfMemory, MemoryError) as exc:
+                except OutOfMemory as exc:
                     reason = str(exc)  # not the error itself: its frames hold on to memory
+                except MemoryError:
+                    reason = NO_MEMORY
                 logger.warning("memory.full tower=%s device=%s", name, device)
                 self._make_room(name)
             if device == "cpu":
-                raise OutOfMemory(reason or "out of memory; close other programs")
+                raise OutOfMemory(reason)
             self._unload([name])
             notes = (f"not enough memory on {device}; the CPU was used",)
             device = "cpu"

@@ -38,7 +38,7 @@ from clipcrop_wire.protocol import Request
 from clipcrop_wire.rules import Message
 
 from .image_cache import ImageCache
-from .residency import Residency, Resident
+from .residency import NO_MEMORY, Residency, Resident
 from .tower_names import check_weights, find_tower, list_models, wire_name
 from .translation import (
     constraints_of,
@@ -63,7 +63,6 @@ ERRORS: dict[type[Exception], type[RequestError]] = {
     LanguageModelMissing: Unavailable,
     DeviceError: Unavailable,
     DaemonUnavailable: Unavailable,  # of `clipcrop.remote`, which nothing in here uses
-    MemoryError: Unavailable,
 }
 """The one table: the model's errors -> the client's, most special first."""
 
@@ -72,9 +71,11 @@ def error_for(exc: Exception, request_id: str) -> RequestError:
     """The error that the client is told; a bug is told by its id only."""
     if isinstance(exc, RequestError):
         return exc
+    if isinstance(exc, MemoryError):  # Python's own has no words, or a system's
+        return Unavailable(NO_MEMORY)
     for kind, error in ERRORS.items():
         if isinstance(exc, kind):
-            return error(str(exc) or "out of memory; close other programs")  # Python's is silent
+            return error(str(exc))
     return InternalError(f"internal error; the daemon's log has it under {request_id!r}")
 
 

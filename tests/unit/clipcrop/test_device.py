@@ -56,9 +56,19 @@ def exhaust_mps() -> None:
     raise RuntimeError("MPS backend out of memory (MPS allocated: 17.9 GB, max allowed: 18.1 GB)")
 
 
+def exhaust_main_memory_with_a_file() -> None:
+    raise RuntimeError("unable to mmap 9 bytes from file </w>: Cannot allocate memory (12)")
+
+
+def exhaust_main_memory_of_windows() -> None:
+    raise OSError("The paging file is too small for this operation to complete. (os error 1455)")
+
+
 @pytest.mark.parametrize(
     ("exhaust", "device", "message"),
     [
+        pytest.param(exhaust_main_memory_with_a_file, "cuda:0", "on cpu; ", id="mapped file"),
+        pytest.param(exhaust_main_memory_of_windows, "cuda:0", "on cpu; ", id="paging file"),
         pytest.param(exhaust_cuda, "cuda:0", "on cuda:0; .* choose the cpu", id="cuda"),
         pytest.param(exhaust_cuda_in_a_library, "cuda:0", "on cuda:0; .* choose", id="cublas"),
         pytest.param(exhaust_mps, "mps", "on mps; .* choose the cpu", id="mps"),
@@ -84,7 +94,9 @@ def test_an_error_that_has_its_name_already_keeps_it():
         raise OutOfMemory("out of memory on cuda:1")
 
 
-@pytest.mark.parametrize("error", [KeyError("other"), RuntimeError("other")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [KeyError("other"), RuntimeError("other"), OSError("other")], ids=repr
+)
 def test_other_errors_pass_through_unchanged(error: Exception):
     with pytest.raises(type(error)) as caught, memory_errors_named(torch.device("cpu")):
         raise error

@@ -227,7 +227,7 @@ def test_memory_that_is_full_everywhere_is_told_with_a_sentence():
     residency = FakeMachine().residency()
 
     with pytest.raises(OutOfMemory, match="out of memory; close other programs"):
-        residency.run("lite", silent, failing(MemoryError(), ("cuda:0", "cpu")))
+        residency.run("lite", silent, failing(MemoryError("os error 12"), ("cuda:0", "cpu")))
 
 
 def test_a_cancel_before_loading_changes_nothing():

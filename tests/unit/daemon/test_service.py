@@ -425,11 +425,12 @@ def test_errors_of_the_wire_stay_what_they_are(error: Exception):
     assert error_for(error, "r1") is error
 
 
-def test_pythons_own_memory_error_gets_words():
-    error = error_for(MemoryError(), "r1")
+@pytest.mark.parametrize("said", ["", "Cannot allocate memory (os error 12)"])
+def test_pythons_own_memory_error_gets_words(said: str):
+    error = error_for(MemoryError(said), "r1")
 
     assert type(error) is Unavailable
-    assert str(error) == "out of memory; close other programs"
+    assert str(error).startswith("out of memory; close other programs")
 
 
 def test_a_bug_is_told_by_the_requests_id_alone():
@@ -467,6 +468,17 @@ def test_models_are_listed_without_pytorch(checkout: Path):
     assert "lite" in listed
     assert "torch" not in listed
     assert "spacy" not in listed
+
+
+def test_what_looks_for_weights_is_imported_before_there_are_two_threads(checkout: Path):
+    code = (
+        "from clipcrop_daemon.service import make_service; "
+        "from clipcrop_daemon.worker_options import WorkerOptions; "
+        "service = make_service(WorkerOptions()); before = set(sys.modules); service.models(); "
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+
+    assert in_fresh_python(code, checkout) == []
 
 
 @pytest.fixture(scope="module")
