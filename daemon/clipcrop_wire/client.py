@@ -54,6 +54,9 @@ from .sealing import Buffer
 CONTROL_TIMEOUT_S = 5.0
 """The control socket answers at once, also while the model is busy."""
 
+_MAX_SILENCE_S = 60.0
+"""The daemon may drop who is silent, and ignores them then: after that, we begin anew."""
+
 _MAX_HELD = 16
 
 R = TypeVar("R", bound=Message)
@@ -257,13 +260,14 @@ class _Lane:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self._connection: Connection | None = None
+        self._asked_s = 0.0
 
     def open(self, path: Path, socket_name: str, name: str, deadline: float) -> Connection:
-        """The connection, a new one if there is none or the daemon is another one by now."""
+        """The connection, a new one if there is none or the old one may be of no more use."""
         info = read_connection_file(path)
         if self._connection is not None:
             self._connection.pump()  # finds out whether it is lost
-            if self._connection.is_open and self._connection.info == info:
+            if self._is_good(self._connection) and self._connection.info == info:
                 return self._connection
             self.close()
         errors = []
@@ -280,6 +284,12 @@ class _Lane:
         # Who answers wrongly says more than who does not answer.
         raise next((exc for exc in errors if not isinstance(exc, DaemonNotRunning)), errors[0])
 
+    def _is_good(self, connection: Connection) -> bool:
+        """Not lost, and not so silent that we may not be known there any more."""
+        silence_s = time.monotonic() - connection.heard_s
+        was_heard = connection.heard_s >= self._asked_s
+        return connection.is_open and was_heard and silence_s < _MAX_SILENCE_S
+
     def ask(
         self,
         connection: Connection,
@@ -295,6 +305,7 @@ class _Lane:
         left = deadline - time.monotonic()
         if left <= 0:
             raise RequestTimeout("no time was left to ask")
+        self._asked_s = time.monotonic()
         call = connection.start(request, pixels, timeout_s=left, on_progress=on_progress)
         try:
             _wait(connection, call, cancel)
@@ -338,8 +349,7 @@ def _wait(connection: Connection, call: Call, cancel: CancelToken | None) -> Non
 
 
 def _of(kind: type[R], reply: Message) -> R:
-    if not isinstance(reply, kind):
-        raise MalformedMessage(f"{type(reply).__name__} where {kind.__name__} was expected")
+    assert isinstance(reply, kind), "a connection takes no reply of another kind"
     return reply
 
 

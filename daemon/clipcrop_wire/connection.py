@@ -95,6 +95,9 @@ class Connection:
             DaemonNotRunning: nobody listens there.
         """
         self.info = info
+        self.heard_s = 0.0
+        """When the daemon said something last, on `time.monotonic`'s clock."""
+
         self._socket = socket
         self._nonce = secrets.token_bytes(sealing.NONCE_BYTES)
         self._channel: sealing.Channel | None = None
@@ -221,6 +224,7 @@ class Connection:
             self._on_welcome(frames)
             return
         header, pixels = self._channel.open(frames)
+        self.heard_s = time.monotonic()
         if len(pixels):
             raise MalformedMessage("a reply has no pixels")
         reply = protocol.decode_reply(header)
@@ -241,6 +245,7 @@ class Connection:
             raise reply.body
         if not isinstance(reply.body, HelloReply):
             raise MalformedMessage(f"{reply.kind!r} is no reply to a hello")
+        self.heard_s = time.monotonic()
         nonces = self._nonce + reply.body.nonce
         self._channel = sealing.Channel.of_client(self.info.key, self._socket, nonces)
         for call in list(self._calls.values()):
@@ -275,8 +280,7 @@ class Connection:
                 self._finish(call.id, RequestTimeout(f"no answer in time to request {call.id}"))
 
     def _finish(self, request_id: str, answer: Message | WireError) -> None:
-        call = self._calls.pop(request_id, None)
-        if call is not None:
-            call.finish(answer)
-            if call.on_done is not None:
-                self._due.append(partial(call.on_done, call))
+        call = self._calls.pop(request_id)
+        call.finish(answer)
+        if call.on_done is not None:
+            self._due.append(partial(call.on_done, call))

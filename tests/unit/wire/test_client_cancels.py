@@ -69,6 +69,17 @@ def test_no_answer_is_an_error_at_the_deadline_and_the_work_is_called_off(
         client.suggest(*tiny_image, "x", timeout_s=0.3)
 
     assert 0.25 < time.monotonic() - started < 2
+    assert daemon.cancelled.wait(5)
     daemon.reply_of.clear()
     assert client.suggest(*tiny_image, "x").model == "lite"
-    assert daemon.cancelled.wait(5)
+
+
+def test_a_call_that_has_no_time_left_asks_nothing(client, daemon):
+    client.ping()
+    num_asked = len(daemon.requests)
+
+    with pytest.raises(RequestTimeout, match="no time was left"):
+        client.ping(timeout_s=0.0)
+    client.ping()
+
+    assert len(daemon.requests) == num_asked + 1

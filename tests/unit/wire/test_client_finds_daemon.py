@@ -5,10 +5,11 @@ import time
 
 import pytest
 
+from clipcrop_wire import protocol
 from clipcrop_wire.client import Client
 from clipcrop_wire.endpoint import ConnectionFile, write_connection_file
-from clipcrop_wire.errors import DaemonNotRunning, InvalidRequest, VersionMismatch
-from clipcrop_wire.messages import PingReply
+from clipcrop_wire.errors import DaemonNotRunning, InvalidRequest, RequestTimeout, VersionMismatch
+from clipcrop_wire.messages import PingReply, Progress
 
 
 def test_without_a_connection_file_the_daemon_is_not_running(tmp_path):
@@ -100,3 +101,41 @@ def test_a_daemon_of_another_version_is_told_as_such(daemon):
 
     with Client(daemon.path) as client, pytest.raises(VersionMismatch):
         client.ping()
+
+
+def test_a_conversation_that_the_daemon_has_dropped_costs_one_call(client, daemon):
+    def ignore_the_first_connection(request):
+        if len(daemon._peers) == 1:
+            return []
+        return [protocol.encode_reply(request.id, "ping", PingReply())]
+
+    client.ping()
+    daemon.reply_of.update(ping=ignore_the_first_connection, cancel=ignore_the_first_connection)
+
+    with pytest.raises(RequestTimeout):
+        client.ping(timeout_s=0.3)
+
+    assert client.ping() == PingReply()
+
+
+def test_a_conversation_is_kept_while_the_daemon_says_something(client, daemon, tiny_image):
+    progress = Progress("searching")
+    daemon.reply_of["suggest"] = lambda request: [protocol.encode_progress(request.id, progress)]
+    with pytest.raises(RequestTimeout):
+        client.suggest(*tiny_image, timeout_s=0.3)
+    daemon.reply_of.clear()
+
+    client.suggest(*tiny_image)
+
+    assert len(daemon._peers) == 1
+
+
+def test_a_conversation_that_was_silent_for_long_is_begun_anew(client, daemon, monkeypatch):
+    client.ping()
+    client.ping()
+    assert len(daemon._peers) == 1
+    monkeypatch.setattr("clipcrop_wire.client._MAX_SILENCE_S", 0.0)
+
+    client.ping()
+
+    assert len(daemon._peers) == 2

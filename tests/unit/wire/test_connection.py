@@ -5,9 +5,15 @@ import time
 
 import pytest
 
-from clipcrop_wire import protocol
+from clipcrop_wire import protocol, sealing
 from clipcrop_wire.connection import Connection
-from clipcrop_wire.errors import Cancelled, DaemonNotRunning, NotAuthentic, RequestTimeout
+from clipcrop_wire.errors import (
+    Cancelled,
+    DaemonNotRunning,
+    MalformedMessage,
+    NotAuthentic,
+    RequestTimeout,
+)
 from clipcrop_wire.messages import PingReply, PingRequest, SuggestRequest
 
 
@@ -124,3 +130,42 @@ def test_a_replayed_reply_ends_the_connection(daemon):
     assert connection.is_closed
     with pytest.raises(DaemonNotRunning):
         connection.start(PingRequest(), timeout_s=5)
+
+
+def test_a_closed_connection_has_nothing_to_do(daemon):
+    connection = Connection(daemon.info, "control", daemon.info.control[0])
+    connection.close()
+
+    connection.pump()
+
+    assert connection.is_closed
+    assert not connection.is_open
+
+
+def test_without_proof_of_the_key_it_ends_however_patient_the_caller_is(daemon, monkeypatch):
+    monkeypatch.setattr("clipcrop_wire.connection.HELLO_TIMEOUT_S", 0.1)
+    daemon.is_mute = True
+    connection = Connection(daemon.info, "work", daemon.info.work[0])
+    call = connection.start(PingRequest(), timeout_s=60)
+
+    pump_until_done(connection, call)
+
+    with pytest.raises(RequestTimeout, match="no proof of the key"):
+        call.result()
+    assert connection.is_closed
+
+
+def test_a_proof_that_answers_something_else_ends_the_connection(daemon):
+    def answer_a_ping(frames):
+        hello = protocol.decode_request(sealing.open_hello(daemon.key, frames)).body
+        header = protocol.encode_reply("hello", "ping", PingReply())
+        return sealing.seal_welcome(daemon.key, hello.nonce, header)
+
+    daemon.answer_to_hello = answer_a_ping
+    connection = Connection(daemon.info, "work", daemon.info.work[0])
+    call = connection.start(PingRequest(), timeout_s=5)
+
+    pump_until_done(connection, call)
+
+    with pytest.raises(MalformedMessage, match="no reply to a hello"):
+        call.result()

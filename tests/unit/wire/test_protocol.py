@@ -136,6 +136,13 @@ def test_a_header_that_is_not_one_is_malformed(header):
         protocol.decode_reply(header)
 
 
+def test_an_unknown_reply_is_malformed():
+    header = msgpack.packb({"kind": "dance", "id": "a", "status": "ok", "body": {}})
+
+    with pytest.raises(MalformedMessage, match="no such reply: 'dance'"):
+        protocol.decode_reply(header)
+
+
 @pytest.mark.parametrize("status", [None, "fine", 1, ["ok"]])
 def test_a_reply_says_how_it_went(status):
     header = msgpack.packb({"kind": "ping", "id": "a", "status": status, "body": {}})

@@ -147,3 +147,10 @@ def test_a_hello_has_no_pixels():
 def test_a_later_message_is_no_hello(client):
     assert not sealing.is_hello(client.seal(b"header"))
     assert not sealing.is_hello([])
+
+
+def test_only_message_0_is_a_hello_even_with_the_key():
+    hello_key = sealing._derive(KEY, "hello", "", b"")
+
+    with pytest.raises(MalformedMessage, match="message 0"):
+        sealing.open_hello(KEY, [sealing._seal(hello_key, 1, b"hello", 0), b"hello"])

@@ -187,6 +187,16 @@ def test_what_was_said_before_the_end_is_given_out_before_the_error(peer):
         pump_until(peer.dealer, lambda _: False)
 
 
+def test_a_message_to_who_is_gone_is_an_error(peer):
+    peer.socket.sendall(GREETING + READY)
+    pump_until(peer.dealer, lambda _: peer.dealer.is_ready)
+    peer.socket.close()
+
+    peer.dealer.queue([b"anybody?"])
+    with pytest.raises(DaemonNotRunning, match="lost"):
+        peer.dealer.pump()
+
+
 def test_a_closed_dealer_says_so(peer):
     peer.dealer.close()
     peer.dealer.wait(1)
