@@ -27,6 +27,7 @@ ELSEWHERE = "or name another connection file"
 
 _KNOCK_TIMEOUT_S = 0.5
 _PRIVATE_PREFIX = "clipcrop-"
+_USUAL_NAME = "connection.json"
 
 
 def prepare(connection_file: Path) -> Path:
@@ -37,7 +38,8 @@ def prepare(connection_file: Path) -> Path:
         UnsafeFolder: others could reach the sockets.
         CannotPublish: nothing can be written.
     """
-    folder = connection_file.with_name("sockets")
+    name = connection_file.name  # another one than usual: perhaps there are two in that folder
+    folder = connection_file.with_name("sockets" if name == _USUAL_NAME else f"{name}.sockets")
     in_use = _private_folders_of_the_dead(connection_file)
     if _is_short_enough(folder):
         make_socket_folder(folder)
@@ -72,7 +74,8 @@ def make_folder(folder: Path) -> None:
             f"run chmod go-w on it {ELSEWHERE}"
         )
     # Some part of ClipCrop made it under a generous umask.
-    folder.chmod(stat.S_IMODE(found.st_mode) & ~0o022)
+    with contextlib.suppress(OSError):  # read-only: the lock will tell
+        folder.chmod(stat.S_IMODE(found.st_mode) & ~0o022)
     logger.info("folder.tightened path=%s", folder)
 
 
@@ -99,6 +102,8 @@ def make_socket_folder(folder: Path) -> None:
         if found.st_mode & 0o077:
             os.fchmod(descriptor, 0o700)
             logger.info("folder.tightened path=%s", folder)
+    except OSError as exc:
+        raise UnsafeFolder(f"others can reach {folder}, and {exc.strerror}; remove it") from exc
     finally:
         os.close(descriptor)
 
@@ -112,6 +117,8 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
 
 def _is_short_enough(folder: Path) -> bool:
     """Whether a socket can be in it, and an endpoint can name that."""
+    if sys.platform == "win32":
+        return True  # there are none
     try:
         length = len(str(folder).encode("utf-8"))
     except UnicodeEncodeError:
@@ -171,7 +178,11 @@ def _is_listened_at(path: Path) -> bool:
 def _remove_leftovers(connection_file: Path, sockets: Sequence[Path]) -> None:
     """What dead daemons left and nothing else; follows no link."""
     half_written = re.compile(re.escape(f".{connection_file.name}.") + "[0-9a-f]{16}")
-    beside = [one for one in connection_file.parent.iterdir() if half_written.fullmatch(one.name)]
+    beside: list[Path] = []
+    with contextlib.suppress(OSError):  # we may write to the folder, and not list it
+        beside += [
+            one for one in connection_file.parent.iterdir() if half_written.fullmatch(one.name)
+        ]
     num_removed = 0
     for one in (connection_file, *beside, *sockets):
         with contextlib.suppress(OSError):  # not there; or a folder, which `publish` will tell of

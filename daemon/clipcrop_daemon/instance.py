@@ -29,7 +29,7 @@ from clipcrop_wire.errors import WireError
 from clipcrop_wire.sealing import KEY_BYTES
 
 from . import folders
-from .errors import AlreadyRunning, CannotPublish, UnsafeFolder
+from .errors import AlreadyRunning, CannotPublish, StartError
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -123,13 +123,14 @@ class Instance:
             False if another daemon has taken our place, and this one must end.
         """
         try:
-            if _identity(_lock_path(self.connection_file)) != self._locked:
+            identity = _identity(_lock_path(self.connection_file))
+            if identity is None or identity != self._locked:
                 return self._lock_again()
             folders.make_socket_folder(self.socket_folder)
             if self._published is not None and self._read() != self._published:
                 self.publish(self._published.work, self._published.control)
                 logger.warning("connection_file.restored")
-        except (CannotPublish, UnsafeFolder) as exc:
+        except (StartError, OSError) as exc:
             logger.warning("instance.unkept reason=%s", exc)  # the next time, perhaps
         return True
 

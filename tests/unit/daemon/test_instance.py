@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import stat
@@ -415,6 +416,21 @@ def test_a_daemon_that_was_killed_leaves_nothing_in_the_way(
         assert not settings.connection_file.exists()
 
 
+def test_two_connection_files_in_one_folder_are_two_daemons(
+    settings: Settings, short_path: Path, bind: Callable[[Path], socket.socket]
+):
+    other = replace(settings, connection_file=short_path / "other.json")
+
+    with claim(settings) as first, claim(other) as second:
+        publish_at(first, bind)
+        publish_at(second, bind)
+        with pytest.raises(AlreadyRunning, match=r"holds .*other\.json\.lock"):
+            claim(other)
+
+        assert first.hold()
+        assert second.hold()
+
+
 # Folders
 
 
@@ -486,7 +502,9 @@ def test_a_folder_may_be_a_link_to_a_larger_disk(settings: Settings, short_path:
     (short_path / "disk").mkdir()
     (short_path / "clipcrop").symlink_to(short_path / "disk")
 
-    with claim(replace(settings, connection_file=short_path / "clipcrop" / "c.json")) as instance:
+    with claim(
+        replace(settings, connection_file=short_path / "clipcrop" / "connection.json")
+    ) as instance:
         instance.publish(work=["tcp://127.0.0.1:5000"], control=["tcp://127.0.0.1:5001"])
 
     assert (short_path / "disk" / "sockets").is_dir()
@@ -516,6 +534,47 @@ def test_a_folder_in_place_of_the_connection_file_is_told_and_kept(settings: Set
         instance.publish(work=["tcp://127.0.0.1:5000"], control=["tcp://127.0.0.1:5001"])
 
     assert settings.connection_file.is_dir()
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """Nothing can be written to files, as on a full disk: the error differs, what it hits not."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_at_publishing_is_told_and_leaves_nothing_half_written(
+    settings: Settings, short_path: Path, bind: Callable[[Path], socket.socket]
+):
+    with claim(settings) as instance:
+        before = sorted(short_path.iterdir())
+
+        with full_disk(), pytest.raises(CannotPublish, match=r"written: .*; make room"):
+            instance.publish(work=["tcp://127.0.0.1:5000"], control=["tcp://127.0.0.1:5001"])
+
+        assert sorted(short_path.iterdir()) == before
+
+
+def test_a_full_disk_later_on_ends_nothing_and_is_made_good_when_there_is_room(
+    settings: Settings,
+    bind: Callable[[Path], socket.socket],
+    caplog: pytest.LogCaptureFixture,
+):
+    with claim(settings) as instance:
+        publish_at(instance, bind)
+        settings.connection_file.unlink()
+
+        with full_disk():
+            assert instance.hold()
+        assert "instance.unkept reason=the connection file" in caplog.text
+        assert not settings.connection_file.exists()
+        assert instance.hold()
+
+        assert read_connection_file(settings.connection_file).session == instance.session
 
 
 def test_a_vanished_folder_at_publishing_is_told(settings: Settings, short_path: Path):
