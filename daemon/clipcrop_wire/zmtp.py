@@ -196,12 +196,13 @@ class Dealer:
             DaemonNotRunning: the other side is gone; told after its last message was given out.
             ProtocolError: the other side does not speak as it should.
         """
-        if self._socket is None:
+        connection = self._socket
+        if connection is None:
             raise DaemonNotRunning(f"the connection to {self.endpoint} is closed")
-        self._write()
+        self._write(connection)
         messages: list[list[bytes]] = []
         for _ in range(_READS_A_PUMP):
-            data = self._read()
+            data = self._read(connection)
             if not data:
                 break
             messages += self._decoder.feed(data)
@@ -209,7 +210,7 @@ class Dealer:
         if self.is_ready and self._waiting:
             self._outgoing += self._waiting
             self._waiting.clear()
-        self._write()
+        self._write(connection)
         if self._lost and not messages:
             raise DaemonNotRunning(f"the connection to {self.endpoint} was lost: {self._lost}")
         return messages
@@ -240,11 +241,11 @@ class Dealer:
         if parts and len(self._outgoing) > _MAX_UNSENT:
             raise MalformedMessage("who listens there asks without end and reads no answer")
 
-    def _write(self) -> None:
-        while self._outgoing and self._socket is not None and not self._lost:
+    def _write(self, connection: socket.socket) -> None:
+        while self._outgoing and not self._lost:
             part = self._outgoing[0]
             try:
-                sent = self._socket.send(part)
+                sent = connection.send(part)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as exc:  # what the peer said last may still be there to be read
@@ -255,11 +256,9 @@ class Dealer:
             else:
                 self._outgoing[0] = part[sent:]
 
-    def _read(self) -> bytes:
-        if self._socket is None:
-            return b""
+    def _read(self, connection: socket.socket) -> bytes:
         try:
-            data = self._socket.recv(_READ_BYTES)
+            data = connection.recv(_READ_BYTES)
         except (BlockingIOError, InterruptedError):
             return b""
         except OSError as exc:
