@@ -3,23 +3,33 @@
 Two processes. The front answers at once and is small; the model process is started when it is
 needed and ended when it is not, which gives back all of its memory, a GPU's too.
 
-cli            options -> settings -> run; and the commands that talk to a running daemon
-settings       defaults < file < environment < option
-instance       one daemon a user: lock, folder, connection file, leftovers
-logs           the rotating log file
-systemd        a word to whoever started us
-server         the front's loop over its sockets; it decides nothing
-sockets        how the sockets are bound, and their limits
-dispatcher     the front's decisions: what is answered, queued, cancelled, and when
-conversations  who has proved the key, and the seals
-line           requests that wait; clients take turns
-model_process  the front's end of the model process
-worker         the model process
-service        a request -> the model -> an answer; the only importer of clipcrop
-residency      which towers are in memory, and where
-image_cache    images already looked at
-pipes          messages between the two processes
-worker_options what the model process is told at its start
+The front:
+
+cli             options -> settings -> run; and the commands that talk to a running daemon
+settings        defaults < file < environment < option
+instance        one daemon a user: lock, connection file, what the dead left; on folders
+logs            the rotating log file
+systemd         a word to whoever started us
+server          the loop over its sockets; it decides nothing
+sockets         how the sockets are bound, and their limits
+dispatcher      the decisions: what is answered, queued, cancelled, and when
+conversations   who has proved the key, and the seals
+line            requests that wait; clients take turns
+model_process   the front's end of the model process
+
+Both:
+
+pipes           messages between the two
+worker_options  what the model process is told at its start
+
+The model process:
+
+worker          one request at a time, from the pipe to the pipe
+service         a request -> the model -> an answer
+residency       which towers are in memory, and where
+image_cache     images already looked at
+tower_names     what towers are called by clients and by the library
+translation     the wire's values <-> the library's
 """
 
 __version__ = "0.1.0"

@@ -49,6 +49,9 @@ logger = logging.getLogger(__name__)
 STUCK_S = 30.0
 """A cancelled stage may take so long to end; then the model process is."""
 
+PROGRESS_AFTER_S = 0.1
+"""A stage that is over sooner is not told: nobody could read it."""
+
 MAX_ASKED = 8
 """Questions to the model process that are no work, such as which models there are."""
 
@@ -72,6 +75,10 @@ class _Running:
     job: Job
     stage: str = ""
     cancelled_at_s: float | None = None
+    untold: bytes = b""
+    """Progress that the client has not been told yet, as a header."""
+
+    untold_since_s: float = 0.0
 
 
 class Dispatcher:
@@ -147,8 +154,7 @@ class Dispatcher:
             self._on_answer(event, now_s)
         elif self._running is not None and event.id == self._running.job.id:
             self._running.stage = event.body["stage"]
-            if not self._send(self._running.job.peer, event.header):
-                self._cancel_running(now_s)  # nobody is there to have the answer
+            self._running.untold, self._running.untold_since_s = event.header, now_s
 
     def on_time(self, now_s: float) -> None:
         """Do what is due; to be called at `wakeup_s` at the latest."""
@@ -157,6 +163,8 @@ class Dispatcher:
             self._finish(job, now_s, _timed_out(job))
         running = self._running
         if running is not None:
+            if running.untold and now_s >= running.untold_since_s + PROGRESS_AFTER_S:
+                self._tell_progress(running, now_s)
             if running.cancelled_at_s is None:
                 if now_s >= running.job.deadline_s:
                     self._cancel_running(now_s)
@@ -175,6 +183,8 @@ class Dispatcher:
         times = []
         running = self._running
         if running is not None:
+            if running.untold:
+                times.append(running.untold_since_s + PROGRESS_AFTER_S)
             cancelled_at_s = running.cancelled_at_s
             times.append(
                 running.job.deadline_s if cancelled_at_s is None else cancelled_at_s + self._stuck_s
@@ -335,8 +345,8 @@ class Dispatcher:
         if is_late and code == "cancelled" and now_s >= job.deadline_s:
             self._finish(job, now_s, _timed_out(job))
         else:
-            self._note_end(job, now_s, code)
             self._send(job.peer, event.header)
+            self._note_end(job, now_s, code)
         if self._retires and self._running is None and not self._asked:
             self._end_model(now_s)
         self._start_next(now_s)
@@ -354,6 +364,11 @@ class Dispatcher:
                 error = Cancelled("cancelled")
             self._finish(running.job, now_s, error)
         self._start_next(now_s)
+
+    def _tell_progress(self, running: _Running, now_s: float) -> None:
+        header, running.untold = running.untold, b""
+        if not self._send(running.job.peer, header):
+            self._cancel_running(now_s)  # nobody is there to have the answer
 
     def _cancel(self, request_id: str, now_s: float) -> str:
         job = self._line.remove(request_id)

@@ -101,24 +101,29 @@ class ModelProcess:
             raise
         self.pid = self._process.pid
         self._outbox: queue.SimpleQueue[tuple[bytes, Sequence[Buffer]] | None] = queue.SimpleQueue()
-        for work in (self._write, self._read, self._relay_log):
+        for work in (self._write_all, self._read, self._relay_log):
             threading.Thread(target=work, name=f"model-{work.__name__}", daemon=True).start()
 
     def send(self, header: bytes, parts: Sequence[Buffer] = ()) -> None:
         """Send a request; the pixels must not change before its answer."""
-        self._outbox.put((header, parts))
+        if self._shared is None:
+            self._outbox.put((header, parts))
+        else:  # headers are few and small enough for the pipe to take them at once
+            self._write(header, parts)
 
     def kill(self) -> None:
         """End it at once; `Ended` follows."""
         self._process.kill()
 
-    def _write(self) -> None:
-        pipe = cast("BinaryIO", self._process.stdin)
-        with contextlib.suppress(OSError):  # it is gone: `_read` tells
-            while (message := self._outbox.get()) is not None:
-                write_message(pipe, *message, self._shared)
+    def _write_all(self) -> None:
+        while (message := self._outbox.get()) is not None:
+            self._write(*message)
         with contextlib.suppress(OSError):
-            pipe.close()
+            cast("BinaryIO", self._process.stdin).close()
+
+    def _write(self, header: bytes, parts: Sequence[Buffer]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it is gone: `_read` tells
+            write_message(cast("BinaryIO", self._process.stdin), header, parts, self._shared)
 
     def _read(self) -> None:
         pipe = cast("BinaryIO", self._process.stdout)

@@ -31,7 +31,9 @@ MAX_FRONT_BYTES = 768 * 2**20
 the size of a frame, but not the number of frames of a message that never ends."""
 
 _WATCH_S = 0.5  # how often that is looked at while there are connections
-_HOLD_S = 5.0  # how often we make sure that nobody has deleted our files
+
+HOLD_S = 5.0
+"""How often we make sure that nobody has deleted our files."""
 
 
 def serve(
@@ -40,6 +42,7 @@ def serve(
     *,
     worker_command: Sequence[str] = WORKER_COMMAND,
     stuck_s: float = STUCK_S,
+    hold_s: float = HOLD_S,
     max_front_bytes: int = MAX_FRONT_BYTES,
 ) -> None:
     """Serve until a client, a signal or the end of the login says stop.
@@ -49,12 +52,13 @@ def serve(
         instance: Our claim to be the only one; tells where to listen, and is told where we do.
         worker_command: How the model process is started.
         stuck_s: How long a cancelled stage may go on before that process is ended.
+        hold_s: See `HOLD_S`.
         max_front_bytes: See `MAX_FRONT_BYTES`.
 
     Raises:
         CannotListen: no socket can be bound, or the connection file not be written.
     """
-    front = _Front(settings, instance, worker_command, stuck_s)
+    front = _Front(settings, instance, worker_command, stuck_s, hold_s)
     with contextlib.closing(front), _signals(front.wake):
         systemd.notify_ready()
         logger.info("daemon.started version=%s session=%s", __version__, instance.session)
@@ -67,10 +71,15 @@ class _Front:
     """The sockets, the dispatcher, and what threads and signals leave for them."""
 
     def __init__(
-        self, settings: Settings, instance: Instance, worker_command: Sequence[str], stuck_s: float
+        self,
+        settings: Settings,
+        instance: Instance,
+        worker_command: Sequence[str],
+        stuck_s: float,
+        hold_s: float,
     ) -> None:
         self._settings, self._instance = settings, instance
-        self._worker_command = worker_command
+        self._worker_command, self._hold_s = worker_command, hold_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._wake_reader, self.wake = socket.socketpair()
@@ -92,7 +101,7 @@ class _Front:
         """Until somebody asks for the end."""
         watched_at_s = held_at_s = time.monotonic()
         while not self._dispatcher.is_stopping:
-            self._wait()
+            ready = self._wait()
             now_s = time.monotonic()
             if self._drain_wakes():
                 logger.info("daemon.signalled")
@@ -100,13 +109,13 @@ class _Front:
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._dispatcher.on_model(self._events.get_nowait(), now_s)
-            for peer, frames in self._sockets.receive():
+            for peer, frames in self._sockets.receive(ready):
                 self._dispatcher.on_message(peer, frames, now_s)
             self._dispatcher.on_time(time.monotonic())
             if self._sockets.num_connections and now_s >= watched_at_s + _WATCH_S:
                 watched_at_s = now_s
                 self._watch_memory(max_front_bytes)
-            if now_s >= held_at_s + _HOLD_S:
+            if now_s >= held_at_s + self._hold_s:
                 held_at_s = now_s
                 if not self._hold():
                     break
@@ -127,13 +136,16 @@ class _Front:
         endpoints = self._sockets.endpoints
         self._instance.publish(work=endpoints["work"], control=endpoints["control"])
 
-    def _wait(self) -> None:
+    def _wait(self) -> dict[object, int]:
+        """Until something happens or is due -> what is ready."""
         now_s = time.monotonic()
-        until_s = now_s + (_WATCH_S if self._sockets.num_connections else _HOLD_S)
+        until_s = now_s + self._hold_s
+        if self._sockets.num_connections:
+            until_s = min(until_s, now_s + _WATCH_S)
         wakeup_s = self._dispatcher.wakeup_s()
         if wakeup_s is not None:
             until_s = min(until_s, wakeup_s)
-        self._poller.poll(max(0, 1 + int(1000 * (until_s - now_s))))
+        return dict(self._poller.poll(max(0, 1 + int(1000 * (until_s - now_s)))))
 
     def _drain_wakes(self) -> bool:
         """Whether a signal was among what woke us; other wakes are zeros."""

@@ -7,7 +7,7 @@ import os
 import secrets
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import zmq
@@ -70,16 +70,23 @@ class Sockets:
         for socket in (*self._sockets.values(), *self._monitors.values()):
             poller.register(socket, zmq.POLLIN)
 
-    def receive(self) -> list[tuple[Peer, Sequence[Buffer]]]:
-        """What has come, not more than a batch; control first. Never waits."""
-        self._count_connections()
+    def receive(self, ready: Container[object]) -> list[tuple[Peer, Sequence[Buffer]]]:
+        """What has come, not more than a batch; control first. Never waits.
+
+        Args:
+            ready: Those of the sockets that the poller found something in.
+        """
+        for monitor in self._monitors.values():
+            if monitor in ready:
+                self._count_connections(monitor)
         messages: list[tuple[Peer, Sequence[Buffer]]] = []
         for name in ("control", "work"):
-            with contextlib.suppress(zmq.Again):
-                for _ in range(_MAX_BATCH):
-                    message = self._receive_one(name)
-                    if message is not None:
-                        messages.append(message)
+            if self._sockets[name] in ready:
+                with contextlib.suppress(zmq.Again):
+                    for _ in range(_MAX_BATCH):
+                        message = self._receive_one(name)
+                        if message is not None:
+                            messages.append(message)
         return messages
 
     def send(self, peer: Peer, frames: Sequence[bytes]) -> bool:
@@ -129,12 +136,11 @@ class Sockets:
         self._cut.add(name)
         return None
 
-    def _count_connections(self) -> None:
-        for monitor in self._monitors.values():
-            with contextlib.suppress(zmq.Again):
-                while True:
-                    event, _ = _MONITOR_EVENT.unpack(monitor.recv_multipart(zmq.NOBLOCK)[0])
-                    self.num_connections += 1 if event == zmq.EVENT_ACCEPTED else -1
+    def _count_connections(self, monitor: zmq.Socket[bytes]) -> None:
+        with contextlib.suppress(zmq.Again):
+            while True:
+                event, _ = _MONITOR_EVENT.unpack(monitor.recv_multipart(zmq.NOBLOCK)[0])
+                self.num_connections += 1 if event == zmq.EVENT_ACCEPTED else -1
 
 
 def _limit(socket: zmq.Socket[bytes]) -> None:

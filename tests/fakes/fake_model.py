@@ -39,7 +39,7 @@ STEP_S = 0.05
 
 @dataclass(frozen=True)
 class FakeState:
-    """As `clipcrop_daemon.service.State`."""
+    """As `clipcrop_daemon.service.ServiceState`."""
 
     loaded: tuple[str, ...]
     device: str

@@ -19,14 +19,14 @@ from clipcrop_wire.messages import Image, Progress
 SLOW_S = 60.0  # what must never be waited for
 
 
-def test_a_first_request_tells_what_is_going_on(daemon, suggest):
+def test_a_slow_request_tells_what_is_going_on(daemon, suggest):
     stages: list[Progress] = []
 
     with daemon.client() as client:
-        reply = suggest(client, on_progress=stages.append)
+        reply = suggest(client, "load 0.3", on_progress=stages.append)
 
     assert reply.suggestions[0].crop_px == (0, 0, 20, 40)
-    assert [progress.stage for progress in stages] == ["loading", "encoding"]
+    assert stages == [Progress("loading", None, "loading lite")]
 
 
 def test_a_second_request_needs_no_pixels(daemon, suggest):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from clipcrop_daemon.conversations import Conversations, Peer
-from clipcrop_daemon.dispatcher import Dispatcher
+from clipcrop_daemon.dispatcher import PROGRESS_AFTER_S, Dispatcher
 from clipcrop_daemon.model_process import Ended, Said
 from clipcrop_wire import protocol, sealing
 from clipcrop_wire.errors import (
@@ -216,13 +216,27 @@ def test_a_request_goes_to_the_model_with_its_pixels_and_its_answer_back(front: 
     client = front.client()
 
     client.ask("1", suggest(), PIXELS)
-    front.say("1", Progress("encoding"))
     front.say("1", CROPS)
 
     assert front.model.sent[0].body == suggest()
     assert bytes(front.model.sent[0].pixels[0]) == PIXELS
-    assert client.stages("1") == ["encoding"]
     assert client.last("1") == CROPS
+
+
+def test_a_stage_is_told_when_it_lasts_and_only_then(front: Front):
+    client = front.client()
+    client.ask("1", suggest(), PIXELS)
+    front.say("1", Progress("loading"))
+    front.wind(PROGRESS_AFTER_S / 2)
+    front.say("1", Progress("encoding"))
+    assert front.dispatcher.wakeup_s() == front.now_s + PROGRESS_AFTER_S
+    front.wind(PROGRESS_AFTER_S)
+    front.wind(PROGRESS_AFTER_S)
+    front.say("1", Progress("searching"))
+    front.say("1", CROPS)
+    front.wind(PROGRESS_AFTER_S)
+
+    assert client.stages("1") == ["encoding"]
 
 
 def test_one_at_a_time_and_who_waits_is_told(front: Front):
@@ -569,12 +583,13 @@ def test_work_for_who_is_gone_is_not_begun(front: Front):
     assert front.status().num_done == 2
 
 
-def test_work_for_who_goes_away_is_cancelled_at_its_next_stage(front: Front):
+def test_work_for_who_has_gone_away_is_cancelled_at_a_stage_that_lasts(front: Front):
     client = front.client()
     client.ask("1", suggest(), PIXELS)
     front.gone.add(client.peer)
 
     front.say("1", Progress("encoding"))
+    front.wind(PROGRESS_AFTER_S)
 
     assert front.model.sent[-1].body == CancelRequest("1")
 
