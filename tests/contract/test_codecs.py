@@ -74,6 +74,39 @@ def allowed(rule: Rule) -> st.SearchStrategy[Any]:
     raise TypeError(f"no values are known for {type(rule).__name__}; add them here")
 
 
+def just_outside(rule: Rule) -> list[Any]:
+    """What a field with this rule may not hold, as msgpack would give it."""
+    match rule:
+        case rules.Text():
+            short = ["x" * (rule._min - 1)] if rule._min else []
+            odd = ["\n" * rule._min] if rule._pattern else []
+            return [*short, *odd, "x" * (rule._max + 1), b"x" * rule._max, "\ud800", None]
+        case rules.Choice():
+            return ["", rule._choices[0].upper(), rule._choices[0].encode(), 0, None]
+        case rules.Whole():
+            return [rule._low - 1, rule._high + 1, True, float(rule._high), str(rule._low), None]
+        case rules.Real():
+            numbers = [rule._low - 0.001, rule._high * 1.001, float("nan"), float("inf")]
+            return [*numbers, True, "1", None]
+        case rules.Flag():
+            return [0, 1, "true", None]
+        case rules.Octets():
+            return [bytes(rule._length - 1), bytes(rule._length + 1), "x" * rule._length, None]
+        case rules.Maybe():
+            return [value for value in just_outside(rule._rule) if value is not None]
+        case rules.Either():
+            values = [value for one in rule._rules for value in just_outside(one)]
+            return [value for value in values if not rule.check(value)]
+        case rules.Several():
+            return [[value] * max(1, rule._min) for value in just_outside(rule._rule)] + [{}, None]
+        case rules.Table():
+            named = [{"name": value} for value in just_outside(rule._rule)]
+            return [*named, dict.fromkeys(map(str, range(rule._max + 1)), 1), {"": 1}, [], None]
+        case rules.Nested():
+            return [[], {}, "x", None]
+    raise TypeError(f"no values are known for {type(rule).__name__}; add them here")
+
+
 @st.composite
 def images(draw: st.DrawFn) -> Image:
     """Images that the daemon is to hold already; those with pixels are `images_with_pixels`."""
@@ -180,6 +213,18 @@ def test_every_reply_survives_the_way(kind: str, data: st.DataObject):
     got = protocol.decode_reply(encode_reply(kind, sent))
 
     assert got == protocol.Reply(kind, "r1", sent)
+
+
+@settings(codec_test, max_examples=3)
+@pytest.mark.parametrize("kind", Message.__subclasses__(), ids=lambda kind: kind.__name__)
+@given(data=st.data())
+def test_no_field_takes_what_is_just_outside_its_limits(kind: type[Message], data: st.DataObject):
+    good = data.draw(of_class(kind)).to_map()
+
+    for field in fields(kind):
+        for value in just_outside(field.metadata["rule"]):
+            with pytest.raises(MalformedMessage):
+                kind.from_map({**good, field.name: value})
 
 
 @codec_test
