@@ -106,6 +106,12 @@ def test_what_breaks_the_framing_or_a_limit_is_refused_at_once(decoder, data):
         decoder.feed(data)
 
 
+def test_the_limit_is_for_each_message_not_for_all_of_them(decoder):
+    frame = b"\x00\xc8" + b"x" * 200
+
+    assert decoder.feed(frame * 10) == [[b"x" * 200]] * 10
+
+
 class Peer:
     """The far end of a `Dealer`, byte by byte."""
 
