@@ -12,6 +12,7 @@ import logging
 import os
 import stat
 import sys
+import traceback
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
@@ -161,6 +162,13 @@ class _HeldBack(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.records.append(record)
+
+
+def log_bug(logger: logging.Logger, event: str, request_id: str, exc: Exception) -> None:
+    """Say where a bug is and of what kind; its message may quote the user, so only at DEBUG."""
+    frames = "".join(traceback.format_tb(exc.__traceback__)).rstrip()
+    logger.error("%s id=%s error=%s\n%s", event, request_id, type(exc).__name__, frames)
+    logger.debug("%s id=%s message=%s", event, request_id, exc)
 
 
 def default_log_file() -> Path:

@@ -19,6 +19,7 @@ from . import __version__, systemd
 from .conversations import Conversations, Peer
 from .dispatcher import STUCK_S, Dispatcher
 from .instance import Instance
+from .logs import log_bug
 from .model_process import WORKER_COMMAND, Event, ModelProcess
 from .settings import Settings
 from .sockets import Sockets
@@ -95,7 +96,11 @@ class _Front:
             idle_s=60 * settings.idle_minutes,
             stuck_s=stuck_s,
         )
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self._context.destroy(linger=0)  # with the files of what was bound
+            raise
 
     def run(self, max_front_bytes: int) -> None:
         """Until somebody asks for the end."""
@@ -110,7 +115,10 @@ class _Front:
                 while True:
                     self._dispatcher.on_model(self._events.get_nowait(), now_s)
             for peer, frames in self._sockets.receive(ready):
-                self._dispatcher.on_message(peer, frames, now_s)
+                try:
+                    self._dispatcher.on_message(peer, frames, now_s)
+                except Exception as exc:  # the edge: one message must not end the daemon
+                    log_bug(logger, "message.failed", "", exc)
             self._dispatcher.on_time(time.monotonic())
             if self._sockets.num_connections and now_s >= watched_at_s + _WATCH_S:
                 watched_at_s = now_s
@@ -209,17 +217,23 @@ def _resident_bytes(pids: Sequence[int]) -> int:
 
 @contextlib.contextmanager
 def _signals(wake: socket.socket) -> Iterator[None]:
-    """While inside, a signal to stop writes its number to ``wake`` instead."""
+    """While inside, a signal to stop writes its number to ``wake`` instead; then it does nothing.
+
+    Logging out may send two in a row, and the second must not keep us from cleaning up.
+    """
     names = ["SIGINT", "SIGTERM", "SIGHUP"] if sys.platform != "win32" else ["SIGINT", "SIGBREAK"]
     numbers = [getattr(signal, name) for name in names]
-    before = {number: signal.signal(number, _note_signal) for number in numbers}
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        numbers.remove(signal.SIGHUP)  # nohup
+    for number in numbers:
+        signal.signal(number, _note_signal)
     descriptor = signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(descriptor)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _note_signal(number: int, frame: FrameType | None) -> None:

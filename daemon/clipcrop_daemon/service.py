@@ -6,6 +6,7 @@ in this order; then the tower is loaded, looks at the image, and searches it.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -264,8 +265,9 @@ def make_service(options: WorkerOptions) -> Service:
 
         from clipcrop import Predictor
 
-        if options.threads:
-            torch.set_num_threads(options.threads)
+        # Half of them by default: the editor needs some too, and threads that wait for each other
+        # on a busy machine are slower than one.
+        torch.set_num_threads(options.threads or max(1, (os.cpu_count() or 1) // 2))
         return Predictor.load(tower, device)
 
     cache = ImageCache(options.cache_bytes)

@@ -115,7 +115,7 @@ class Settings:
     threads: int = field(
         default=0,
         metadata=_means(
-            "processor threads of the model; 0: as many as PyTorch likes", _whole(0, 1024)
+            "processor threads of the model; 0: half of the processors", _whole(0, 1024)
         ),
     )
     idle_minutes: float = field(

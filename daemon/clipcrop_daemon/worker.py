@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import BinaryIO
@@ -25,6 +24,7 @@ from clipcrop_wire.protocol import Request
 from clipcrop_wire.rules import Message
 
 from . import __version__
+from .logs import log_bug
 from .pipes import SharedPixels, read_message, write_message
 from .service import Service, error_for, make_service
 from .worker_options import WorkerOptions
@@ -72,7 +72,7 @@ class Worker:
                 # The front has checked the hash of the pixels; here they are only cut apart.
                 self._take(protocol.decode_request(*message, has_checked_pixels=True))
         except Exception as exc:
-            _log_bug("pipe.broken", "", exc)
+            log_bug(logger, "pipe.broken", "", exc)
         # Whatever the other thread is in the middle of, nobody waits for it.
         os._exit(0)
 
@@ -108,7 +108,7 @@ class Worker:
         except Exception as exc:
             error = error_for(exc, request.id)
             if isinstance(error, InternalError):
-                _log_bug("request.failed", request.id, exc)
+                log_bug(logger, "request.failed", request.id, exc)
             header = protocol.encode_error(request.id, request.kind, error)
         self._send(header)
 
@@ -136,13 +136,6 @@ def _own_stdout() -> BinaryIO:
     descriptor = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return os.fdopen(descriptor, "wb")
-
-
-def _log_bug(event: str, request_id: str, exc: Exception) -> None:
-    """Where and what kind; the message may quote the user's words, so only at DEBUG."""
-    frames = "".join(traceback.format_tb(exc.__traceback__))
-    logger.error("%s id=%s error=%s\n%s", event, request_id, type(exc).__name__, frames)
-    logger.debug("%s id=%s message=%s", event, request_id, exc)
 
 
 if __name__ == "__main__":

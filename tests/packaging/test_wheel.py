@@ -31,12 +31,17 @@ def test_the_wheel_installs_exactly_our_names(names: list[str], checkout: Path):
     (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
     metadata = f"clipcrop-{version}.dist-info"
 
-    ours = {"clipcrop", "clipcrop_wire", "clipcrop_installer"}
+    ours = {"clipcrop", "clipcrop_daemon", "clipcrop_wire", "clipcrop_installer"}
     assert {name.split("/")[0] for name in names} == {*ours, metadata}
 
 
 def test_every_package_file_that_git_keeps_is_in_the_wheel(names: list[str], checkout: Path):
-    folders = ["clipcrop", "daemon/clipcrop_wire", "installer/clipcrop_installer"]
+    folders = [
+        "clipcrop",
+        "daemon/clipcrop_daemon",
+        "daemon/clipcrop_wire",
+        "installer/clipcrop_installer",
+    ]
     command = ["git", "ls-files", *folders]
     kept = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
 
@@ -49,7 +54,7 @@ def test_every_package_file_that_git_keeps_is_in_the_wheel(names: list[str], che
 
 
 def test_types_are_declared_in_every_package(names: list[str]):
-    packages = ("clipcrop", "clipcrop_wire", "clipcrop_installer")
+    packages = ("clipcrop", "clipcrop_daemon", "clipcrop_wire", "clipcrop_installer")
     assert {f"{package}/py.typed" for package in packages} <= set(names)
 
 
