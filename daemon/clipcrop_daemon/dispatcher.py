@@ -50,7 +50,7 @@ STUCK_S = 30.0
 """A cancelled stage may take so long to end; then the model process is."""
 
 PROGRESS_AFTER_S = 0.1
-"""A stage that is over sooner is not told: nobody could read it."""
+"""Progress is told so late, and no more often: nobody could read it."""
 
 MAX_ASKED = 8
 """Questions to the model process that are no work, such as which models there are."""
@@ -154,7 +154,9 @@ class Dispatcher:
             self._on_answer(event, now_s)
         elif self._running is not None and event.id == self._running.job.id:
             self._running.stage = event.body["stage"]
-            self._running.untold, self._running.untold_since_s = event.header, now_s
+            if not self._running.untold:  # many short stages are told, too, now and then
+                self._running.untold_since_s = now_s
+            self._running.untold = event.header
 
     def on_time(self, now_s: float) -> None:
         """Do what is due; to be called at `wakeup_s` at the latest."""

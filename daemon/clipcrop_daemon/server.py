@@ -96,11 +96,7 @@ class _Front:
             idle_s=60 * settings.idle_minutes,
             stuck_s=stuck_s,
         )
-        try:
-            self._open()
-        except BaseException:
-            self._context.destroy(linger=0)  # with the files of what was bound
-            raise
+        self._open()
 
     def run(self, max_front_bytes: int) -> None:
         """Until somebody asks for the end."""
@@ -142,7 +138,11 @@ class _Front:
         self._sockets.register(self._poller)
         self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
         endpoints = self._sockets.endpoints
-        self._instance.publish(work=endpoints["work"], control=endpoints["control"])
+        try:
+            self._instance.publish(work=endpoints["work"], control=endpoints["control"])
+        except BaseException:
+            self._sockets.close()
+            raise
 
     def _wait(self) -> dict[object, int]:
         """Until something happens or is due -> what is ready."""

@@ -101,13 +101,7 @@ class Sockets:
 
     def are_reachable(self) -> bool:
         """Nobody has deleted the sockets' files."""
-        paths = [
-            one[len("ipc://") :]
-            for both in self.endpoints.values()
-            for one in both
-            if one.startswith("ipc://")
-        ]
-        return all(Path(path).exists() for path in paths)
+        return all(path.exists() for path in self._files())
 
     def close(self) -> None:
         """Close; what was sent is given a moment to arrive."""
@@ -117,6 +111,17 @@ class Sockets:
                 socket.close()
         for monitor in self._monitors.values():
             monitor.close(0)
+        for path in self._files():
+            with contextlib.suppress(OSError):  # libzmq leaves them; somebody else may not
+                path.unlink()
+
+    def _files(self) -> list[Path]:
+        return [
+            Path(one[len("ipc://") :])
+            for both in self.endpoints.values()
+            for one in both
+            if one.startswith("ipc://")
+        ]
 
     def _receive_one(self, name: str) -> tuple[Peer, Sequence[Buffer]] | None:
         """One message; None for a piece of one that has too many frames. zmq.Again: nothing."""

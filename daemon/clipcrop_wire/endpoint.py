@@ -163,24 +163,29 @@ def _read_own_file(path: Path) -> bytes:
     """Check and read the same open file, so that none can be put in its place between."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(str(path), flags | getattr(os, "O_BINARY", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise BadConnectionFile(f"{path} is not a file; remove it and start the daemon again")
-        if sys.platform != "win32":
-            if found.st_uid != os.geteuid():
-                raise BadConnectionFile(
-                    f"{path} belongs to user {found.st_uid}, not to you; remove it"
-                )
-            if found.st_mode & 0o077:
-                raise BadConnectionFile(
-                    f"{path} has mode {stat.S_IMODE(found.st_mode):o}, others have access; "
-                    "start the daemon again"
-                )
-        content = file.read(MAX_FILE_BYTES + 1)
+    try:
+        _check_own_file(path, os.fstat(descriptor))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_FILE_BYTES:
         raise BadConnectionFile(f"{path}: {_damaged('it is too large')}")
     return content
+
+
+def _check_own_file(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise BadConnectionFile(f"{path} is not a file; remove it and start the daemon again")
+    if sys.platform == "win32":
+        return
+    if found.st_uid != os.geteuid():
+        raise BadConnectionFile(f"{path} belongs to user {found.st_uid}, not to you; remove it")
+    if found.st_mode & 0o077:
+        raise BadConnectionFile(
+            f"{path} has mode {stat.S_IMODE(found.st_mode):o}, others have access; "
+            "start the daemon again"
+        )
 
 
 def _parse(values: Any) -> ConnectionFile:

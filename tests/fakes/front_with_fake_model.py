@@ -1,7 +1,8 @@
 """The real daemon with a fake model: ``python front_with_fake_model.py OPTIONS``.
 
-OPTIONS is JSON: ``settings`` as `Settings` has them, and arguments of `serve`. All but the tower is
-the real thing: sockets, seals, queue, model process, files; see `fake_model` for what it does.
+OPTIONS is JSON: ``settings`` as `Settings` has them, ``model`` for another program beside this one
+than ``fake_model.py``, and arguments of `serve`. All but the tower is the real thing: sockets,
+seals, queue, model process, files; see `fake_model` for what it does.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ from clipcrop_daemon.instance import claim
 from clipcrop_daemon.server import serve
 from clipcrop_daemon.settings import Settings
 
-FAKE_MODEL = (sys.executable, str(Path(__file__).with_name("fake_model.py")))
-
 
 def main(text: str) -> None:
     """Serve until told to stop."""
     options = json.loads(text)
     values = options.pop("settings", {})
+    model = Path(__file__).with_name(options.pop("model", "fake_model.py"))
     for name in ("connection_file", "log_file"):
         if name in values:
             values[name] = Path(values[name])
@@ -30,7 +30,7 @@ def main(text: str) -> None:
         format="%(levelname)s %(name)s %(message)s", level=settings.log_level, stream=sys.stderr
     )
     with claim(settings) as instance:
-        serve(settings, instance, worker_command=FAKE_MODEL, **options)
+        serve(settings, instance, worker_command=(sys.executable, str(model)), **options)
 
 
 if __name__ == "__main__":

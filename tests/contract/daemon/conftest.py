@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ class RunningDaemon:
         """Memory of its front."""
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
+    def front(self) -> psutil.Process:
+        """Its own process, for its file descriptors and threads."""
+        return psutil.Process(self.process.pid)
+
     def children(self) -> list[psutil.Process]:
         """Its model process, if there is one."""
         return list(psutil.Process(self.process.pid).children())
@@ -106,13 +111,19 @@ def short_path() -> Iterator[Path]:
 
 @pytest.fixture
 def start(short_path: Path) -> Iterator[Start]:
-    """Starts daemons in one folder; keywords are arguments of `serve`, ``settings`` a dict."""
+    """Starts daemons in one folder; keywords are arguments of `serve`, ``settings`` a dict.
+
+    ``command`` starts another program instead.
+    """
     started: list[RunningDaemon] = []
 
-    def start_one(*, is_awaited: bool = True, **options: Any) -> RunningDaemon:
+    def start_one(
+        *, is_awaited: bool = True, command: list[str] | None = None, **options: Any
+    ) -> RunningDaemon:
         settings = {"connection_file": str(short_path / "connection.json")}
         options["settings"] = {**settings, **options.get("settings", {})}
-        daemon = RunningDaemon(short_path, [sys.executable, str(FRONT), json.dumps(options)])
+        front = [sys.executable, str(FRONT), json.dumps(options)]
+        daemon = RunningDaemon(short_path, command or front)
         started.append(daemon)
         return daemon.wait_until_ready() if is_awaited else daemon
 
@@ -148,3 +159,29 @@ def wait_for() -> Callable[..., None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def in_background() -> Iterator[Callable[..., Future[Any]]]:
+    """Has a function called on a thread of its own; what that gives waits for its result."""
+    pool = ThreadPoolExecutor()
+    yield pool.submit
+    pool.shutdown(wait=False)  # what still waits ends with the daemon
+
+
+@pytest.fixture
+def begin(
+    suggest: Callable[..., SuggestReply],
+    in_background: Callable[..., Future[Any]],
+    wait_for: Callable[..., None],
+) -> Callable[..., Future[Any]]:
+    """Asks on a thread of its own, and returns once the daemon is in a certain state."""
+
+    def begin_one(daemon: RunningDaemon, client: Client, prompt: str, state: str) -> Future[Any]:
+        waiting = in_background(suggest, client, prompt)
+        with daemon.client("an observer") as control:
+            wait_for(lambda: waiting.done() or control.status().state == state)
+        assert not waiting.done(), waiting.result()
+        return waiting
+
+    return begin_one

@@ -229,7 +229,7 @@ def test_a_stage_is_told_when_it_lasts_and_only_then(front: Front):
     front.say("1", Progress("loading"))
     front.wind(PROGRESS_AFTER_S / 2)
     front.say("1", Progress("encoding"))
-    assert front.dispatcher.wakeup_s() == front.now_s + PROGRESS_AFTER_S
+    assert front.dispatcher.wakeup_s() == front.now_s + PROGRESS_AFTER_S / 2
     front.wind(PROGRESS_AFTER_S)
     front.wind(PROGRESS_AFTER_S)
     front.say("1", Progress("searching"))
@@ -237,6 +237,18 @@ def test_a_stage_is_told_when_it_lasts_and_only_then(front: Front):
     front.wind(PROGRESS_AFTER_S)
 
     assert client.stages("1") == ["encoding"]
+
+
+def test_a_client_that_goes_during_many_short_stages_is_noticed(front: Front):
+    client = front.client()
+    client.ask("1", suggest(), PIXELS)
+    front.gone.add(client.peer)
+
+    for _ in range(4):
+        front.say("1", Progress("searching"))
+        front.wind(PROGRESS_AFTER_S / 2)
+
+    assert front.model.sent[-1].body == CancelRequest("1")
 
 
 def test_one_at_a_time_and_who_waits_is_told(front: Front):

@@ -1,0 +1,99 @@
+"""The model process is killed, as the kernel does when memory is short, or hangs."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from clipcrop_wire.errors import Cancelled, RequestTimeout, Unavailable
+
+SOON_S = 2.0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "state"),
+    [
+        pytest.param("load 60", "loading", id="while it loads"),
+        pytest.param("sleep 60", "working", id="while it works"),
+    ],
+)
+def test_a_kill_is_told_and_the_next_request_is_served(daemon, begin, suggest, prompt, state):
+    with daemon.client() as client:
+        waiting = begin(daemon, client, prompt, state)
+
+        daemon.children()[0].kill()
+
+        with pytest.raises(Unavailable, match="signal 9"):
+            waiting.result(SOON_S)
+        assert suggest(client).suggestions
+
+
+def test_a_kill_while_idle_is_not_even_noticed(daemon, suggest, wait_for):
+    with daemon.client() as client:
+        suggest(client)
+
+        daemon.children()[0].kill()
+
+        wait_for(lambda: "model.ended" in daemon.text())
+        assert client.status().loaded == ()
+        assert suggest(client).suggestions
+
+
+def test_those_who_wait_for_their_turn_are_served_after_a_kill(
+    daemon, begin, suggest, in_background, wait_for
+):
+    with daemon.client() as client, daemon.client() as other, daemon.client() as control:
+        running = begin(daemon, client, "sleep 60", "working")
+        waiting = in_background(suggest, other)
+        wait_for(lambda: control.status().num_queued == 1)
+
+        daemon.children()[0].kill()
+
+        with pytest.raises(Unavailable):
+            running.result(SOON_S)
+        assert waiting.result(20).suggestions
+
+
+def test_a_question_that_a_killed_model_took_along_is_answered(daemon, suggest, in_background):
+    with daemon.client() as client, daemon.client() as control:
+        suggest(client)
+        model = daemon.children()[0]
+        model.send_signal(signal.SIGSTOP)
+        asked = in_background(control.models)
+        with pytest.raises(RequestTimeout):  # it is on its way by now
+            suggest(client, timeout_s=0.3)
+
+        model.kill()
+
+        with pytest.raises(Unavailable, match="ask again"):
+            asked.result(SOON_S)
+
+
+def test_a_stopped_model_is_replaced_when_its_time_is_over(start, suggest, wait_for):
+    daemon = start(stuck_s=0.3)
+    with daemon.client() as client:
+        suggest(client)
+        stopped = daemon.children()[0]
+        stopped.send_signal(signal.SIGSTOP)
+
+        with pytest.raises((Cancelled, RequestTimeout)):
+            suggest(client, timeout_s=0.5)
+
+        assert suggest(client).suggestions
+        assert daemon.children()[0].pid != stopped.pid
+        assert "model.stuck" in daemon.text()
+
+
+def test_ten_kills_leave_no_file_descriptor_and_no_thread(daemon, suggest, wait_for):
+    front = daemon.front()
+    with daemon.client() as client:
+        suggest(client)
+        client.ping()
+        before = (front.num_fds(), front.num_threads())
+        for _ in range(10):
+            with pytest.raises(Unavailable):
+                suggest(client, "die")
+        suggest(client)
+
+        wait_for(lambda: (front.num_fds(), front.num_threads()) == before)
