@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -222,6 +223,8 @@ def _convert(one: Field[Any], raw: Any, called: str, folder: Path) -> Any:
         value = rule.of_text(raw) if type(raw) is str else raw
         if isinstance(value, Path):
             value = folder / value.expanduser()
+        elif one.name == "model" and {"/", os.sep} & set(str(value)):
+            value = str(folder / Path(value).expanduser())  # of weights; a name has none of these
     except (ValueError, KeyError, RuntimeError) as exc:  # the last: ~ of a user who is not there
         raise BadSetting(_refusal(called, raw, rule)) from exc
     if value is None or not rule.is_fine(value):

@@ -237,3 +237,16 @@ def test_what_a_newer_release_can_set_is_a_warning(
         f"setting.unknown key=hues file={settings_file}",
         "setting.unknown variable=CLIPCROP_DAEMON_THREDS",
     ]
+
+
+def test_a_folder_of_weights_is_found_from_everywhere(tmp_path: Path, home: Path):
+    file = tmp_path / "daemon.toml"
+    file.write_text('model = "weights/owl"', encoding="utf-8")
+
+    from_file = resolve({}, {}, file)
+    from_option = resolve({"model": "~/owl"}, {}, file)
+    by_name = resolve({"model": "owlvit"}, {}, file)
+
+    assert from_file.model == str(tmp_path / "weights" / "owl")
+    assert from_option.model == str(home / "owl")
+    assert by_name.model == "owlvit"
