@@ -229,7 +229,7 @@ def test_a_stage_is_told_when_it_lasts_and_only_then(front: Front):
     front.say("1", Progress("loading"))
     front.wind(PROGRESS_AFTER_S / 2)
     front.say("1", Progress("encoding"))
-    assert front.dispatcher.wakeup_s() == front.now_s + PROGRESS_AFTER_S / 2
+    assert front.dispatcher.wakeup_s() == pytest.approx(front.now_s + PROGRESS_AFTER_S / 2)
     front.wind(PROGRESS_AFTER_S)
     front.wind(PROGRESS_AFTER_S)
     front.say("1", Progress("searching"))
