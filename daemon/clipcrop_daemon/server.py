@@ -22,7 +22,7 @@ from .instance import Instance
 from .logs import log_bug
 from .model_process import WORKER_COMMAND, Event, ModelProcess
 from .settings import Settings
-from .sockets import Sockets
+from .sockets import LINGER_MS, Sockets
 from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 MAX_FRONT_BYTES = 768 * 2**20
 """Above this somebody is filling libzmq's memory, and all connections are dropped. libzmq limits
 the size of a frame, but not the number of frames of a message that never ends."""
+
+MAX_CONNECTIONS = 1024
+"""With more, all are dropped, before the system refuses us files; with fewer where it allows few."""
 
 _WATCH_S = 0.5  # how often that is looked at while there are connections
 
@@ -100,6 +103,7 @@ class _Front:
 
     def run(self, max_front_bytes: int) -> None:
         """Until somebody asks for the end."""
+        max_connections = _max_connections()
         watched_at_s = held_at_s = time.monotonic()
         while not self._dispatcher.is_stopping:
             ready = self._wait()
@@ -185,8 +189,12 @@ class _Front:
 
     def _watch_memory(self, max_front_bytes: int) -> None:
         if _resident_bytes([os.getpid()]) > max_front_bytes:
-            logger.error("daemon.flooded connections=%d", self._sockets.num_connections)
-            self._reopen()
+            self._drop_all()
+
+    def _drop_all(self) -> None:
+        """Somebody fills our memory or our table of files: all connections go, a good one's too."""
+        logger.error("daemon.flooded connections=%d", self._sockets.num_connections)
+        self._reopen(linger_ms=0)
 
     def _hold(self) -> bool:
         """Put back what was deleted; False if another daemon has taken our place."""
@@ -197,10 +205,12 @@ class _Front:
             self._reopen()
         return True
 
-    def _reopen(self) -> None:
+    def _reopen(self, linger_ms: int = LINGER_MS) -> None:
         """New sockets under new names; clients find them through the connection file."""
-        self._sockets.close()
+        self._sockets.close(linger_ms)
         self._conversations.clear()
+        self._context.term()  # waits until files and memory of the old ones are given back
+        self._context = zmq.Context(io_threads=1)
         self._open()
 
 
@@ -210,9 +220,25 @@ def _resident_bytes(pids: Sequence[int]) -> int:
 
     total = 0
     for pid in pids:
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+        with contextlib.suppress(psutil.Error, OSError):  # the latter: no more files
             total += psutil.Process(pid).memory_info().rss
     return total
+
+
+def _max_connections() -> int:
+    """Half of the files that we may open, after asking for enough."""
+    if sys.platform == "win32":  # no such limit
+        return MAX_CONNECTIONS
+    import resource
+
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MAX_CONNECTIONS
+    if limit != resource.RLIM_INFINITY and limit < wanted:
+        limit = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAX_CONNECTIONS if limit == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, limit // 2)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,9 @@ from .conversations import Peer
 from .errors import CannotListen
 
 _HANDSHAKE_MS = 5000
-_LINGER_MS = 500  # for the last words at the end
+LINGER_MS = 500
+"""For the last words at the end."""
+
 _BACKLOG = 256
 _MAX_WAITING_IN = 4  # messages of one client that libzmq holds for us
 _MAX_WAITING_OUT = 256  # of ours for a client that does not read
@@ -53,6 +55,8 @@ class Sockets:
         self._cut: set[str] = set()
         """Sockets in the middle of a message with too many frames."""
 
+        if tcp or sys.platform == "win32":
+            _seed_libzmq()
         try:
             for name in ("work", "control"):
                 self._sockets[name] = socket = context.socket(zmq.ROUTER)
@@ -103,12 +107,12 @@ class Sockets:
         """Nobody has deleted the sockets' files."""
         return all(path.exists() for path in self._files())
 
-    def close(self) -> None:
+    def close(self, linger_ms: int = LINGER_MS) -> None:
         """Close; what was sent is given a moment to arrive."""
         for socket in self._sockets.values():
             if not socket.closed:
                 socket.disable_monitor()
-                socket.close()
+                socket.close(linger_ms)
         for monitor in self._monitors.values():
             monitor.close(0)
         for path in self._files():
@@ -148,14 +152,28 @@ class Sockets:
                 self.num_connections += 1 if event == zmq.EVENT_ACCEPTED else -1
 
 
+def _seed_libzmq() -> None:
+    """Let nobody know how libzmq numbers connections.
+
+    It takes the first number from the C library's rand(), which it does not seed, and ends the
+    process when a stranger has claimed the number that comes next.
+    """
+    import ctypes  # takes time, and is needed on tcp only: elsewhere there are no strangers
+
+    library = ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
+    library.srand(ctypes.c_uint(secrets.randbits(32)))
+
+
 def _limit(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_PIXEL_BYTES)
     socket.setsockopt(zmq.RCVHWM, _MAX_WAITING_IN)
     socket.setsockopt(zmq.SNDHWM, _MAX_WAITING_OUT)
     socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
     socket.setsockopt(zmq.BACKLOG, _BACKLOG)
-    socket.setsockopt(zmq.LINGER, _LINGER_MS)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    # Nobody asks who belongs to it, but it makes libzmq refuse ZMTP 1 and 2, for which it would
+    # take an HTTP request of a web page.
+    socket.setsockopt(zmq.ZAP_DOMAIN, b"clipcrop")
 
 
 def _bind(socket: zmq.Socket[bytes], folder: Path, name: str, tcp: bool) -> list[str]:
