@@ -132,7 +132,8 @@ class Dispatcher:
                 logger.debug("client.greeted name=%s", self._conversations.client_name(peer))
                 return
             header, pixels = self._conversations.open(peer, frames)
-            request = protocol.decode_request(header, pixels)
+            # The model process compares hashes, while it works.
+            request = protocol.decode_request(header, pixels, checks_hashes=False)
         except (VersionMismatch, NotAuthentic, MalformedMessage) as exc:
             self._note_refusal(exc, now_s)
             if isinstance(exc, VersionMismatch):

@@ -81,6 +81,11 @@ class ImageCache:
             more = {**entry.encoded, (tower, device): encoded}
             self._replace(_key(image), _Entry(entry.rgb, more))
 
+    def drop(self, image: Image) -> None:
+        """Hold it no more; what is not held is no error."""
+        self._entries.pop(_key(image), None)
+        self._count()
+
     def drop_tower(self, tower: str) -> None:
         """Give back what a tower saw; pixels stay."""
         for entry in self._entries.values():

@@ -120,6 +120,12 @@ class Service:
             return self._warm(request.body, enter_stage)
         raise InvalidRequest(f"{request.kind!r} is not for the model")
 
+    def forget(self, request: Request) -> None:
+        """Hold no image of a request any more: its pixels were not what they were said to be."""
+        if isinstance(request.body, SuggestRequest):
+            for image in request.body.inline_images:
+                self._cache.drop(image)
+
     def models(self) -> ModelsReply:
         """Which towers there are."""
         return list_models(self._model, self.state().loaded)

@@ -14,11 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import BinaryIO
 
 from clipcrop_wire import protocol
-from clipcrop_wire.errors import Cancelled, InternalError
+from clipcrop_wire.errors import Cancelled, InternalError, InvalidRequest, MalformedMessage
 from clipcrop_wire.messages import CancelRequest, Progress, StatusReply
 from clipcrop_wire.protocol import Request
 from clipcrop_wire.rules import Message
@@ -62,15 +63,15 @@ class Worker:
         self._source, self._sink, self._shared = source, sink, shared
         self._sink_lock = threading.Lock()
         self._started_s = time.monotonic()
-        self._jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self._cancelled: set[str] = set()
+        self._jobs: queue.SimpleQueue[tuple[Request, Future[None]]] = queue.SimpleQueue()
+        self._cancelled_id = ""
+        """The front sends one job at a time, so there is one to be cancelled at most."""
 
     def read(self) -> None:
         """Take in what the front sends; ends the process when the front is gone."""
         try:
             while (message := read_message(self._source, self._shared)) is not None:
-                # The front has checked the hash of the pixels; here they are only cut apart.
-                self._take(protocol.decode_request(*message, has_checked_pixels=True))
+                self._take(protocol.decode_request(*message, checks_hashes=False))
         except Exception as exc:
             log_bug(logger, "pipe.broken", "", exc)
         # Whatever the other thread is in the middle of, nobody waits for it.
@@ -79,23 +80,40 @@ class Worker:
     def run(self) -> None:
         """Work, for ever."""
         while True:
-            request = self._jobs.get()
-            self._answer(request, partial(self._service.answer, request, self._stages_of(request)))
-            self._cancelled.discard(request.id)
+            request, are_pixels_true = self._jobs.get()
+            self._answer(request, partial(self._work, request, are_pixels_true))
             del request  # its pixels
             self._tell_state()
 
     def _take(self, request: Request) -> None:
         if isinstance(request.body, CancelRequest):
-            self._cancelled.add(request.body.request_id)
+            self._cancelled_id = request.body.request_id
         elif request.kind == "models":
             self._answer(request, self._service.models)
         else:
-            self._jobs.put(request)
+            # Hashes are compared while the model works already: nothing is answered, and nothing
+            # stays, before they are known to be right.
+            are_pixels_true: Future[None] = Future()
+            self._jobs.put((request, are_pixels_true))
+            try:
+                protocol.check_hashes(request)
+            except MalformedMessage as exc:
+                are_pixels_true.set_exception(InvalidRequest(str(exc)))
+            else:
+                are_pixels_true.set_result(None)
+
+    def _work(self, request: Request, are_pixels_true: Future[None]) -> Message:
+        try:
+            return self._service.answer(request, self._stages_of(request))
+        finally:
+            error = are_pixels_true.exception()
+            if error is not None:
+                self._service.forget(request)
+                raise error
 
     def _stages_of(self, request: Request) -> Callable[[str, str], None]:
         def enter_stage(stage: str, text: str) -> None:
-            if request.id in self._cancelled:
+            if request.id == self._cancelled_id:
                 raise Cancelled("cancelled")
             self._send(protocol.encode_progress(request.id, Progress(stage, None, text)))
 

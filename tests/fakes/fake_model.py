@@ -4,6 +4,7 @@ The process, its pipes, threads and stages are the real ones; only what a tower 
 up. The prompt says how it is to behave, so that a test decides it with each request:
 
     "sleep 1.5"   works so long within one stage
+    "work 0.02"   computes so long, and says in its reply how long it was
     "steps 20"    goes through so many stages of 50 ms, and can be cancelled between them
     "die"         the process kills itself
     "error"       a bug
@@ -17,6 +18,7 @@ import os
 import signal
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +37,7 @@ from clipcrop_wire.protocol import Request
 from clipcrop_wire.rules import Message
 
 STEP_S = 0.05
+_BALLAST = bytes(2**20)
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,12 @@ class FakeService:
             raise UnknownImage("send the pixels")
         self._load(amount if word == "load" else 0.0, enter_stage)
         enter_stage("encoding", "")
+        started = time.perf_counter()
         if word == "sleep":
             time.sleep(amount)
+        elif word == "work":
+            while time.perf_counter() < started + amount:
+                zlib.crc32(_BALLAST)  # without Python's lock, as a network's layers
         elif word == "steps":
             for _ in range(int(amount)):
                 time.sleep(STEP_S)
@@ -84,7 +91,16 @@ class FakeService:
         elif word == "hold":
             self._ballast.append(os.urandom(int(amount * 2**20)))
         crop = Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, image.width_px // 2, image.height_px), 0.75)
-        return SuggestReply("lite", "cpu", "match", False, True, suggestions=(crop,))
+        seconds = {"search": time.perf_counter() - started}
+        return SuggestReply(
+            "lite", "cpu", "match", False, True, suggestions=(crop,), seconds=seconds
+        )
+
+    def forget(self, request: Request) -> None:
+        """As the real one."""
+        assert isinstance(request.body, SuggestRequest)
+        for image in request.body.inline_images:
+            self._held.pop(image.sha256, None)
 
     def models(self) -> ModelsReply:
         """One."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from clipcrop_wire.client import CancelToken
+from clipcrop_wire.connection import Call, Connection
 from clipcrop_wire.errors import (
     Cancelled,
     InternalError,
@@ -14,7 +16,7 @@ from clipcrop_wire.errors import (
     RequestTimeout,
     Unavailable,
 )
-from clipcrop_wire.messages import Image, Progress
+from clipcrop_wire.messages import Image, Progress, SuggestRequest
 
 SLOW_S = 60.0  # what must never be waited for
 
@@ -130,6 +132,22 @@ def test_eight_megabytes_arrive_whole(daemon):
         assert client.suggest(image, pixels, "the dog").is_image_cached
 
 
+def test_pixels_that_are_not_those_of_their_hash_are_declined_and_not_kept(daemon, suggest):
+    pixels = bytes(12)
+    image = Image.of(pixels, 2, 2, "rgb8")
+    false = dataclasses.replace(image, sha256=bytes(32))
+    by_hash = dataclasses.replace(false, is_inline=False)
+
+    with daemon.client() as client:
+        with pytest.raises(InvalidRequest, match="declared hash"):
+            client.suggest(false, pixels, "the dog")
+        assert client.suggest(image, pixels, "the dog").suggestions
+        assert client.status().num_cached_images == 1
+    call = ask_by_hash(daemon, by_hash)
+    with pytest.raises(UnknownImage):
+        call.result()
+
+
 def test_the_model_is_released_when_nobody_asks(start, suggest):
     daemon = start(settings={"idle_minutes": 0.005})
     with daemon.client() as client:
@@ -153,6 +171,18 @@ def test_stopping_answers_what_runs_and_leaves_nothing_behind(daemon, suggest):
     wait_until(lambda: not any(map(daemon.is_alive, children)))
     assert not daemon.path.exists()
     assert list((daemon.folder / "sockets").iterdir()) == []
+
+
+def ask_by_hash(daemon, image: Image) -> Call:
+    """Ask by hash, as no `Client` does by itself -> the finished call."""
+    info = daemon.info()
+    connection = Connection(info, "work", info.work[0])
+    call = connection.start(SuggestRequest(image, "the dog"), timeout_s=20)
+    while not call.is_done:
+        connection.pump()
+        connection.wait(0.1)
+    connection.close()
+    return call
 
 
 def in_thread(work: Callable[[], object]) -> Callable[[], object]:
