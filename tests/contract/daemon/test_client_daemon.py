@@ -15,6 +15,7 @@ from clipcrop_wire.errors import (
     InvalidRequest,
     RequestTimeout,
     Unavailable,
+    UnknownImage,
 )
 from clipcrop_wire.messages import Image, Progress, SuggestRequest
 
