@@ -11,6 +11,8 @@ what the clients have seen, and its memory with what it was.
 Exit code: 0, or 1 with the reasons on standard error.
 """
 
+# ruff: noqa: T201 - a program: it prints a table
+
 from __future__ import annotations
 
 import argparse
@@ -111,6 +113,8 @@ class Restless:
 
     def note(self, outcome: str, request_id: str = "") -> None:
         self.tally.outcomes[outcome] += 1
+        if outcome == "unavailable":  # the queue is full, mostly; all others of it would be, too
+            time.sleep(self.dice.uniform(0.01, 0.1))
         if request_id:
             self.tally.of_id[request_id] = outcome
 

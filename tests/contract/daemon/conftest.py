@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -113,16 +113,20 @@ def short_path() -> Iterator[Path]:
 def start(short_path: Path) -> Iterator[Start]:
     """Starts daemons in one folder; keywords are arguments of `serve`, ``settings`` a dict.
 
-    ``command`` starts another program instead.
+    ``prefix`` is a command to run it with, ``command`` another program to start instead.
     """
     started: list[RunningDaemon] = []
 
     def start_one(
-        *, is_awaited: bool = True, command: list[str] | None = None, **options: Any
+        *,
+        is_awaited: bool = True,
+        command: list[str] | None = None,
+        prefix: Sequence[str] = (),
+        **options: Any,
     ) -> RunningDaemon:
         settings = {"connection_file": str(short_path / "connection.json")}
         options["settings"] = {**settings, **options.get("settings", {})}
-        front = [sys.executable, str(FRONT), json.dumps(options)]
+        front = [*prefix, sys.executable, str(FRONT), json.dumps(options)]
         daemon = RunningDaemon(short_path, command or front)
         started.append(daemon)
         return daemon.wait_until_ready() if is_awaited else daemon

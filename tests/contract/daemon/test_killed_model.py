@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from clipcrop_wire.errors import Cancelled, RequestTimeout, Unavailable
+from clipcrop_wire.messages import MAX_EXCLUSIONS, MAX_PROMPT_CHARS
 
 SOON_S = 2.0
 
@@ -85,6 +86,25 @@ def test_a_stopped_model_is_replaced_when_its_time_is_over(start, suggest, wait_
         assert "model.stuck" in daemon.text()
 
 
+def test_a_stopped_model_does_not_stop_the_front_however_long_the_request(
+    daemon, suggest, in_background, wait_for
+):
+    longest = "\N{GRINNING FACE}" * MAX_PROMPT_CHARS
+    with daemon.client() as client, daemon.client() as control:
+        suggest(client)
+        daemon.children()[0].send_signal(signal.SIGSTOP)
+
+        waiting = in_background(suggest, client, longest, exclude=(longest,) * MAX_EXCLUSIONS)
+
+        wait_for(lambda: control.status().state == "loading")
+        asked = [in_background(models_of, daemon) for _ in range(8)]
+        for _ in range(20):
+            control.ping(SOON_S)
+        daemon.children()[0].send_signal(signal.SIGCONT)
+        assert waiting.result(20).suggestions
+        assert all(one.result(20).default == "lite" for one in asked)
+
+
 def test_ten_kills_leave_no_file_descriptor_and_no_thread(daemon, suggest, wait_for):
     front = daemon.front()
     with daemon.client() as client:
@@ -97,3 +117,8 @@ def test_ten_kills_leave_no_file_descriptor_and_no_thread(daemon, suggest, wait_
         suggest(client)
 
         wait_for(lambda: (front.num_fds(), front.num_threads()) == before)
+
+
+def models_of(daemon):
+    with daemon.client() as client:
+        return client.models()

@@ -56,6 +56,20 @@ def test_many_signals_end_it_as_one_does(daemon, begin):
     assert not daemon.path.exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_model_too_ends_it_as_well(start, begin, number):
+    # Ctrl-C, a terminal that is closed, or systemd: all processes of the group get it.
+    daemon = start(prefix=["setsid"])
+    with daemon.client() as client:
+        waiting = begin(daemon, client, "sleep 60", "working")
+
+        os.killpg(daemon.process.pid, number)
+
+        with pytest.raises(Cancelled, match="stopping"):
+            waiting.result(SOON_S)
+    assert daemon.process.wait(20) == 0
+
+
 def test_a_daemon_under_nohup_stays_when_the_terminal_goes(start, suggest):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a child inherits that
     try:
