@@ -87,11 +87,21 @@ def missing_tools(recipe: Recipe, run: Runner = run_command) -> dict[str, str]:
     python = program(recipe, "python")
     if run([python, "-c", probe], folder=recipe.checkout, variables={}, on_line=lambda _: None):
         missing["gpu"] = "no GPU that PyTorch can use"
-    if not (shutil.which("gimp-3.0") or shutil.which("gimp")):
-        missing["gimp"] = "GIMP is not installed"
+    reason = _set_up(recipe, "gimp", run)
+    if reason:
+        missing["gimp"] = reason
     if not shutil.which("krita"):
         missing["krita"] = "Krita is not installed"
     return missing
+
+
+def _set_up(recipe: Recipe, editor: str, run: Runner) -> str:
+    """Make an editor ready to be tested with, which can take minutes; why not, if it cannot be."""
+    said: list[str] = []
+    program = recipe.checkout / "tests" / "end_to_end" / editor / "setup.py"
+    say(f"Looking for an editor to test in, or setting one up: {editor}")
+    code = run([sys.executable, program], folder=recipe.checkout, variables={}, on_line=said.append)
+    return said[-1] if code and said else f"{program.name} failed" if code else ""
 
 
 def close(outcomes: Sequence[Outcome], say: Callable[[str], None]) -> int:

@@ -133,3 +133,29 @@ def test_tiers_whose_tools_are_here_run(checks: ModuleType, recipe: Recipe):
 
     marks = [c.partition("pytest -m ")[2].split()[0] for c in run.commands if "pytest -m" in c]
     assert marks == ["slow", "gpu", "gimp", "krita"]
+
+
+def test_an_editor_that_cannot_be_set_up_is_named_with_the_setups_own_words(
+    checks: ModuleType, recipe: Recipe
+):
+    class Refusing(FakeRunner):
+        """The setup of GIMP cannot do its work."""
+
+        def __call__(
+            self,
+            command: Sequence[str | Path],
+            *,
+            folder: Path,
+            variables: Mapping[str, str],
+            on_line: Callable[[str], None],
+        ) -> int:
+            if str(command[-1]).endswith("setup.py"):
+                on_line("making it")
+                on_line("no GIMP 3 here, and only root can have one")
+                return 3
+            return super().__call__(command, folder=folder, variables=variables, on_line=on_line)
+
+    missing = checks.missing_tools(recipe, Refusing())
+
+    assert missing["gimp"] == "no GIMP 3 here, and only root can have one"
+    assert "gimp" not in checks.missing_tools(recipe, FakeRunner())

@@ -1,0 +1,164 @@
+"""A real GIMP 3 for each test, the plug-in installed as by the installer, a real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[2]
+sys.path.insert(0, str(HERE))
+
+from driver import Gimp, wait_for  # noqa: E402 - on the path just added
+from place import Place  # noqa: E402
+
+StartGimp = Callable[..., Gimp]
+
+
+class Daemon:
+    """``clipcrop-daemon run`` with the lite tower and a connection file of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.connection_file = folder / "connection.json"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def command(self) -> list[str]:
+        """What starts it."""
+        program = Path(sys.executable).with_name("clipcrop-daemon")
+        options = {
+            "--model": "lite",
+            "--device": "cpu",
+            "--connection-file": str(self.connection_file),
+            "--log-file": str(self.folder / "daemon.log"),
+        }
+        return [str(program), "run", *(word for pair in options.items() for word in pair)]
+
+    def start(self) -> None:
+        """Start it and wait until it can be asked."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "output.log").open("ab") as output:
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=output)
+        wait_for("the daemon", self.connection_file.exists)
+
+    def end(self) -> None:
+        """End it, and whoever was started in its stead."""
+        program, file = self.command[0], str(self.connection_file)
+        if self.connection_file.exists():
+            variables = {**os.environ, "CLIPCROP_CONNECTION_FILE": file}
+            subprocess.run([program, "stop"], env=variables, capture_output=True, timeout=20)
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+
+    def kill(self) -> None:
+        """As a crash would end it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+        self.process = None
+
+
+@pytest.fixture(scope="session")
+def gimp_root() -> Path:
+    """Of the system that GIMP is on, set up if need be."""
+    done = subprocess.run([sys.executable, HERE / "setup.py"], capture_output=True, text=True)
+    last = (done.stdout.strip().splitlines() or [done.stderr])[-1]
+    if done.returncode:
+        pytest.fail(f"these tests need a GIMP 3: {last}", pytrace=False)
+    return Path(last)
+
+
+@pytest.fixture(scope="session")
+def installed_plug_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plug-in's folder as it is in a user's profile: all it needs is beside it."""
+    import msgpack
+
+    folder = tmp_path_factory.mktemp("plug-ins") / "clipcrop_gimp"
+    leave = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "*.pyx", "*.c")
+    shutil.copytree(CHECKOUT / "plugin" / "gimp" / "clipcrop_gimp", folder, ignore=leave)
+    parts = [
+        CHECKOUT / "plugin" / "clipcrop_plugin",
+        CHECKOUT / "daemon" / "clipcrop_wire",
+        Path(msgpack.__file__).parent,
+    ]
+    for part in parts:
+        shutil.copytree(part, folder / part.name, ignore=leave)
+    (folder / "clipcrop_gimp.py").chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon for all tests that only ask it."""
+    one = Daemon(tmp_path_factory.mktemp("daemon"))
+    one.start()
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon of this test's own, not started yet."""
+    one = Daemon(tmp_path / "daemon")
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def start_gimp(
+    gimp_root: Path,
+    installed_plug_in: Path,
+    shared_daemon: Daemon,
+    samples: Path,
+    tmp_path: Path,
+) -> Iterator[StartGimp]:
+    """Starts a GIMP with a fresh profile; ends it after the test.
+
+    Keywords: ``files`` to open, ``daemon`` to ask (the shared one), ``config`` of the plug-in
+    (instead of one that names that daemon's connection file), and those of `Gimp`.
+    """
+    with ExitStack() as ends:
+
+        def start(
+            *files: Path,
+            daemon: Daemon = shared_daemon,
+            config: dict[str, object] | None = None,
+            variables: dict[str, str] | None = None,
+            **rest: object,
+        ) -> Gimp:
+            folder = tmp_path / f"gimp-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            named = folder / "plugin.json"
+            named.write_text(json.dumps(config or {"connection_file": str(daemon.connection_file)}))
+            seen = (tmp_path, installed_plug_in, daemon.folder, samples, HERE)
+            for one in seen:
+                one.mkdir(parents=True, exist_ok=True)
+            gimp = Gimp(
+                Place(gimp_root, seen),
+                folder,
+                [installed_plug_in],
+                {"CLIPCROP_PLUGIN_CONFIG": str(named), **(variables or {})},
+                **rest,  # type: ignore[arg-type]
+            )
+            ends.callback(gimp.end)
+            gimp.start(*files)
+            return gimp
+
+        yield start
+
+
+@pytest.fixture
+def gimp(start_gimp: StartGimp) -> Gimp:
+    """A GIMP without a window."""
+    return start_gimp()
