@@ -32,7 +32,7 @@ MAX_FRONT_BYTES = 768 * 2**20
 the size of a frame, but not the number of frames of a message that never ends."""
 
 MAX_CONNECTIONS = 1024
-"""With more, all are dropped, before the system refuses us files; with fewer where it allows few."""
+"""With more, all are dropped, before there are no more files to be had; see `_max_connections`."""
 
 _WATCH_S = 0.5  # how often that is looked at while there are connections
 
@@ -120,6 +120,8 @@ class _Front:
                 except Exception as exc:  # the edge: one message must not end the daemon
                     log_bug(logger, "message.failed", "", exc)
             self._dispatcher.on_time(time.monotonic())
+            if self._sockets.num_connections > max_connections:
+                self._drop_all()
             if self._sockets.num_connections and now_s >= watched_at_s + _WATCH_S:
                 watched_at_s = now_s
                 self._watch_memory(max_front_bytes)
@@ -195,6 +197,7 @@ class _Front:
         """Somebody fills our memory or our table of files: all connections go, a good one's too."""
         logger.error("daemon.flooded connections=%d", self._sockets.num_connections)
         self._reopen(linger_ms=0)
+        _trim_memory()
 
     def _hold(self) -> bool:
         """Put back what was deleted; False if another daemon has taken our place."""
@@ -216,13 +219,23 @@ class _Front:
 
 def _resident_bytes(pids: Sequence[int]) -> int:
     """Memory of processes; those that are gone count nothing."""
-    import psutil  # not needed before somebody connects
-
     total = 0
-    for pid in pids:
-        with contextlib.suppress(psutil.Error, OSError):  # the latter: no more files
-            total += psutil.Process(pid).memory_info().rss
+    with contextlib.suppress(OSError):  # no more files are to be had
+        import psutil  # not needed before somebody connects
+
+        for pid in pids:
+            with contextlib.suppress(psutil.Error):
+                total += psutil.Process(pid).memory_info().rss
     return total
+
+
+def _trim_memory() -> None:
+    """Have the C library give back what it keeps of what was freed; where it is asked for that."""
+    import ctypes  # takes time, and is hardly ever needed
+
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # musl keeps next to nothing
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _max_connections() -> int:

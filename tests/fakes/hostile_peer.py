@@ -72,11 +72,15 @@ class HostilePeer:
         self._socket = socket.socket(socket.AF_UNIX if kind == "ipc" else socket.AF_INET)
         self._socket.settimeout(PATIENCE_S)
         host, _, port = rest.rpartition(":")
-        self._connect(rest if kind == "ipc" else (host, int(port)))
-        if is_greeted:
-            self.send(greeting(mechanism))
-            self.wait(lambda: len(self.received) >= len(greeting()))
-            self.send(ready(socket_type, identity))
+        try:
+            self._connect(rest if kind == "ipc" else (host, int(port)))
+            if is_greeted:
+                self.send(greeting(mechanism))
+                self.wait(lambda: len(self.received) >= len(greeting()))
+                self.send(ready(socket_type, identity))
+        except BaseException:
+            self.close()
+            raise
 
     def send(self, data: bytes) -> bool:
         """Send bytes; False if the daemon has closed the connection, or takes no more."""

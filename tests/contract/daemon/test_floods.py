@@ -1,0 +1,216 @@
+"""Too much of everything: connections, bytes, frames; and a good client among it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+
+import psutil
+import pytest
+from hostile_peer import HostilePeer, besieged, endpoint, endpoint_of, frame, greeting
+
+from clipcrop_wire.errors import WireError
+from clipcrop_wire.messages import PingRequest
+
+__all__ = ["besieged", "endpoint"]
+
+MB = 2**20
+LOW_LIMIT_BYTES = 150 * MB
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(greeting()[:11], id="half a greeting"),
+        pytest.param(greeting(), id="a greeting"),
+        pytest.param(None, id="a whole handshake"),
+    ],
+)
+def test_two_hundred_connections_that_say_no_more(besieged, endpoint, says):
+    before = besieged.resident_bytes()
+
+    with contextlib.ExitStack() as crowd, besieged.client() as client:
+        for _ in range(200):
+            peer = crowd.enter_context(HostilePeer(endpoint, is_greeted=says is None))
+            peer.send(says or b"")
+        client.ping(timeout_s=2)
+        with besieged.client() as newcomer:
+            newcomer.ping(timeout_s=2)
+
+        assert besieged.resident_bytes() < before + 16 * MB
+
+
+def test_whoever_does_not_introduce_itself_is_dropped_after_seconds(besieged, endpoint):
+    with HostilePeer(endpoint, is_greeted=False) as mute:
+        mute.send(greeting()[:20])
+
+        assert mute.is_dropped(seconds=8)
+
+
+def test_five_hundred_comings_and_goings_leave_nothing_open(besieged, endpoint, wait_for):
+    front = psutil.Process(besieged.process.pid)
+    with besieged.client() as client:
+        client.ping()
+        before = front.num_fds()
+
+        for number in range(500):
+            HostilePeer(endpoint, is_greeted=number % 2 == 0).close()
+
+        wait_for(lambda: front.num_fds() <= before)
+        client.ping()
+
+
+def test_a_slow_sender_holds_nobody_up(besieged, endpoint):
+    with HostilePeer(endpoint) as slow, besieged.client() as client:
+        for byte in b"\x02" + (64 * MB).to_bytes(8, "big") + b"CCW\x01":
+            slow.send(bytes([byte]))
+            client.ping(timeout_s=2)
+
+    assert besieged.resident_bytes() < 80 * MB
+
+
+def test_whoever_asks_and_never_reads_is_forgotten(besieged, endpoint):
+    before = besieged.resident_bytes()
+
+    with HostilePeer(endpoint) as deaf, besieged.client() as client:
+        channel = deaf.hello(besieged.info())
+        for _ in range(20_000):
+            deaf.ask(channel, PingRequest(), "a" * 64)
+        client.ping(timeout_s=2)
+
+        assert besieged.resident_bytes() < before + 16 * MB
+
+
+def test_whoever_speaks_of_another_version_and_never_reads(besieged, endpoint):
+    before = besieged.resident_bytes()
+
+    with HostilePeer(endpoint) as deaf, besieged.client() as client:
+        for _ in range(20_000):
+            deaf.say([b"CCW\x02"])
+        client.ping(timeout_s=2)
+
+        assert besieged.resident_bytes() < before + 16 * MB
+
+
+def test_strangers_do_not_fill_the_log(besieged, endpoint):
+    with HostilePeer(endpoint) as stranger, besieged.client() as client:
+        for _ in range(2000):
+            stranger.say([b"noise", b"x" * 100])
+        client.ping()
+
+    assert besieged.text().count("message.refused") <= 2
+
+
+def test_a_message_of_a_hundred_thousand_frames_is_let_go(besieged, endpoint):
+    before = besieged.resident_bytes()
+
+    with HostilePeer(endpoint) as peer, besieged.client() as client:
+        channel = peer.hello(besieged.info())
+        peer.send(frame(b"x", more=True) * 100_000 + frame(b""))
+        client.ping(timeout_s=2)
+        asked = peer.ask(channel, PingRequest())
+
+        assert peer.next_reply(channel).id == asked
+        assert besieged.resident_bytes() < before + 32 * MB
+
+
+def test_a_message_without_end_costs_all_their_connections(start, suggest, wait_for):
+    daemon = start(settings={"tcp": True}, max_front_bytes=LOW_LIMIT_BYTES)
+    before, first = daemon.resident_bytes(), daemon.info()
+    piece = frame(bytes(200_000), more=True) * 5
+
+    with HostilePeer(endpoint_of(daemon, "tcp")) as peer, daemon.client() as client:
+        client.ping()
+        sent = send_until_dropped(peer, piece)
+
+        wait_for(lambda: daemon.info() != first)
+        assert sent < 4096 * MB
+        assert daemon.info().session == first.session
+        assert not set(daemon.info().work) & set(first.work)
+        assert retried(client, suggest).suggestions
+    assert daemon.text().count("daemon.flooded") == 1
+    wait_for(lambda: daemon.resident_bytes() < before + 40 * MB)
+
+
+def test_a_message_of_small_frames_without_end_costs_all_their_connections(
+    start, suggest, wait_for
+):
+    daemon = start(settings={"tcp": True}, max_front_bytes=LOW_LIMIT_BYTES)
+    before, first = daemon.resident_bytes(), daemon.info()
+    piece = frame(b"a frame that is not kept in place, but elsewhere", more=True) * 20_000
+
+    with HostilePeer(endpoint_of(daemon, "ipc")) as peer, daemon.client() as client:
+        client.ping()
+        send_until_dropped(peer, piece)
+
+        wait_for(lambda: daemon.info() != first)
+        assert retried(client, suggest).suggestions
+    wait_for(lambda: daemon.resident_bytes() < before + 40 * MB)
+    assert daemon.text().count("daemon.flooded") == 1
+
+
+def test_unfinished_frames_of_many_strangers_cost_all_their_connections(start, suggest, wait_for):
+    daemon = start(settings={"tcp": True}, max_front_bytes=LOW_LIMIT_BYTES)
+    before, first = daemon.resident_bytes(), daemon.info()
+
+    with contextlib.ExitStack() as crowd, daemon.client() as client:
+        for _ in range(4):
+            peer = crowd.enter_context(HostilePeer(endpoint_of(daemon, "tcp")))
+            peer.send(b"\x02" + (64 * MB).to_bytes(8, "big") + bytes(60 * MB))
+
+        wait_for(lambda: daemon.info() != first)
+        assert retried(client, suggest).suggestions
+    wait_for(lambda: daemon.resident_bytes() < before + 40 * MB)
+
+
+def test_more_connections_than_files_are_dropped(start, suggest, wait_for):
+    daemon = start(settings={"tcp": True})
+    first = daemon.info()
+
+    with contextlib.ExitStack() as crowd, daemon.client() as client:
+        place = endpoint_of(daemon, "tcp")
+        with contextlib.suppress(OSError):  # closed at some point
+            for _ in range(1100):
+                crowd.enter_context(HostilePeer(place))
+
+        wait_for(lambda: daemon.info() != first)
+        assert retried(client, suggest).suggestions
+    assert "daemon.flooded" in daemon.text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there another process is limited so")
+def test_a_front_without_files_left_lives_on(start, suggest, wait_for):
+    daemon = start(settings={"tcp": True})
+    front = psutil.Process(daemon.process.pid)
+    _, most = front.rlimit(psutil.RLIMIT_NOFILE)
+    num_fds = front.num_fds()
+    front.rlimit(psutil.RLIMIT_NOFILE, (num_fds + 20, most))
+
+    with contextlib.ExitStack() as crowd, daemon.client() as client:
+        client.ping()
+        for _ in range(100):
+            crowd.enter_context(HostilePeer(endpoint_of(daemon, "tcp"), is_greeted=False))
+        wait_for(lambda: front.num_fds() >= num_fds + 20)
+        until = time.monotonic() + 1.2  # it looks at its memory twice a second, which takes a file
+        while time.monotonic() < until:
+            client.ping(timeout_s=2)
+    with daemon.client() as client:
+        assert retried(client, suggest).suggestions
+
+
+def send_until_dropped(peer: HostilePeer, piece: bytes) -> int:
+    """Send on and on -> how many bytes went."""
+    sent, deadline = 0, time.monotonic() + 20
+    while peer.send(piece):
+        sent += len(piece)
+        assert time.monotonic() < deadline, "nobody minds"
+    return sent
+
+
+def retried(client, suggest):
+    """A good client's call; the one that was cut off is told so, the next works."""
+    with contextlib.suppress(WireError):
+        client.ping()
+    return suggest(client, timeout_s=5)
