@@ -86,6 +86,7 @@ class Instance:
         self._locked = _identity(_lock_path(path))
         self._published: ConnectionFile | None = None
         self._sockets: set[Path] = set()
+        self._unkept = ""  # what `hold` could not do the last time
 
     def publish(self, work: Sequence[str], control: Sequence[str]) -> ConnectionFile:
         """Let clients know the endpoints, which must be bound by now. Anew after a rebind.
@@ -101,6 +102,7 @@ class Instance:
             work=tuple(work),
             control=tuple(control),
         )
+        self._published = info  # also if that fails: `hold` tries again
         try:
             write_connection_file(self.connection_file, info)
         except OSError as exc:
@@ -108,7 +110,6 @@ class Instance:
                 f"the connection file {self.connection_file} cannot be written: "
                 f"{exc.strerror or exc}; make room {folders.ELSEWHERE}"
             ) from exc
-        self._published = info
         endpoints = (*info.work, *info.control)
         self._sockets |= {folders.socket_path(one) for one in endpoints if one.startswith("ipc://")}
         return info

@@ -18,6 +18,7 @@ import zmq
 from . import __version__, systemd
 from .conversations import Conversations, Peer
 from .dispatcher import STUCK_S, Dispatcher
+from .errors import CannotPublish
 from .instance import Instance
 from .logs import log_bug
 from .model_process import WORKER_COMMAND, Event, ModelProcess
@@ -139,16 +140,22 @@ class _Front:
         self.wake.close()
 
     def _open(self) -> None:
+        self._bind()
+        try:
+            self._publish()
+        except BaseException:
+            self._sockets.close()
+            raise
+
+    def _bind(self) -> None:
         self._sockets = Sockets(self._context, self._instance.socket_folder, self._settings.tcp)
         self._poller = zmq.Poller()
         self._sockets.register(self._poller)
         self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
+
+    def _publish(self) -> None:
         endpoints = self._sockets.endpoints
-        try:
-            self._instance.publish(work=endpoints["work"], control=endpoints["control"])
-        except BaseException:
-            self._sockets.close()
-            raise
+        self._instance.publish(work=endpoints["work"], control=endpoints["control"])
 
     def _wait(self) -> dict[object, int]:
         """Until something happens or is due -> what is ready."""
@@ -214,7 +221,11 @@ class _Front:
         self._conversations.clear()
         self._context.term()  # waits until files and memory of the old ones are given back
         self._context = zmq.Context(io_threads=1)
-        self._open()
+        self._bind()
+        try:
+            self._publish()
+        except CannotPublish as exc:  # the disk is full; `Instance.hold` goes on trying
+            logger.warning("instance.unkept reason=%s", exc)
 
 
 def _resident_bytes(pids: Sequence[int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,7 +105,10 @@ def test_a_log_on_a_full_disk_goes_on_when_there_is_room_again(disk, start, shor
         assert log.read_text(encoding="utf-8").endswith("model.unloaded names=\n")
 
 
-def test_a_connection_file_is_restored_when_there_is_room_again(disk, start, suggest, wait_for):
+@pytest.mark.parametrize("also_sockets", [False, True], ids=["the file", "the sockets, too"])
+def test_a_deleted_connection_file_is_restored_when_there_is_room_again(
+    disk, start, suggest, wait_for, also_sockets
+):
     if not IS_ROOT:
         pytest.xfail("needs a file system of its own, which only root can have; the first two ran")
     path = disk.folder / "connection.json"
@@ -114,12 +118,20 @@ def test_a_connection_file_is_restored_when_there_is_room_again(disk, start, sug
     daemon.wait_until_ready()
     with daemon.client() as client:
         client.ping()
-        path.unlink()
+        daemon.process.send_signal(signal.SIGSTOP)  # else it might be faster
+        for one in [path, *(sockets_in(disk.folder) if also_sockets else ())]:
+            one.unlink()
         disk.fill()
-        wait_for(lambda: "instance.unkept" in daemon.text() or path.exists())
-        path.unlink(missing_ok=True)
+        daemon.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: "instance.unkept" in daemon.text())
+        wait_for(lambda: len(sockets_in(disk.folder)) == 2)
 
         disk.empty()
 
         wait_for(path.exists)
         assert suggest(client).suggestions
+    assert 1 <= daemon.text().count("instance.unkept") <= 2  # and not each time that it tried
+
+
+def sockets_in(folder: Path) -> list[Path]:
+    return list((folder / "sockets").iterdir())
