@@ -131,8 +131,12 @@ class Instance:
             if self._published is not None and self._read() != self._published:
                 self.publish(self._published.work, self._published.control)
                 logger.warning("connection_file.restored")
-        except (StartError, OSError) as exc:
-            logger.warning("instance.unkept reason=%s", exc)  # the next time, perhaps
+        except (StartError, OSError) as exc:  # the next time, perhaps
+            if str(exc) != self._unkept:
+                logger.warning("instance.unkept reason=%s", exc)
+            self._unkept = str(exc)
+        else:
+            self._unkept = ""
         return True
 
     def close(self) -> None:

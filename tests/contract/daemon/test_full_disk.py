@@ -113,7 +113,7 @@ def test_a_deleted_connection_file_is_restored_when_there_is_room_again(
         pytest.xfail("needs a file system of its own, which only root can have; the first two ran")
     path = disk.folder / "connection.json"
     settings = {"connection_file": str(path)}
-    daemon = start(is_awaited=False, hold_s=0.1, settings=settings)
+    daemon = start(is_awaited=False, hold_s=0.01, settings=settings)
     daemon.path = path
     daemon.wait_until_ready()
     with daemon.client() as client:
