@@ -359,9 +359,11 @@ class Dispatcher:
         running, self._running = self._running, None
         self._end_model(now_s)
         if running is not None:
+            advice = "the daemon's log says why"
+            if event.is_killed:
+                advice = "perhaps for lack of memory; try again, or choose a smaller model"
             error: RequestError = Unavailable(
-                f"the model process ended by itself ({event.reason}), perhaps for lack of memory; "
-                "try again, or choose a smaller model"
+                f"the model process ended by itself ({event.reason}); {advice}"
             )
             if running.cancelled_at_s is not None:
                 error = Cancelled("cancelled")

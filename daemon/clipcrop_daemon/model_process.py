@@ -56,6 +56,9 @@ class Ended:
     reason: str
     """For people: "killed by signal 9"."""
 
+    is_killed: bool = True
+    """As the system does when memory is short; else it ended with a code."""
+
 
 Event = Said | Ended
 
@@ -139,7 +142,7 @@ class ModelProcess:
         if self._shared is not None:
             self._shared.close()
         reason = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        self._on_event(Ended(self, reason))
+        self._on_event(Ended(self, reason, is_killed=code < 0))
 
     def _said(self, header: bytes) -> Said:
         values = msgpack.unpackb(header)

@@ -25,7 +25,7 @@ def test_a_kill_is_told_and_the_next_request_is_served(daemon, begin, suggest, p
 
         daemon.children()[0].kill()
 
-        with pytest.raises(Unavailable, match="signal 9"):
+        with pytest.raises(Unavailable, match=r"signal 9\); perhaps for lack of memory"):
             waiting.result(SOON_S)
         assert suggest(client).suggestions
 
@@ -103,6 +103,19 @@ def test_a_stopped_model_does_not_stop_the_front_however_long_the_request(
         daemon.children()[0].send_signal(signal.SIGCONT)
         assert waiting.result(20).suggestions
         assert all(one.result(20).default == "lite" for one in asked)
+
+
+def test_a_model_that_cannot_even_begin_is_told_each_time(start, suggest, wait_for):
+    daemon = start(model="no_such_model.py")
+    with daemon.client() as client:
+        for _ in range(2):
+            with pytest.raises(
+                Unavailable, match=r"ended with code 2\); the daemon's log says why"
+            ):
+                suggest(client)
+
+        assert client.status().state == "idle"
+    wait_for(lambda: "no_such_model.py': [Errno 2] No such file" in daemon.text())
 
 
 def test_ten_kills_leave_no_file_descriptor_and_no_thread(daemon, suggest, wait_for):
