@@ -8,6 +8,14 @@ from pathlib import Path
 
 import pytest
 
+PACKAGES = (
+    "clipcrop",
+    "clipcrop_daemon",
+    "clipcrop_installer",
+    "clipcrop_plugin",
+    "clipcrop_wire",
+)
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -31,7 +39,7 @@ def test_the_wheel_installs_exactly_our_names(names: list[str], checkout: Path):
     (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
     metadata = f"clipcrop-{version}.dist-info"
 
-    ours = {"clipcrop", "clipcrop_daemon", "clipcrop_wire", "clipcrop_installer"}
+    ours = set(PACKAGES)
     assert {name.split("/")[0] for name in names} == {*ours, metadata}
 
 
@@ -41,21 +49,22 @@ def test_every_package_file_that_git_keeps_is_in_the_wheel(names: list[str], che
         "daemon/clipcrop_daemon",
         "daemon/clipcrop_wire",
         "installer/clipcrop_installer",
+        "plugin/clipcrop_plugin",
     ]
     command = ["git", "ls-files", *folders]
     kept = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
 
     expected = {
-        name.removeprefix("installer/").removeprefix("daemon/") for name in kept.stdout.splitlines()
+        re.sub("^(daemon|installer|plugin)/", "", name) for name in kept.stdout.splitlines()
     }
 
     assert expected <= set(names)
     assert "clipcrop/samples/astronaut.jpg" in expected
+    assert "clipcrop_plugin/locale/de/LC_MESSAGES/clipcrop.mo" in expected
 
 
 def test_types_are_declared_in_every_package(names: list[str]):
-    packages = ("clipcrop", "clipcrop_daemon", "clipcrop_wire", "clipcrop_installer")
-    assert {f"{package}/py.typed" for package in packages} <= set(names)
+    assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
 
 
 def test_nothing_built_or_cached_is_in_the_wheel(names: list[str]):

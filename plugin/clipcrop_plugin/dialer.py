@@ -1,0 +1,166 @@
+"""Finds the daemon, starts it if it does not run, and begins a conversation; waits for nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Callable
+
+from clipcrop_wire.connection import HELLO_TIMEOUT_S, Call, Connection
+from clipcrop_wire.endpoint import ConnectionFile, read_connection_file
+from clipcrop_wire.errors import BadConnectionFile, DaemonNotRunning, WireError
+from clipcrop_wire.messages import PingRequest
+
+from .config import Config
+from .errors import NotStarted
+from .launcher import Launcher
+from .loop import Handle, Loop
+from .pumped import PumpedConnection
+from .texts import _
+
+LAUNCH_TIMEOUT_S = 15.0
+"""The daemon takes less than a second to listen; a cold disk may take a few."""
+
+LOOK_EVERY_S = 0.2
+"""While it is being started: is it there yet?"""
+
+
+class Dialer:
+    """One attempt at a time: tries each endpoint, and starts the daemon if nobody listens."""
+
+    def __init__(
+        self,
+        config: Config,
+        loop: Loop,
+        launcher: Launcher,
+        client_name: str,
+        on_open: Callable[[PumpedConnection], None],
+        on_failed: Callable[[Exception], None],
+    ) -> None:
+        """Do nothing yet.
+
+        Args:
+            config: Where the daemon is.
+            loop: The shell's.
+            launcher: Starts it.
+            client_name: For the daemon's log.
+            on_open: Given the connection once the daemon has proved who it is.
+            on_failed: Told why there is none; from within `begin` or from the loop.
+        """
+        self._config = config
+        self._loop = loop
+        self._launcher = launcher
+        self._client_name = client_name
+        self._on_open = on_open
+        self._on_failed = on_failed
+        self._is_busy = False
+        self._launch_deadline: float | None = None
+        self._timer: Handle | None = None
+        self._line: PumpedConnection | None = None
+        self._greeting: Call | None = None
+        self._info: ConnectionFile | None = None
+        self._endpoints: deque[str] = deque()
+        self._errors: list[WireError] = []
+        self._dead: dict[str, WireError] = {}  # sessions that nobody listens for any more
+
+    @property
+    def is_launching(self) -> bool:
+        """The daemon is being started."""
+        return self._is_busy and self._launch_deadline is not None
+
+    def begin(self) -> None:
+        """Try, unless that is going on already."""
+        if not self._is_busy:
+            self._is_busy = True
+            self._look()
+
+    def stop(self) -> None:
+        """Give up, and say nothing; a daemon that is being started goes on."""
+        self._is_busy = False
+        self._launch_deadline = None
+        self._dead.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._line is not None:
+            line, self._line = self._line, None
+            line.close()
+
+    def _look(self) -> None:
+        try:
+            info = read_connection_file(self._config.connection_file)
+        except (DaemonNotRunning, BadConnectionFile) as exc:
+            self._launch(exc)
+            return
+        except WireError as exc:
+            self._fail(exc)
+            return
+        if info.session in self._dead:
+            self._launch(self._dead[info.session])
+            return
+        self._info, self._errors, self._endpoints = info, [], deque(info.work)
+        self._try_next(info)
+
+    def _try_next(self, info: ConnectionFile) -> None:
+        while self._endpoints:
+            endpoint = self._endpoints.popleft()
+            try:
+                connection = Connection(info, "work", endpoint, self._client_name)
+            except WireError as exc:
+                self._errors.append(exc)
+                continue
+            self._greeting = connection.start(PingRequest(), timeout_s=HELLO_TIMEOUT_S)
+            self._line = PumpedConnection(self._loop, connection, self._on_pumped)
+            return
+        # Who answers wrongly says more than who does not answer.
+        wrong = next((exc for exc in self._errors if not isinstance(exc, DaemonNotRunning)), None)
+        if wrong is not None:
+            self._fail(wrong)
+        else:
+            self._dead[info.session] = self._errors[0]
+            self._launch(self._errors[0])
+
+    def _on_pumped(self) -> None:
+        assert self._greeting is not None
+        assert self._info is not None
+        line = self._line
+        if line is None or not self._greeting.is_done:
+            return
+        self._line = None
+        try:
+            self._greeting.result()
+        except WireError as exc:
+            line.close()
+            self._errors.append(exc)
+            self._try_next(self._info)
+        else:
+            self.stop()
+            self._on_open(line)
+
+    def _launch(self, reason: WireError) -> None:
+        """Nobody is there: start the daemon, or go on waiting for it."""
+        if self._launch_deadline is None:
+            if not self._launcher.can_start:
+                self._fail(reason)
+                return
+            try:
+                self._launcher.start()
+            except NotStarted as exc:
+                self._fail(exc)
+                return
+            self._launch_deadline = time.monotonic() + LAUNCH_TIMEOUT_S
+        elif self._launcher.has_failed or time.monotonic() >= self._launch_deadline:
+            self._fail(
+                NotStarted(
+                    _(
+                        "The ClipCrop daemon was started but does not answer. "
+                        "Its log may say why; then try again."
+                    )
+                )
+            )
+            return
+        self._timer = self._loop.call_after(LOOK_EVERY_S, self._look)
+
+    def _fail(self, reason: Exception) -> None:
+        self.stop()
+        self._on_failed(reason)

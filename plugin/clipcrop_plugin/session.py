@@ -1,0 +1,268 @@
+"""One image's suggestions: ask for them, step through them, say how it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+from clipcrop_wire.errors import Cancelled, MalformedMessage
+from clipcrop_wire.messages import Progress, SuggestReply, SuggestRequest
+
+from .choices import Choices
+from .errors import PluginError
+from .geometry import Rect
+from .link import TIMEOUT_S, Link, Question
+from .messages import LAUNCHING, progress_words, sentence
+from .picture import Picture, Raster
+from .texts import _, isolated, ngettext
+
+IDLE, STARTING, ASKING, READY, FAILED = "idle", "starting", "asking", "ready", "failed"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One crop, as the user sees it."""
+
+    rect: Rect
+    """On the canvas: inside it, at least one pixel."""
+
+    quality: float
+    """0 to 1, comparable within one answer."""
+
+
+class Session:
+    """What one image was asked for, and what came of it.
+
+    A question replaces the one before it. Old suggestions stay until an answer to `ask_again` is
+    there; `ask` drops them, since they may lie on other pixels.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        on_change: Callable[[], None] = lambda: None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            link: The editor's way to the daemon; many sessions may share it.
+            on_change: Called from the main loop when an answer, an error or progress has come,
+                and from within the methods that change something.
+            timeout_s: For a whole question.
+        """
+        self._link = link
+        self._on_change = on_change
+        self._timeout_s = timeout_s
+        self._question: Question | None = None
+        self._example: Raster | None = None
+        self._is_closed = False
+        self.state = IDLE
+        """`IDLE`, `STARTING` (the daemon), `ASKING`, `READY` or `FAILED`."""
+
+        self.status = ""
+        """One sentence or two for the status line."""
+
+        self.fraction: float | None = None
+        """How far it is, of the stage that ``status`` names; None: not known."""
+
+        self.picture: Picture | None = None
+        """What was asked about last."""
+
+        self.choices: Choices | None = None
+        """What was asked last."""
+
+        self.reply: SuggestReply | None = None
+        """The daemon's last answer, as it came."""
+
+        self.error: Exception | None = None
+        """Why there is no answer to the last question; ``status`` says it."""
+
+        self.suggestions: tuple[Suggestion, ...] = ()
+        """Best first."""
+
+        self.index = -1
+        """Of `current`; -1: there is none."""
+
+    @property
+    def is_busy(self) -> bool:
+        """An answer is waited for."""
+        return self._question is not None
+
+    @property
+    def current(self) -> Suggestion | None:
+        """The one to show."""
+        return self.suggestions[self.index] if self.suggestions else None
+
+    @property
+    def matched(self) -> tuple[str, ...]:
+        """What was found of what was asked for, each once."""
+        if self.reply is None:
+            return ()
+        return tuple(dict.fromkeys(found.text for found in self.reply.matched))
+
+    def ask(self, picture: Picture, choices: Choices, example: Raster | None = None) -> None:
+        """Ask about pixels that were just read.
+
+        Args:
+            picture: What is to be cropped.
+            choices: The question.
+            example: The pixels of ``choices.example``, if that is not "none".
+        """
+        self.picture, self._example = picture, example
+        self._drop_suggestions()
+        self._ask(picture, choices)
+
+    def ask_again(self, choices: Choices) -> None:
+        """Ask something else about the same pixels, which are not sent again.
+
+        Where `Choices.needs_other_pixels`, read them and `ask`.
+        """
+        assert self.picture is not None, "nothing has been asked about yet"
+        self._ask(self.picture, choices)
+
+    def cancel(self) -> None:
+        """Stop waiting, at once; the suggestions that were there stay."""
+        if self._forget_question():
+            self.state = READY if self.reply is not None else IDLE
+            self.status = sentence(Cancelled())
+            self._changed()
+
+    def next(self) -> Suggestion | None:
+        """Step on, from the last to the first."""
+        return self._step(1)
+
+    def previous(self) -> Suggestion | None:
+        """Step back, from the first to the last."""
+        return self._step(-1)
+
+    def select(self, index: int) -> Suggestion:
+        """Show another one.
+
+        Raises:
+            IndexError: there is none of that number.
+        """
+        if not 0 <= index < len(self.suggestions):
+            raise IndexError(f"no suggestion {index} of {len(self.suggestions)}")
+        self.index = index
+        self._changed()
+        return self.suggestions[index]
+
+    def close(self) -> None:
+        """Its image is gone: stop waiting, and tell nobody."""
+        self._is_closed = True
+        self._forget_question()
+        self._drop_suggestions()
+        self.picture = self._example = None
+        self.state = IDLE
+
+    def _ask(self, picture: Picture, choices: Choices) -> None:
+        self._forget_question()
+        self.choices = choices
+        self.error = None
+        try:
+            request, pixels = self._request(picture, choices)
+        except (PluginError, MalformedMessage) as exc:
+            self._fail(exc, "")
+            return
+        self.state, self.fraction = ASKING, None
+        self.status = _("Asking the ClipCrop daemon…")
+        self._question = self._link.suggest(
+            request,
+            pixels,
+            on_answer=self._on_answer,
+            on_progress=self._on_progress,
+            timeout_s=self._timeout_s,
+        )
+        self._changed()
+
+    def _request(
+        self, picture: Picture, choices: Choices
+    ) -> tuple[SuggestRequest, tuple[bytes, ...]]:
+        example = self._example if choices.example != "none" else None
+        request = SuggestRequest(
+            picture.raster.image,
+            choices.prompt,
+            choices.exclude,
+            image_query=None if example is None else example.image,
+            aspect=choices.wire_aspect(picture.placement),
+            original_width_px=picture.placement.area.width_px,
+            original_height_px=picture.placement.area.height_px,
+        )
+        pixels = [picture.raster.pixels]
+        if example is not None:
+            pixels.append(example.pixels)
+        return request, tuple(pixels)
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.state = STARTING if progress.stage == LAUNCHING else ASKING
+        self.status, self.fraction = progress_words(progress), progress.fraction
+        self._changed()
+
+    def _on_answer(self, question: Question) -> None:
+        if question is not self._question:
+            return  # it was given up
+        answer, self._question, self.fraction = question.answer, None, None
+        if isinstance(answer, Exception):
+            self._fail(answer, question.request_id)
+            return
+        assert isinstance(answer, SuggestReply)
+        assert self.picture is not None
+        placement = self.picture.placement
+        self.reply, self.state = answer, READY
+        self.suggestions = tuple(
+            Suggestion(placement.crop(one.crop_px), one.quality) for one in answer.suggestions
+        )
+        self.index = 0 if self.suggestions else -1
+        self.status = _summary(answer, _asks_for_something(question))
+        self._changed()
+
+    def _fail(self, error: Exception, request_id: str) -> None:
+        self.state, self.error, self.fraction = FAILED, error, None
+        self.status = sentence(error, request_id)
+        self._changed()
+
+    def _step(self, by: int) -> Suggestion | None:
+        if not self.suggestions:
+            return None
+        return self.select((self.index + by) % len(self.suggestions))
+
+    def _forget_question(self) -> bool:
+        """Whether there was one."""
+        question, self._question, self.fraction = self._question, None, None
+        if question is not None:
+            self._link.cancel(question)
+        return question is not None
+
+    def _drop_suggestions(self) -> None:
+        self.suggestions, self.index, self.reply = (), -1, None
+
+    def _changed(self) -> None:
+        if not self._is_closed:
+            self._on_change()
+
+
+def _asks_for_something(question: Question) -> bool:
+    """Whether it looks for something, and not for a good crop of anything."""
+    request = question.request
+    assert isinstance(request, SuggestRequest)
+    return bool(request.prompt) or request.image_query is not None
+
+
+def _summary(reply: SuggestReply, asks_for_something: bool) -> str:
+    """How it went."""
+    parts = []
+    if not reply.suggestions:
+        parts.append(_("No crop fits. Try another aspect ratio."))
+    if reply.kind == "general" and asks_for_something:
+        parts.append(_("Nothing like that found: general crops."))
+    elif reply.dropped:
+        names = ", ".join(f"“{one.text}”" for one in reply.dropped)
+        parts.append(_("Not found: {names}.").format(names=isolated(names)))
+    if reply.is_well_framed:
+        parts.append(_("The image is already well framed."))
+    parts += [isolated(note.rstrip(".") + ".") for note in reply.notes]
+    number = len(reply.suggestions)
+    count = ngettext("{number} suggestion.", "{number} suggestions.", number)
+    return " ".join(parts) if parts else count.format(number=number)
