@@ -26,7 +26,9 @@ class FullDisk:
 
     def fill(self) -> None:
         if not IS_ROOT:
-            self.prefix = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh"]
+            # What it says goes through another process, which may still write.
+            script = 'exec 2> >(cat >&2); ulimit -f 0; exec "$@"'
+            self.prefix = ["bash", "-c", script, "bash"]
             return
         with contextlib.suppress(OSError), self._ballast.open("wb", buffering=0) as file:
             while file.write(bytes(1024)):
@@ -55,14 +57,15 @@ def command(path: Path, log: Path | str) -> list[str]:
     return [*run, "--connection-file", str(path), "--log-file", str(log)]
 
 
-def test_without_room_for_the_connection_file_it_says_so_and_leaves_nothing(disk, start):
+def test_without_room_for_the_connection_file_it_says_so_and_leaves_nothing(disk, start, wait_for):
     path = disk.folder / "connection.json"
     disk.fill()
 
     failed = start(is_awaited=False, command=[*disk.prefix, *command(path, "/dev/null")])
 
     assert failed.process.wait(20) == 1
-    assert f"the connection file {path} cannot be written: {NO_ROOM}; make room" in failed.text()
+    sentence = f"the connection file {path} cannot be written: {NO_ROOM}; make room"
+    wait_for(lambda: sentence in failed.text())
     left = {one.name for one in disk.folder.iterdir()}
     assert left - {"ballast"} == {"connection.json.lock", "sockets"}
     assert list((disk.folder / "sockets").iterdir()) == []
@@ -88,7 +91,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_the_daemon_goes_on(start,
 
 def test_a_log_on_a_full_disk_goes_on_when_there_is_room_again(disk, start, short_path, wait_for):
     if not IS_ROOT:
-        pytest.xfail("needs a file system of its own, which only root can have; the two above ran")
+        pytest.xfail("needs a file system of its own, which only root can have; the others run")
     log = disk.folder / "log"
     daemon = start(command=command(short_path / "connection.json", log))
     with daemon.client() as client:
@@ -110,7 +113,7 @@ def test_a_deleted_connection_file_is_restored_when_there_is_room_again(
     disk, start, suggest, wait_for, also_sockets
 ):
     if not IS_ROOT:
-        pytest.xfail("needs a file system of its own, which only root can have; the first two ran")
+        pytest.xfail("needs a file system of its own, which only root can have; the others run")
     path = disk.folder / "connection.json"
     settings = {"connection_file": str(path)}
     daemon = start(is_awaited=False, hold_s=0.01, settings=settings)
