@@ -168,7 +168,7 @@ def wait_for() -> Callable[..., None]:
 @pytest.fixture
 def in_background() -> Iterator[Callable[..., Future[Any]]]:
     """Has a function called on a thread of its own; what that gives waits for its result."""
-    pool = ThreadPoolExecutor()
+    pool = ThreadPoolExecutor(max_workers=16)
     yield pool.submit
     pool.shutdown(wait=False)  # what still waits ends with the daemon
 
