@@ -107,8 +107,9 @@ class Conversations:
         self._fresh.pop(peer, None)
         self._proven.pop(peer, None)
 
-    def clear(self) -> None:
-        """End all of them."""
+    def begin_anew(self, key: bytes) -> None:
+        """End all of them; from now on there is another key."""
+        self._key = key
         self._fresh.clear()
         self._proven.clear()
 

@@ -76,7 +76,7 @@ class Instance:
         `folders.MAX_SOCKET_NAME_BYTES`."""
 
         self.key = secrets.token_bytes(KEY_BYTES)
-        """New at every start."""
+        """New at every start, and by `renew_key`."""
 
         self.session = secrets.token_hex(_SESSION_BYTES)
         """New at every start."""
@@ -113,6 +113,14 @@ class Instance:
         endpoints = (*info.work, *info.control)
         self._sockets |= {folders.socket_path(one) for one in endpoints if one.startswith("ipc://")}
         return info
+
+    def renew_key(self) -> None:
+        """To be called before a rebind, and published after it.
+
+        The old port may be a stranger's by then, who could else pass on to us what a client that
+        knows only the old one says there, and read along.
+        """
+        self.key = secrets.token_bytes(KEY_BYTES)
 
     def hold(self) -> bool:
         """Look after what makes us the one daemon; to be called every few seconds.

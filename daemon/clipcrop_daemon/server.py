@@ -218,7 +218,8 @@ class _Front:
     def _reopen(self, linger_ms: int = LINGER_MS) -> None:
         """New sockets under new names; clients find them through the connection file."""
         self._sockets.close(linger_ms)
-        self._conversations.clear()
+        self._instance.renew_key()
+        self._conversations.begin_anew(self._instance.key)
         self._context.term()  # waits until files and memory of the old ones are given back
         self._context = zmq.Context(io_threads=1)
         self._bind()

@@ -1,7 +1,7 @@
 """A peer that speaks ZMTP by hand, to break every rule that a real client keeps.
 
 It waits for answers with a deadline, and says nothing that a test does not tell it to say.
-Import `besieged` and `endpoint` into a test's module to have them as fixtures.
+Import `untouched`, `besieged` and `endpoint` into a test's module to have them as fixtures.
 """
 
 from __future__ import annotations
@@ -185,15 +185,29 @@ def _property(name: bytes, value: bytes) -> bytes:
 
 
 @pytest.fixture
-def besieged(start: Callable[..., Any], suggest: Callable[..., Any]) -> Iterator[Any]:
-    """A daemon on both transports; in the end it must have done no work, be small, and serve."""
+def untouched(start: Callable[..., Any]) -> Iterator[Any]:
+    """A daemon on both transports; in the end it must have done no work, be small, and answer."""
     daemon = start(settings={"tcp": True})
     yield daemon
+    assert_untouched(daemon)
+
+
+@pytest.fixture
+def besieged(start: Callable[..., Any], suggest: Callable[..., Any]) -> Iterator[Any]:
+    """As `untouched`; and in the end it must find crops for a good client."""
+    daemon = start(settings={"tcp": True})
+    yield daemon
+    assert_untouched(daemon)
+    with daemon.client() as client:
+        assert suggest(client).suggestions
+
+
+def assert_untouched(daemon: Any) -> None:
+    """No work was done, for nobody; memory is as before; it lives."""
     assert daemon.process.poll() is None, daemon.text()
     assert daemon.children() == []
     with daemon.client() as client:
         assert client.status().num_done == 0
-        assert suggest(client).suggestions
     assert daemon.resident_bytes() < CALM_BYTES
 
 

@@ -42,8 +42,8 @@ def test_two_hundred_connections_that_say_no_more(besieged, endpoint, says):
         assert besieged.resident_bytes() < before + 16 * MB
 
 
-def test_whoever_does_not_introduce_itself_is_dropped_after_seconds(besieged, endpoint):
-    with HostilePeer(endpoint, is_greeted=False) as mute:
+def test_whoever_does_not_introduce_itself_is_dropped_after_seconds(besieged):
+    with HostilePeer(endpoint_of(besieged, "tcp"), is_greeted=False) as mute:
         mute.send(greeting()[:20])
 
         assert mute.is_dropped(seconds=8)
@@ -129,6 +129,7 @@ def test_a_message_without_end_costs_all_their_connections(start, suggest, wait_
         assert sent < 4096 * MB
         assert daemon.info().session == first.session
         assert not set(daemon.info().work) & set(first.work)
+        assert daemon.info().key != first.key
         assert retried(client, suggest).suggestions
     assert daemon.text().count("daemon.flooded") == 1
     wait_for(lambda: daemon.resident_bytes() < before + 40 * MB)

@@ -9,13 +9,22 @@ import subprocess
 import sys
 
 import pytest
-from hostile_peer import HostilePeer, besieged, endpoint, endpoint_of, frame, greeting, ready
+from hostile_peer import (
+    HostilePeer,
+    besieged,
+    endpoint,
+    endpoint_of,
+    frame,
+    greeting,
+    ready,
+    untouched,
+)
 
 from clipcrop_wire import protocol, sealing
 from clipcrop_wire.messages import HelloRequest, Image, PingRequest, SuggestRequest
 from clipcrop_wire.sealing import Channel
 
-__all__ = ["besieged", "endpoint"]
+__all__ = ["besieged", "endpoint", "untouched"]
 
 SILENCE_S = 0.2  # how long an answer that must not come is waited for
 PIXELS = bytes(48)
@@ -135,9 +144,9 @@ def test_the_daemons_welcome_is_not_taken_from_a_client(besieged, endpoint):
         pytest.param(lambda seal, header: [bytes(8192)] * 3, id="zeros"),
     ],
 )
-def test_a_spoilt_message_is_not_answered_and_the_next_one_is(besieged, spoil):
-    with HostilePeer(endpoint_of(besieged, "ipc")) as client:
-        channel = client.hello(besieged.info())
+def test_a_spoilt_message_is_not_answered_and_the_next_one_is(untouched, spoil):
+    with HostilePeer(endpoint_of(untouched, "ipc")) as client:
+        channel = client.hello(untouched.info())
         header = protocol.encode_request("spoilt", PingRequest())
 
         client.say(spoil(*channel.seal(header)))

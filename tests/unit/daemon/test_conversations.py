@@ -166,11 +166,13 @@ def test_the_same_identity_on_the_two_sockets_is_two_clients(conversations: Conv
     assert len(conversations) == 2
 
 
-def test_clearing_ends_all(conversations: Conversations):
+def test_with_another_key_no_conversation_goes_on(conversations: Conversations):
     channel = greet(conversations, peer())
 
-    conversations.clear()
+    conversations.begin_anew(bytes(32))
 
     assert len(conversations) == 0
     with pytest.raises(NotAuthentic):
         conversations.open(peer(), ping(channel))
+    with pytest.raises(NotAuthentic):
+        greet(conversations, peer())

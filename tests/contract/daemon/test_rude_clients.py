@@ -1,0 +1,262 @@
+"""Who holds the key and keeps no other rule."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import msgpack
+import pytest
+from hostile_peer import HostilePeer, besieged, endpoint_of, untouched
+
+from clipcrop_wire import protocol
+from clipcrop_wire.errors import Cancelled, RequestError
+from clipcrop_wire.messages import CancelRequest, Image, PingRequest, SuggestRequest, WarmRequest
+from clipcrop_wire.sealing import Channel
+
+__all__ = ["besieged", "untouched"]
+
+MB = 2**20
+PIXELS = bytes(range(48))
+IMAGE = Image.of(PIXELS, 4, 4, "rgb8")
+SUGGEST = SuggestRequest(IMAGE, "the dog")
+
+
+def suggest_map(**changes: Any) -> dict[str, Any]:
+    """A right request's body, with fields of its image changed."""
+    body = SUGGEST.to_map()
+    return {**body, "image": {**body["image"], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("body", "pixels"),
+    [
+        pytest.param(suggest_map(), PIXELS[:-1], id="pixels too short"),
+        pytest.param(suggest_map(), PIXELS + b"x", id="pixels too long"),
+        pytest.param(suggest_map(), None, id="pixels missing"),
+        pytest.param(suggest_map(is_inline=False), PIXELS, id="pixels not declared"),
+        pytest.param(suggest_map(height_px=2**64 - 1), PIXELS, id="height of 64 bits"),
+        pytest.param(
+            suggest_map(width_px=4096, height_px=4096, stride=16640), PIXELS, id="the largest size"
+        ),
+        pytest.param(suggest_map(height_px=0), b"", id="no rows"),
+        pytest.param(suggest_map(height_px=-4), PIXELS, id="less than no rows"),
+        pytest.param(suggest_map(stride=1), PIXELS[:4], id="stride below a row"),
+        pytest.param(suggest_map(stride=12 + 257), PIXELS, id="stride far above a row"),
+        pytest.param(suggest_map(width_px=True), PIXELS, id="a flag for a number"),
+        pytest.param(suggest_map(width_px=float("nan")), PIXELS, id="not a number"),
+        pytest.param({**suggest_map(), "count": 10**9}, PIXELS, id="count"),
+        pytest.param({**suggest_map(), "model": "../../etc/passwd"}, PIXELS, id="a path"),
+        pytest.param({**suggest_map(), "prompt": "x" * 513}, PIXELS, id="a long prompt"),
+        pytest.param({**suggest_map(), "timeout_s": float("inf")}, PIXELS, id="no timeout"),
+        pytest.param([], PIXELS, id="no map"),
+        pytest.param({}, None, id="no fields"),
+    ],
+)
+def test_a_request_that_contradicts_itself_is_declined(untouched, body, pixels):
+    with HostilePeer(endpoint_of(untouched, "ipc")) as client:
+        channel = client.hello(untouched.info())
+
+        header = msgpack.packb({"kind": "suggest", "id": "bad", "body": body})
+        say(client, channel, header, pixels)
+
+        reply = client.next_reply(channel)
+        assert (reply.id, reply.body.code) == ("bad", "invalid_request")
+        good = client.ask(channel, PingRequest())
+        assert client.next_reply(channel).id == good
+
+
+def test_pixels_under_another_hash_are_declined_and_not_kept(daemon, suggest):
+    other = Image.of(bytes(48), 4, 4, "rgb8")
+    with HostilePeer(endpoint_of(daemon, "ipc")) as rude:
+        channel = rude.hello(daemon.info())
+        header = protocol.encode_request("lie", SuggestRequest(other, "the dog"))
+
+        say(rude, channel, header, PIXELS)
+
+        assert rude.next_reply(channel).body.code == "invalid_request"
+        rude.ask(channel, SuggestRequest(replace(other, is_inline=False)))
+        assert rude.next_reply(channel).body.code == "unknown_image"
+
+
+@pytest.mark.parametrize("kind", ["nonsense", "progress", "hello", "status", "shutdown", "unload"])
+def test_a_kind_that_is_not_for_here_is_declined(untouched, kind):
+    body = {"session": "0" * 32, "socket": "work", "nonce": bytes(32), "minor": 0}
+    with HostilePeer(endpoint_of(untouched, "ipc")) as client:
+        channel = client.hello(untouched.info())
+
+        say(client, channel, msgpack.packb({"kind": kind, "id": "bad", "body": body}))
+
+        reply = msgpack.unpackb(channel.open(client.next_message())[0])
+        assert (reply["id"], reply["body"]["code"]) == ("bad", "invalid_request")
+    assert untouched.process.poll() is None
+
+
+ENVELOPE = b"\x83\xa4kind\xa4ping\xa2id\xa1a\xa4body"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(ENVELOPE + b"\x91" * 500_000, id="arrays in arrays"),
+        pytest.param(ENVELOPE + b"\x81\xa1a" * 170_000 + b"\xc0", id="maps in maps"),
+        pytest.param(ENVELOPE + b"\xdd\xff\xff\xff\xff", id="an array of four thousand millions"),
+        pytest.param(ENVELOPE + b"\xdf\xff\xff\xff\xff", id="a map of four thousand millions"),
+        pytest.param(ENVELOPE + b"\xdb\xff\xff\xff\xff", id="a string of four gigabytes"),
+        pytest.param(ENVELOPE + b"\xc6\xff\xff\xff\xff", id="bytes of four gigabytes"),
+        pytest.param(ENVELOPE + b"\xc9\xff\xff\xff\xff\x01", id="an extension of four gigabytes"),
+        pytest.param(ENVELOPE + b"\xc7\x08\xff" + bytes(8), id="an extension"),
+        pytest.param(ENVELOPE + b"\xd6\xff\0\0\0\0", id="a time"),
+        pytest.param(ENVELOPE + b"\xdd" + struct.pack(">I", 400_000) + b"\xc0" * 400_000, id="nil"),
+        pytest.param(ENVELOPE + b"\x81\x01\x02", id="a number for a key"),
+        pytest.param(ENVELOPE + b"\x81\x90\x02", id="an array for a key"),
+        pytest.param(ENVELOPE + b"\xa2\xff\xfe", id="not UTF-8"),
+        pytest.param(ENVELOPE + b"\xc1", id="a code that means nothing"),
+        pytest.param(ENVELOPE + b"\x80\x80", id="more after the end"),
+        pytest.param(ENVELOPE, id="less than announced"),
+        pytest.param(b"\xc0", id="nothing"),
+        pytest.param(b"\x80", id="no kind"),
+        pytest.param(b"\x82\xa4kind\xa4ping\xa2id\xd9\x41" + b"a" * 65, id="a long id"),
+        pytest.param(b"\x82\xa4kind\xa4ping\xa2id\xa3a\nb", id="a line's end in the id"),
+        pytest.param(b"\x82\xa2id\xa1a\xa4kind\xd9\x41" + b"a" * 65, id="a long kind"),
+    ],
+)
+def test_a_sealed_header_that_cannot_be_read_is_not_answered(untouched, header):
+    before = untouched.resident_bytes()
+    with HostilePeer(endpoint_of(untouched, "ipc")) as client:
+        channel = client.hello(untouched.info())
+
+        say(client, channel, header)
+
+        good = client.ask(channel, PingRequest())
+        assert client.next_reply(channel).id == good
+    assert untouched.resident_bytes() < before + 16 * MB
+
+
+def test_of_a_field_said_twice_one_counts(untouched):
+    header = b"\x84\xa4kind\xa8shutdown\xa4kind\xa4ping\xa2id\xa1a\xa4body\x80"
+    with HostilePeer(endpoint_of(untouched, "ipc")) as client:
+        channel = client.hello(untouched.info())
+
+        say(client, channel, header)
+
+        assert client.next_reply(channel).kind == "ping"
+
+
+def test_of_a_thousand_requests_at_once_each_is_answered_once(daemon, suggest):
+    asked = [f"request-{number}" for number in range(1000)]
+    with HostilePeer(endpoint_of(daemon, "ipc")) as rude, daemon.client() as client:
+        channel = rude.hello(daemon.info())
+        talker = threading.Thread(
+            target=lambda: [rude.ask(channel, WarmRequest(), one) for one in asked]
+        )
+
+        talker.start()
+        replies = [rude.next_reply(channel) for _ in asked]
+        talker.join(20)
+
+        assert Counter(reply.id for reply in replies) == Counter(asked)
+        outcomes = Counter(
+            reply.body.code if isinstance(reply.body, RequestError) else "ok" for reply in replies
+        )
+        assert outcomes["ok"] >= 2
+        assert outcomes["ok"] + outcomes["unavailable"] == 1000
+        assert outcomes["unavailable"] > 500
+        assert not rude.is_answered(0.2)
+        assert suggest(client).suggestions
+        assert client.status().num_done == 1001
+
+
+def test_the_requests_of_one_do_not_keep_another_from_its_turn(daemon, suggest):
+    with HostilePeer(endpoint_of(daemon, "ipc")) as rude, daemon.client() as client:
+        channel = rude.hello(daemon.info())
+        for number in range(50):
+            request = SuggestRequest(IMAGE, "steps 4")
+            frames = channel.seal(protocol.encode_request(f"r{number}", request), [PIXELS])
+            rude.say([*frames, PIXELS])
+
+        assert suggest(client, timeout_s=5).suggestions
+
+
+def test_an_id_that_is_on_its_way_is_not_taken_again(daemon):
+    with (
+        HostilePeer(endpoint_of(daemon, "ipc")) as first,
+        HostilePeer(endpoint_of(daemon, "ipc")) as second,
+    ):
+        ours, theirs = first.hello(daemon.info()), second.hello(daemon.info())
+        request = SuggestRequest(IMAGE, "steps 10")
+        frames = ours.seal(protocol.encode_request("same", request), [PIXELS])
+        first.say([*frames, PIXELS])
+        first.next_message()  # it is on its way
+
+        second.ask(theirs, WarmRequest(), "same")
+
+        assert second.next_reply(theirs).body.code == "invalid_request"
+        assert not isinstance(first.next_reply(ours).body, RequestError)
+
+
+def test_cancels_of_what_is_not_there_change_nothing(untouched):
+    with HostilePeer(endpoint_of(untouched, "ipc")) as rude:
+        channel = rude.hello(untouched.info())
+        for number in range(200):
+            rude.ask(channel, CancelRequest(f"guess-{number}"))
+            assert rude.next_reply(channel).body.found == "nowhere"
+
+
+def test_who_knows_an_id_and_the_key_can_cancel_it(daemon, suggest):
+    """So a client cancels over control what it asked over work; ids are not to be guessed."""
+    with (
+        HostilePeer(endpoint_of(daemon, "ipc")) as client,
+        HostilePeer(endpoint_of(daemon, "ipc", "control")) as other,
+    ):
+        ours, theirs = client.hello(daemon.info()), other.hello(daemon.info(), "control")
+        frames = ours.seal(
+            protocol.encode_request("x", SuggestRequest(IMAGE, "steps 900")), [PIXELS]
+        )
+        client.say([*frames, PIXELS])
+        client.next_message()
+
+        other.ask(theirs, CancelRequest("x"))
+
+        assert other.next_reply(theirs).body.found == "running"
+        assert isinstance(client.next_reply(ours).body, Cancelled)
+
+
+def test_hello_again_and_again_on_one_connection_is_one_conversation(besieged):
+    info = besieged.info()
+    with HostilePeer(endpoint_of(besieged, "ipc")) as rude, besieged.client() as client:
+        before = client.status().num_clients
+        channels = [rude.hello(info) for _ in range(300)]
+        asked = rude.ask(channels[-1], PingRequest())
+
+        assert rude.next_reply(channels[-1]).id == asked
+        assert client.status().num_clients == before + 1
+        rude.ask(channels[0], PingRequest())
+        assert not rude.is_answered(0.2)
+
+
+def test_fifteen_hundred_conversations_push_out_those_that_say_nothing(besieged):
+    info, before = besieged.info(), besieged.resident_bytes()
+    with HostilePeer(endpoint_of(besieged, "ipc")) as good, besieged.client() as client:
+        channel = good.hello(info)
+        good.ask(channel, PingRequest())
+        good.next_reply(channel)
+        for _ in range(1500):
+            with HostilePeer(endpoint_of(besieged, "ipc")) as rude:
+                rude.hello(info)
+
+        asked = good.ask(channel, PingRequest())
+        assert good.next_reply(channel).id == asked
+        assert client.status().num_clients == 1024
+    assert besieged.resident_bytes() < before + 32 * MB
+
+
+def say(client: HostilePeer, channel: Channel, header: bytes, pixels: bytes | None = None) -> None:
+    """Send a header under a right seal."""
+    if pixels is None:
+        client.say(channel.seal(header))
+    else:
+        client.say([*channel.seal(header, [pixels]), pixels])
