@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import sys
 import time
 
@@ -179,6 +180,18 @@ def test_more_connections_than_files_are_dropped(start, suggest, wait_for):
         wait_for(lambda: daemon.info() != first)
         assert retried(client, suggest).suggestions
     assert "daemon.flooded" in daemon.text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there another process's limit is told")
+def test_a_low_limit_of_files_is_raised(start):
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    try:
+        daemon = start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+
+    assert psutil.Process(daemon.process.pid).rlimit(psutil.RLIMIT_NOFILE)[0] == min(2048, most)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there another process is limited so")
