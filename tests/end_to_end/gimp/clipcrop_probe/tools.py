@@ -53,14 +53,19 @@ def call(name, image, is_last=False, **values):
     if status != Gimp.PDBStatusType.SUCCESS:
         return {"status": status.value_nick, "error": Gimp.get_pdb().get_last_error()}
     specs = procedure.get_return_values()
-    values = {spec.get_name(): got.index(i + 1) for i, spec in enumerate(specs)}
-    return {"status": status.value_nick, **{key: plain(value) for key, value in values.items()}}
+    values = {
+        spec.get_name(): plain(spec.value_type, got.index(index))
+        for index, spec in enumerate(specs, 1)
+    }
+    return {"status": status.value_nick, **values}
 
 
-def plain(value):
+def plain(kind, value):
     """What JSON can hold."""
-    if isinstance(value, (str, int, float, bool, type(None))):
-        return value
-    if isinstance(value, Gimp.Image):
-        return value.get_id()
-    return list(value)
+    if kind == Gimp.Image.__gtype__:
+        return None if value is None else value.get_id()
+    if kind == Gimp.Int32Array.__gtype__:
+        return Gimp.value_get_int32_array(GObject.Value(kind, value))
+    if kind == Gimp.DoubleArray.__gtype__:
+        return Gimp.value_get_double_array(GObject.Value(kind, value))
+    return value

@@ -1,0 +1,42 @@
+"""What becomes of a crop: each is one step of undo, and leaves all else as it was."""
+
+from __future__ import annotations
+
+from clipcrop_plugin.geometry import Rect
+from gi.repository import Gimp
+
+from .selection import one_undo
+
+
+def apply_crop(image: Gimp.Image, rect: Rect, how: str) -> Gimp.Image:
+    """Do it, and return the image that the crop is in now.
+
+    Args:
+        image: Its selection is the user's own again.
+        rect: On its canvas.
+        how: One of `clipcrop_plugin.choices.APPLIES`.
+    """
+    if how == "new_image":
+        return _new_image(image, rect)
+    if how == "selection":
+        image.select_rectangle(Gimp.ChannelOps.REPLACE, *rect)
+    elif how == "crop":
+        with one_undo(image):
+            image.crop(rect.width_px, rect.height_px, rect.x, rect.y)
+    else:
+        with one_undo(image):
+            for x in (rect.x, rect.right):
+                image.add_vguide(x)
+            for y in (rect.y, rect.bottom):
+                image.add_hguide(y)
+    return image
+
+
+def _new_image(image: Gimp.Image, rect: Rect) -> Gimp.Image:
+    """A copy, cropped, with nothing to undo; the image itself stays as it is."""
+    copy = image.duplicate()
+    copy.undo_disable()
+    Gimp.Selection.none(copy)
+    copy.crop(rect.width_px, rect.height_px, rect.x, rect.y)
+    copy.undo_enable()
+    return copy

@@ -1,0 +1,167 @@
+"""The work behind each procedure: with a panel for a person, with return values for a program."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clipcrop_plugin.choices import Choices
+from clipcrop_plugin.config import read_config
+from clipcrop_plugin.errors import NothingToCrop
+from clipcrop_plugin.geometry import Rect
+from clipcrop_plugin.link import TIMEOUT_S, Link
+from clipcrop_plugin.session import FAILED
+from clipcrop_plugin.texts import _
+from gi.repository import Gimp
+
+from . import memory
+from .arguments import AS_ASKED, read_choices, write_choices
+from .desk import Desk, Desks
+from .main_loop import GLibLoop
+
+if TYPE_CHECKING:
+    from .panel import Panels
+
+INTERACTIVE = Gimp.RunMode.INTERACTIVE
+LAST_VALUES = Gimp.RunMode.WITH_LAST_VALS
+
+_GRACE_S = 5.0  # the session's own deadline comes first
+
+
+class Office:
+    """What all images share: the way to the daemon, the panels."""
+
+    def __init__(self) -> None:
+        self._loop = GLibLoop()
+        self._link = Link(read_config(), self._loop, "GIMP")
+        self._desks = Desks(self._link)
+        self._panels: Panels | None = None
+
+    def ask(
+        self, procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, config: Any
+    ) -> dict[str, Any] | None:
+        """Smart Crop by Description; None if the user changed their mind."""
+        desk = self._desks.of(image)
+        if run_mode == INTERACTIVE:
+            return self._ask_person(desk, procedure, config)
+        if run_mode == LAST_VALUES:
+            write_choices(memory.last_choices(), config)
+        choices = read_choices(config)
+        desk.ask(choices)
+        return self._wait_and_apply(desk, choices)
+
+    def repeat(
+        self, procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, config: Any
+    ) -> dict[str, Any]:
+        """The last question again."""
+        desk, choices = self._desks.of(image), memory.last_choices()
+        desk.ask(choices)
+        if run_mode == INTERACTIVE:
+            self._show(desk)
+            return {}
+        return self._wait_and_apply(desk, choices)
+
+    def step(
+        self,
+        by: int,
+        procedure: Gimp.Procedure,
+        run_mode: Gimp.RunMode,
+        image: Gimp.Image,
+        config: Any,
+    ) -> dict[str, Any]:
+        """The next suggestion, or the one before it."""
+        desk = self._desks.of(image)
+        suggestion = desk.step(by)
+        if run_mode == INTERACTIVE:
+            self._show(desk)
+        return {
+            "index": desk.session.index,
+            "box": list(suggestion.rect),
+            "quality": suggestion.quality,
+        }
+
+    def apply(
+        self, procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, config: Any
+    ) -> dict[str, Any]:
+        """Do with the suggestion what was asked for, or what this call asks for."""
+        desk = self._desks.of(image)
+        how = str(config.get_property("apply"))
+        if how == AS_ASKED:
+            how = (desk.session.choices or Choices()).apply
+        result, rect = self._apply(desk, how, has_display=run_mode == INTERACTIVE)
+        return {"box": list(rect), "result": result}
+
+    def _ask_person(
+        self, desk: Desk, procedure: Gimp.Procedure, config: Any
+    ) -> dict[str, Any] | None:
+        from .dialog import Dialog
+
+        self._open_windows()
+        self._link.warm()  # while the user types
+        write_choices(memory.last_choices(), config)
+        dialog = Dialog(procedure, config)
+        try:
+            choices = dialog.run(desk.ask)
+        finally:
+            dialog.destroy()
+        if choices is None:
+            return None
+        memory.remember(choices)
+        self._show(desk)
+        return {}
+
+    def _wait_and_apply(self, desk: Desk, choices: Choices) -> dict[str, Any]:
+        session = desk.session
+        Gimp.progress_init(session.status)
+
+        def on_change() -> None:
+            Gimp.progress_set_text(session.status)
+            if session.fraction is None:
+                Gimp.progress_pulse()
+            else:
+                Gimp.progress_update(session.fraction)
+
+        desk.on_change = on_change
+        try:
+            self._loop.run_until(lambda: not session.is_busy, TIMEOUT_S + _GRACE_S)
+        finally:
+            desk.on_change = lambda: None
+            Gimp.progress_end()
+        if not desk.is_open:
+            raise NothingToCrop(_("The image was closed before there were suggestions."))
+        if session.state == FAILED and session.error is not None:
+            raise session.error
+        result = desk.image
+        if session.current is not None:
+            result, _rect = self._apply(desk, choices.apply, has_display=False)
+        return {
+            "num-suggestions": len(session.suggestions),
+            "boxes": [side for one in session.suggestions for side in one.rect],
+            "qualities": [one.quality for one in session.suggestions],
+            "kind": session.reply.kind if session.reply is not None else "",
+            "matched": list(session.matched),
+            "sentence": desk.sentence,
+            "result": result,
+        }
+
+    def _apply(self, desk: Desk, how: str, *, has_display: bool) -> tuple[Gimp.Image, Rect]:
+        result, rect = desk.apply(how)
+        if has_display and result.get_id() != desk.image.get_id():
+            Gimp.Display.new(result)
+        Gimp.displays_flush()
+        return result, rect
+
+    def _show(self, desk: Desk) -> None:
+        """The panel of an image, which applies and dismisses on its own."""
+        self._open_windows()
+        assert self._panels is not None
+        self._panels.show(desk)
+
+    def _open_windows(self) -> None:
+        """Load what windows need, once somebody wants one."""
+        if self._panels is None:
+            from .windows import open_windows
+
+            open_windows()
+            from .panel import Panels
+
+            self._panels = Panels(lambda desk, how: self._apply(desk, how, has_display=True))
