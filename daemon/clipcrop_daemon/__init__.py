@@ -9,6 +9,7 @@ cli             options -> settings -> run; and the commands that talk to a runn
 settings        defaults < file < environment < option
 instance        one daemon a user: lock, connection file, what the dead left; on folders
 logs            the rotating log file
+machine         memory and files that the program takes
 systemd         a word to whoever started us
 server          the loop over its sockets; it decides nothing
 sockets         how the sockets are bound, and their limits

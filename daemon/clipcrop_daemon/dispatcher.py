@@ -90,6 +90,7 @@ class Dispatcher:
         send: Callable[[Peer, list[bytes]], bool],
         start_model: Callable[[], Model],
         resident_bytes: Callable[[Sequence[int]], int],
+        num_connections: Callable[[], int],
         *,
         now_s: float,
         idle_s: float = 0.0,
@@ -102,6 +103,7 @@ class Dispatcher:
             send: Sends frames to a client; False if it is not there any more.
             start_model: Starts the model process; OSError if that cannot be.
             resident_bytes: Memory of processes, by pid.
+            num_connections: Open ones, of strangers too.
             now_s: The clock's time; all other times are on the same clock.
             idle_s: The model process is ended after so long without work; 0: never.
             stuck_s: See `STUCK_S`.
@@ -109,7 +111,7 @@ class Dispatcher:
         self._conversations = conversations
         self._send_frames = send
         self._start_model = start_model
-        self._resident_bytes = resident_bytes
+        self._resident_bytes, self._num_connections = resident_bytes, num_connections
         self._started_s = now_s
         self._idle_s, self._stuck_s = idle_s, stuck_s
         self._line = Line()
@@ -223,7 +225,8 @@ class Dispatcher:
             loaded=model.loaded if model else (),
             device=model.device if model else "",
             num_queued=len(self._line),
-            num_clients=len(self._conversations),
+            # Who has hung up is not forgotten at once.
+            num_clients=min(len(self._conversations), self._num_connections()),
             num_done=self._num_done,
             num_cached_images=model.num_cached_images if model else 0,
             cache_bytes=model.cache_bytes if model else 0,

@@ -22,13 +22,17 @@ import msgpack
 
 from clipcrop_wire.sealing import Buffer
 
-from .pipes import SharedPixels, read_message, write_message
+from .pipes import SharedPixels, has_room, read_message, write_message
 from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
 WORKER_COMMAND = (sys.executable, "-m", "clipcrop_daemon.worker")
 _MAX_LOG_LINE_BYTES = 8192
+_MAX_UNREAD_BYTES = 48 * 1024
+"""What a process that is held up may leave unread: a job's header (19 kB at most), its cancel and
+some questions. A pipe that takes this much never makes the front wait."""
+
 _LOG_LINE = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (\S+) (.*)", re.DOTALL)
 
 
@@ -104,15 +108,18 @@ class ModelProcess:
             raise
         self.pid = self._process.pid
         self._outbox: queue.SimpleQueue[tuple[bytes, Sequence[Buffer]] | None] = queue.SimpleQueue()
+        self._writes_at_once = self._shared is not None and has_room(
+            cast("BinaryIO", self._process.stdin), _MAX_UNREAD_BYTES
+        )
         for work in (self._write_all, self._read, self._relay_log):
             threading.Thread(target=work, name=f"model-{work.__name__}", daemon=True).start()
 
     def send(self, header: bytes, parts: Sequence[Buffer] = ()) -> None:
         """Send a request; the pixels must not change before its answer."""
-        if self._shared is None:
-            self._outbox.put((header, parts))
-        else:  # headers are few and small enough for the pipe to take them at once
+        if self._writes_at_once:
             self._write(header, parts)
+        else:
+            self._outbox.put((header, parts))
 
     def kill(self) -> None:
         """End it at once; `Ended` follows."""

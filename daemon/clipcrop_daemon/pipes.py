@@ -57,6 +57,15 @@ class SharedPixels:
         os.close(self.descriptor)
 
 
+def has_room(pipe: BinaryIO, num_bytes: int) -> bool:
+    """Whether an empty pipe takes so much without a reader; False where that is not known."""
+    if sys.platform != "linux":
+        return False
+    import fcntl  # not on all systems
+
+    return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) >= num_bytes
+
+
 def write_message(
     file: BinaryIO, header: bytes, parts: Sequence[Buffer] = (), shared: SharedPixels | None = None
 ) -> None:

@@ -21,6 +21,7 @@ from .dispatcher import STUCK_S, Dispatcher
 from .errors import CannotPublish
 from .instance import Instance
 from .logs import log_bug
+from .machine import max_connections, resident_bytes, trim_memory
 from .model_process import WORKER_COMMAND, Event, ModelProcess
 from .settings import Settings
 from .sockets import LINGER_MS, Sockets
@@ -31,9 +32,6 @@ logger = logging.getLogger(__name__)
 MAX_FRONT_BYTES = 768 * 2**20
 """Above this somebody is filling libzmq's memory, and all connections are dropped. libzmq limits
 the size of a frame, but not the number of frames of a message that never ends."""
-
-MAX_CONNECTIONS = 1024
-"""With more, all are dropped, before there are no more files to be had; see `_max_connections`."""
 
 _WATCH_S = 0.5  # how often that is looked at while there are connections
 
@@ -95,7 +93,8 @@ class _Front:
             self._conversations,
             self._send,
             self._start_model,
-            _resident_bytes,
+            resident_bytes,
+            lambda: self._sockets.num_connections,
             now_s=time.monotonic(),
             idle_s=60 * settings.idle_minutes,
             stuck_s=stuck_s,
@@ -104,7 +103,7 @@ class _Front:
 
     def run(self, max_front_bytes: int) -> None:
         """Until somebody asks for the end."""
-        max_connections = _max_connections()
+        connections_limit = max_connections()
         watched_at_s = held_at_s = time.monotonic()
         while not self._dispatcher.is_stopping:
             ready = self._wait()
@@ -121,7 +120,7 @@ class _Front:
                 except Exception as exc:  # the edge: one message must not end the daemon
                     log_bug(logger, "message.failed", "", exc)
             self._dispatcher.on_time(time.monotonic())
-            if self._sockets.num_connections > max_connections:
+            if self._sockets.num_connections > connections_limit:
                 self._drop_all()
             if self._sockets.num_connections and now_s >= watched_at_s + _WATCH_S:
                 watched_at_s = now_s
@@ -197,14 +196,14 @@ class _Front:
             self.wake.send(b"\0")
 
     def _watch_memory(self, max_front_bytes: int) -> None:
-        if _resident_bytes([os.getpid()]) > max_front_bytes:
+        if resident_bytes([os.getpid()]) > max_front_bytes:
             self._drop_all()
 
     def _drop_all(self) -> None:
         """Somebody fills our memory or our table of files: all connections go, a good one's too."""
         logger.error("daemon.flooded connections=%d", self._sockets.num_connections)
         self._reopen(linger_ms=0)
-        _trim_memory()
+        trim_memory()
 
     def _hold(self) -> bool:
         """Put back what was deleted; False if another daemon has taken our place."""
@@ -227,43 +226,6 @@ class _Front:
             self._publish()
         except CannotPublish as exc:  # the disk is full; `Instance.hold` goes on trying
             logger.warning("instance.unkept reason=%s", exc)
-
-
-def _resident_bytes(pids: Sequence[int]) -> int:
-    """Memory of processes; those that are gone count nothing."""
-    total = 0
-    with contextlib.suppress(OSError):  # no more files are to be had
-        import psutil  # not needed before somebody connects
-
-        for pid in pids:
-            with contextlib.suppress(psutil.Error):
-                total += psutil.Process(pid).memory_info().rss
-    return total
-
-
-def _trim_memory() -> None:
-    """Have the C library give back what it keeps of what was freed; where it is asked for that."""
-    import ctypes  # takes time, and is hardly ever needed
-
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # musl keeps next to nothing
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-def _max_connections() -> int:
-    """Half of the files that we may open, after asking for enough."""
-    if sys.platform == "win32":  # no such limit
-        return MAX_CONNECTIONS
-    import resource
-
-    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * MAX_CONNECTIONS
-    if limit != resource.RLIM_INFINITY and limit < wanted:
-        limit = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MAX_CONNECTIONS if limit == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, limit // 2)
 
 
 @contextlib.contextmanager

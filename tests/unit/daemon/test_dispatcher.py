@@ -135,6 +135,7 @@ class Front:
             self._send,
             self._start_model,
             lambda pids: 1000 * len(pids),
+            lambda: len(set(self.clients) - self.gone),
             now_s=self.now_s,
             idle_s=IDLE_S,
             stuck_s=STUCK_S,
@@ -532,6 +533,15 @@ def test_the_status_says_what_is_going_on(front: Front):
     assert (status.uptime_s, status.resident_bytes) == (5.0, 2000)
     front.say("1", CROPS)
     assert front.status().num_done == 1
+
+
+def test_who_has_hung_up_is_no_client_any_more(front: Front):
+    first = front.client("a")
+    front.client("b")
+
+    front.gone.add(first.peer)
+
+    assert front.status().num_clients == 1
 
 
 def test_a_request_on_the_wrong_socket_is_declined(front: Front):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import threading
@@ -9,7 +10,7 @@ from typing import BinaryIO
 import psutil
 import pytest
 
-from clipcrop_daemon.pipes import SharedPixels, read_message, write_message
+from clipcrop_daemon.pipes import SharedPixels, has_room, read_message, write_message
 from clipcrop_wire.messages import MAX_PIXEL_BYTES
 
 HEADER = bytes(range(256))
@@ -169,3 +170,12 @@ def encoded(write: Callable[[BinaryIO], None]) -> bytes:
         with os.fdopen(writer, "wb") as sink:
             write(sink)
         return source.read()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how much a pipe holds")
+def test_a_pipe_has_room_for_what_it_holds_and_no_more():
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb"), os.fdopen(writer, "wb") as pipe:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+        assert has_room(pipe, 4096)
+        assert not has_room(pipe, 4097)
