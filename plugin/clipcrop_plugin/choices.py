@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field, fields
 from typing import Any, Mapping
 
@@ -232,8 +233,13 @@ def _check_prompt(name: str, text: str) -> None:
                 number=len(text), limit=MAX_PROMPT_CHARS
             ),
         )
-    if not storage.is_text(text, MAX_PROMPT_CHARS) or not text.isprintable():
+    if not storage.is_text(text, MAX_PROMPT_CHARS) or _has_control_characters(text):
         raise BadChoice(name, _("This description has characters in it that are not text."))
+
+
+def _has_control_characters(text: str) -> bool:
+    """Formatting characters are fine: emoji and right-to-left text need them."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
 
 
 def _too_many_exclusions(number: int) -> str:

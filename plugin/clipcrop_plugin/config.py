@@ -59,9 +59,9 @@ def _is_ours(path: Path) -> bool:
         return False
     if not stat.S_ISREG(found.st_mode):
         return False
-    if sys.platform == "win32":
-        return True
-    return found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022
+    return sys.platform == "win32" or (
+        found.st_uid in (0, os.geteuid()) and not found.st_mode & 0o022
+    )
 
 
 def _is_path(value: object) -> bool:

@@ -110,7 +110,7 @@ def fit(size: Size, box: Size) -> Size:
 
 def _span(low: int, high: int, offset: int, length: int, limit: int) -> tuple[int, int]:
     """One axis of a crop -> where it begins on the canvas, and how long it is there."""
-    start = offset + min(max(low, 0), length)
+    start = offset + min(max(low, 0), length - 1)
     end = offset + min(max(high, 0), length)
     start = min(max(start, 0), limit - 1)
     return start, max(1, min(end, limit) - start)

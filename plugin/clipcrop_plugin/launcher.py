@@ -47,7 +47,9 @@ class Launcher:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+        """What was run last."""
+
         self._failed_s: float | None = None
 
     @property
@@ -58,7 +60,7 @@ class Launcher:
     @property
     def has_failed(self) -> bool:
         """The command ended with an error, and a while ago; it may have done its work and ended."""
-        if self._process is None or not self._process.poll():
+        if self.process is None or not self.process.poll():
             return False
         if self._failed_s is None:
             self._failed_s = time.monotonic()
@@ -70,13 +72,13 @@ class Launcher:
         Raises:
             NotStarted: it cannot be run.
         """
-        if self._process is not None and self._process.poll() is None:
+        if self.process is not None and self.process.poll() is None:
             return
         command = self._config.start_command
         variables = daemon_environment(os.environ, self._config.connection_file)
         self._failed_s = None
         try:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -130,6 +130,7 @@ class Link:
             config, loop, launcher, client_name, self._on_open, self._end_all_waiting
         )
         self._line: PumpedConnection | None = None
+        self._is_fresh = False  # the connection was not used yet
         self._asked_s = 0.0
         self._waiting: deque[Question] = deque()
         self._on_the_way: list[Question] = []
@@ -240,7 +241,8 @@ class Link:
             return None
         if not self._on_the_way:
             line.pump()  # finds out whether it is lost
-        if line.connection.is_open and (self._on_the_way or self._is_known(line)):
+        is_in_use = self._is_fresh or self._on_the_way
+        if line.connection.is_open and (is_in_use or self._is_known(line)):
             return line
         self._line = None
         line.close()
@@ -274,12 +276,12 @@ class Link:
                 on_done=lambda call: self._advance_soon(),
             )
             self._on_the_way.append(question)
-        self._asked_s = now
+        self._asked_s, self._is_fresh = now, False
         line.pump()
 
     def _on_open(self, line: PumpedConnection) -> None:
         line.on_pumped = self._on_pumped
-        self._line = line
+        self._line, self._is_fresh = line, True
         if line.connection.info.session != self._held_by:
             self._held.clear()
             self._held_by = line.connection.info.session
@@ -301,7 +303,7 @@ class Link:
             reply = question.call.result()
         except UnknownImage as exc:
             if not question.was_by_hash or question.is_cancelled:
-                self._end(question, exc)
+                self._end(question, _reason(question, exc))
                 return
             assert question.by_hash is not None
             self._held.discard(question.by_hash.image)

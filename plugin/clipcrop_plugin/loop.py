@@ -60,26 +60,24 @@ class SelectLoop:
         """
         deadline = time.monotonic() + timeout_s
         while not is_done():
+            while self._timers and self._timers[0][2].is_cancelled:
+                heapq.heappop(self._timers)
             left = deadline - time.monotonic()
             if left <= 0 or not (self._watches or self._timers):
                 return False
-            self._wait(left)
+            self._turn(left)
         return True
 
-    def _wait(self, seconds: float) -> None:
-        """One turn: wait for what comes first, then call back."""
-        while self._timers and self._timers[0][2].is_cancelled:
-            heapq.heappop(self._timers)
+    def _turn(self, seconds: float) -> None:
+        """Wait for what comes first, then call back."""
         if self._timers:
             seconds = min(seconds, max(0.0, self._timers[0][0] - time.monotonic()))
         for watch in self._ready(seconds):
             if not watch.is_cancelled:  # by one before it
                 watch.on_ready()
-        now = time.monotonic()
-        due = []
-        while self._timers and self._timers[0][0] <= now:
-            due.append(heapq.heappop(self._timers)[2])
-        for timer in due:
+        now, later = time.monotonic(), next(self._count)  # what is added now is for another turn
+        while self._timers and self._timers[0][:2] < (now, later):
+            timer = heapq.heappop(self._timers)[2]
             if not timer.is_cancelled:
                 timer.on_time()
 

@@ -83,23 +83,30 @@ def test_the_installer_needs_only_the_standard_library(checkout: Path):
 
 
 WIRE = ("client", "connection", "endpoint", "protocol", "zmtp")
+IN_EDITORS = [
+    pytest.param("clipcrop_wire", WIRE, id="wire"),
+    pytest.param("clipcrop_plugin", ("session", "config", "history"), id="plug-ins"),
+]
 
 
-def test_the_wire_needs_only_the_standard_library_and_msgpack(checkout: Path):
+@pytest.mark.parametrize(("package", "modules"), IN_EDITORS)
+def test_what_runs_in_editors_needs_only_the_standard_library_and_msgpack(
+    checkout: Path, package: str, modules: tuple[str, ...]
+):
     import msgpack  # -S hides it below: it is put back by hand
 
     home = Path(msgpack.__file__).parents[1]
     code = (
         "import json, os, sys; os.environ['MSGPACK_PUREPYTHON'] = '1'; "
-        f"sys.path[:0] = ['daemon', {str(home)!r}]; "
-        + "; ".join(f"import clipcrop_wire.{name}" for name in WIRE)
+        f"sys.path[:0] = ['daemon', 'plugin', {str(home)!r}]; "
+        + "; ".join(f"import {package}.{name}" for name in modules)
         + "; print(json.dumps(sorted(name.partition('.')[0] for name in sys.modules)))"
     )
 
     loaded = json.loads(in_fresh_python(code, "-I", "-S", folder=checkout))
 
-    others = set(loaded) - set(sys.stdlib_module_names) - {"__main__", "clipcrop_wire"}
-    assert others == {"msgpack"}
+    others = set(loaded) - set(sys.stdlib_module_names) - {"__main__"}
+    assert others == {"msgpack", "clipcrop_wire", package}
 
 
 def test_the_wire_works_with_msgpacks_pure_half(checkout: Path):
@@ -113,10 +120,11 @@ def test_the_wire_works_with_msgpacks_pure_half(checkout: Path):
     assert in_fresh_python(code, folder=checkout).split() == ["lite", "False"]
 
 
-def test_importing_the_wire_is_quick(checkout: Path):
+@pytest.mark.parametrize("module", ["clipcrop_wire.client", "clipcrop_plugin.session"])
+def test_importing_what_runs_in_editors_is_quick(checkout: Path, module: str):
     code = (
-        "import sys, time; sys.path.insert(0, 'daemon'); start = time.process_time(); "
-        "import clipcrop_wire.client; print(time.process_time() - start)"
+        "import sys, time; sys.path[:0] = ['daemon', 'plugin']; start = time.process_time(); "
+        f"import {module}; print(time.process_time() - start)"
     )
 
     best_seconds = min(float(in_fresh_python(code, folder=checkout)) for _ in range(5))

@@ -1,4 +1,4 @@
-"""The wire runs in whatever Python an editor brings."""
+"""The wire and the plug-ins' common half run in whatever Python an editor brings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 
 OLDEST = (3, 8)
 MINORS = range(8, 15)
+FOLDERS = ("daemon/clipcrop_wire", "plugin")
+"""What is copied into editors."""
 
 
 def interpreters() -> dict[str, str]:
@@ -30,18 +32,19 @@ def interpreters() -> dict[str, str]:
 
 
 def test_every_file_is_in_the_oldest_pythons_syntax(checkout: Path):
-    files = sorted((checkout / "daemon" / "clipcrop_wire").glob("*.py"))
+    files = sorted(file for folder in FOLDERS for file in (checkout / folder).rglob("*.py"))
 
     for file in files:
         ast.parse(file.read_text(encoding="utf-8"), str(file), feature_version=OLDEST)
-    assert "zmtp.py" in {file.name for file in files}
+    assert {"zmtp.py", "session.py"} <= {file.name for file in files}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("real_home")
+@pytest.mark.parametrize("folder", ["tests/unit/wire", "tests/unit/plugin"])
 @pytest.mark.parametrize("version", sorted(interpreters(), key=lambda version: int(version[2:])))
 def test_the_unit_tests_pass_in_every_python_of_this_machine(
-    version: str, tmp_path: Path, checkout: Path
+    version: str, folder: str, tmp_path: Path, checkout: Path
 ):
     program = interpreters()[version]
     subprocess.run([program, "-m", "venv", str(tmp_path / "env")], check=True)
@@ -49,11 +52,12 @@ def test_the_unit_tests_pass_in_every_python_of_this_machine(
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, "pytest", "msgpack"], check=True)
     options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-c", os.devnull]
-    options += ["--rootdir", ".", "--import-mode=importlib", "--confcutdir=tests/unit/wire"]
-    variables = {**os.environ, "PYTHONPATH": "daemon", "MSGPACK_PUREPYTHON": "1"}
+    options += ["--rootdir", ".", "--import-mode=importlib", f"--confcutdir={folder}"]
+    path = os.pathsep.join(("daemon", "plugin"))
+    variables = {**os.environ, "PYTHONPATH": path, "MSGPACK_PUREPYTHON": "1"}
 
     ran = subprocess.run(
-        [python, "-m", "pytest", *options, "tests/unit/wire"],
+        [python, "-m", "pytest", *options, folder],
         cwd=checkout,
         env=variables,
         capture_output=True,
