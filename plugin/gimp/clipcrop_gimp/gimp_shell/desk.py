@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Callable
 
-from clipcrop_plugin.choices import SELECTION_EXAMPLE, Choices
-from clipcrop_plugin.errors import NothingToCrop
+from clipcrop_plugin.choices import NO_EXAMPLE, SELECTION_EXAMPLE, Choices
+from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Rect
 from clipcrop_plugin.link import Link
 from clipcrop_plugin.picture import Raster
@@ -47,8 +47,12 @@ class Desk:
         """Read the canvas anew, and ask.
 
         Raises:
-            PluginError: there is nothing to ask about.
+            PluginError: there is nothing to ask, or nothing to ask about.
         """
+        if not choices.prompt and choices.example == NO_EXAMPLE:
+            raise BadChoice(
+                "prompt", _("Describe what the crop should show, or choose an example.")
+            )
         self.dismiss()  # what is selected may be the example
         seen = canvas.read_picture(self.image, choices.source)
         example = self._read_example(choices)

@@ -23,9 +23,7 @@ class Dialog:
     def __init__(self, procedure: Gimp.Procedure, config: Any) -> None:
         """Show what ``config`` says."""
         self._config = config
-        self._dialog = GimpUi.ProcedureDialog.new(
-            procedure, config, _("Smart Crop by Description")
-        )
+        self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _("Smart Crop by Description"))
         self._dialog.set_ok_label(_("_Find Crops"))
         self._dialog.set_default_size(420, -1)
         self._error = Gtk.Label(xalign=0, wrap=True, max_width_chars=48, no_show_all=True)
@@ -41,6 +39,7 @@ class Dialog:
         Args:
             ask: Raises `PluginError` for what cannot be.
         """
+        self._prompt.grab_focus()
         while self._dialog.run():
             try:
                 choices = read_choices(self._config)
@@ -63,6 +62,7 @@ class Dialog:
         prompt = self._entry("prompt", past.prompts)
         prompt.get_child().set_activates_default(True)
         self._add("prompt", prompt)
+        self._prompt = prompt.get_child()
         exclude = self._entry("exclude", past.exclusions)
         exclude.get_child().set_activates_default(True)
         self._add("exclude", exclude)

@@ -93,9 +93,9 @@ class Office:
     def _ask_person(
         self, desk: Desk, procedure: Gimp.Procedure, config: Any
     ) -> dict[str, Any] | None:
+        self._open_windows()
         from .dialog import Dialog
 
-        self._open_windows()
         self._link.warm()  # while the user types
         write_choices(memory.last_choices(), config)
         dialog = Dialog(procedure, config)

@@ -20,7 +20,7 @@ from clipcrop_plugin.texts import _, is_right_to_left, isolated
 from gi.repository import Gdk, GimpUi, GLib, Gtk, Pango
 
 from .desk import Desk
-from .thumbnails import BOX, Thumbnail, reduce
+from .thumbnails import BOX, reduce, with_crop
 
 Apply = Callable[[Desk, str], Any]
 
@@ -79,7 +79,7 @@ class Panel(Gtk.Window):
             return
         session = self._session
         choices = session.choices or Choices()
-        self._is_filling = True
+        self._is_filling = True  # what changes now, the user has not changed
         try:
             self._prompt.set_text(choices.prompt or _("Like the example"))
             self._found.set_text(_found(session.matched))
@@ -99,15 +99,13 @@ class Panel(Gtk.Window):
         self._show_progress()
 
     def _build(self) -> None:
-        outer = Gtk.Box(
-            orientation=Gtk.Orientation.VERTICAL, spacing=_GAP, border_width=2 * _GAP
-        )
+        outer = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=_GAP, border_width=2 * _GAP)
         self._prompt = Gtk.Label(xalign=0, ellipsize=Pango.EllipsizeMode.END)
         bold = Pango.AttrList()
         bold.insert(Pango.attr_weight_new(Pango.Weight.BOLD))
         self._prompt.set_attributes(bold)
         self._found = Gtk.Label(xalign=0, wrap=True, no_show_all=True)
-        self._list = Gtk.ListBox(selection_mode=Gtk.SelectionMode.BROWSE)
+        self._list = Gtk.ListBox(selection_mode=Gtk.SelectionMode.BROWSE, name="clipcrop-list")
         self._list.connect("row-selected", self._on_row)
         self._list.connect("row-activated", lambda *_: self._on_apply())
         self._list.set_activate_on_single_click(False)
@@ -183,7 +181,8 @@ class Panel(Gtk.Window):
             assert pixels is not None
             size = Size(pixels.get_width(), pixels.get_height())
             crop = picture.placement.in_thumbnail(suggestion.rect, size)
-            self._list.add(_row(number, suggestion, Thumbnail(pixels, crop)))
+            thumbnail = Gtk.Image.new_from_pixbuf(with_crop(pixels, crop))
+            self._list.add(_row(number, suggestion, thumbnail))
         self._list.show_all()
 
     def _show_progress(self) -> None:
@@ -282,7 +281,7 @@ class Panel(Gtk.Window):
         self._look = self._pulse = None
 
 
-def _row(number: int, suggestion: Suggestion, thumbnail: Thumbnail) -> Gtk.Widget:
+def _row(number: int, suggestion: Suggestion, thumbnail: Gtk.Image) -> Gtk.ListBoxRow:
     rect = suggestion.rect
     place = Gtk.Box(width_request=BOX.width_px)
     place.pack_start(thumbnail, True, False, 0)
@@ -294,9 +293,12 @@ def _row(number: int, suggestion: Suggestion, thumbnail: Thumbnail) -> Gtk.Widge
     words = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=_GAP, valign=Gtk.Align.CENTER)
     for widget in (quality, bar, size):
         words.pack_start(widget, False, False, 0)
-    row = Gtk.Box(spacing=2 * _GAP, border_width=_GAP)
-    row.pack_start(place, False, False, 0)
-    row.pack_start(words, True, True, 0)
+    inner = Gtk.Box(spacing=2 * _GAP, border_width=_GAP)
+    inner.pack_start(place, False, False, 0)
+    inner.pack_start(words, True, True, 0)
+    row = Gtk.ListBoxRow()
+    row.get_style_context().add_class("sidebar-row")  # of GIMP's themes
+    row.add(inner)
     name = _("Suggestion {number}, quality {percent} %")
     row.get_accessible().set_name(name.format(number=number, percent=_percent(suggestion)))
     return row
@@ -307,7 +309,9 @@ def _percent(suggestion: Suggestion) -> int:
 
 
 def _title(desk: Desk) -> str:
-    return _("Smart Crop: {image}").format(image=isolated(desk.image.get_name()))
+    file = desk.image.get_file() or desk.image.get_imported_file()
+    name = desk.image.get_name() if file is None else file.get_basename()
+    return _("Smart Crop: {image}").format(image=isolated(name))
 
 
 def _found(matched: tuple[str, ...]) -> str:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from .office import Office
 
 ASK, REPEAT = "plug-in-clipcrop", "plug-in-clipcrop-repeat"
-NEXT, PREVIOUS, APPLY = "plug-in-clipcrop-next", "plug-in-clipcrop-previous", "plug-in-clipcrop-apply"
+NEXT, PREVIOUS, APPLY = (
+    "plug-in-clipcrop-next",
+    "plug-in-clipcrop-previous",
+    "plug-in-clipcrop-apply",
+)
 
 MENU = "<Image>/Image/[Crop]"
 

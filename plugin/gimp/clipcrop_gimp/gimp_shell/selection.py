@@ -25,7 +25,6 @@ class KeptSelection:
         """Keep what is selected now."""
         self.rect = bounds(image)
         self._size = (image.get_width(), image.get_height())
-        self._was_dirty = image.is_dirty()
         self._mask = b""
         if self.rect is not None:
             mask = _buffer(image).get(_gegl(self.rect), 1.0, _FORMAT, Gegl.AbyssPolicy.NONE)
@@ -33,6 +32,7 @@ class KeptSelection:
 
     def put_back(self, image: Gimp.Image) -> None:
         """Select that again, without a step of undo; nothing if the canvas is another now."""
+        was_dirty = image.is_dirty()
         with no_undo(image):
             Gimp.Selection.none(image)
             if self.rect is not None and self._size == (image.get_width(), image.get_height()):
@@ -40,14 +40,17 @@ class KeptSelection:
                 buffer.set(_gegl(self.rect), _FORMAT, zlib.decompress(self._mask))
                 buffer.flush()
                 image.get_selection().update(*self.rect)
-        if not self._was_dirty:
+        if not was_dirty:
             image.clean_all()
 
 
 def show(image: Gimp.Image, rect: Rect) -> None:
-    """Select a crop without a step of undo, to be looked at."""
+    """Select a crop without a step of undo, to be looked at; the image is no more unsaved for it."""
+    was_dirty = image.is_dirty()
     with no_undo(image):
         image.select_rectangle(Gimp.ChannelOps.REPLACE, *rect)
+    if not was_dirty:
+        image.clean_all()
 
 
 @contextmanager

@@ -1,22 +1,22 @@
-"""The reduced picture with a crop on it."""
+"""The reduced picture with a crop on it. With GdkPixbuf alone: Python's cairo is not in every GIMP."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from clipcrop_plugin.geometry import Rect, Size, fit
 from clipcrop_plugin.picture import Picture
-from gi.repository import Gdk, GdkPixbuf, GLib, Gtk
+from gi.repository import GdkPixbuf, GLib
 
 BOX = Size(132, 104)
 """What a thumbnail must fit in."""
 
 _CHANNELS = {"rgb8": 3, "rgba8": 4}
-_DIMMED, _EDGE_PX = 0.55, 2.0
+_WHITE, _BLACK, _GRAY = 0xFFFFFFFF, 0x000000FF, 0x777777FF
+_DIMMED = 150  # of 255
+_EDGE_PX = 2
 
 
 def reduce(picture: Picture) -> GdkPixbuf.Pixbuf:
-    """A picture -> small pixels to draw; for all its crops."""
+    """A picture -> small pixels to draw on; for all its crops."""
     image = picture.raster.image
     channels = _CHANNELS[image.format]
     full = GdkPixbuf.Pixbuf.new_from_bytes(
@@ -29,43 +29,37 @@ def reduce(picture: Picture) -> GdkPixbuf.Pixbuf:
         image.stride,
     )
     size = fit(Size(image.width_px, image.height_px), BOX)
-    return full.scale_simple(*size, GdkPixbuf.InterpType.BILINEAR)
+    small = full.scale_simple(*size, GdkPixbuf.InterpType.BILINEAR)
+    ground = _filled(size, _GRAY)
+    _lay(small, ground, 255)
+    return ground
 
 
-class Thumbnail(Gtk.DrawingArea):
-    """Dark where the crop leaves out, framed where it cuts."""
+def with_crop(pixels: GdkPixbuf.Pixbuf, crop: Rect) -> GdkPixbuf.Pixbuf:
+    """Dark where the crop leaves out, framed where it cuts.
 
-    def __init__(self, pixels: GdkPixbuf.Pixbuf, crop: Rect) -> None:
-        """Take what `reduce` made, and a crop in its pixels."""
-        super().__init__()
-        self._pixels, self._crop = pixels, crop
-        self.set_size_request(pixels.get_width(), pixels.get_height())
-        self.set_valign(Gtk.Align.CENTER)
-        self.set_halign(Gtk.Align.CENTER)
-        self.connect("draw", self._draw)
+    Args:
+        pixels: What `reduce` made.
+        crop: In its pixels.
+    """
+    drawn = pixels.copy()
+    _lay(_filled(Size(drawn.get_width(), drawn.get_height()), _BLACK), drawn, _DIMMED)
+    x, y, width, height = crop
+    drawn.new_subpixbuf(x, y, width, height).fill(_WHITE)
+    edge = min(_EDGE_PX, (width - 1) // 2, (height - 1) // 2)
+    inner = (x + edge, y + edge, width - 2 * edge, height - 2 * edge)
+    pixels.copy_area(*inner, drawn, x + edge, y + edge)
+    return drawn
 
-    def _draw(self, widget: Gtk.Widget, context: Any) -> bool:
-        width, height = self._pixels.get_width(), self._pixels.get_height()
-        # Where there was more room than asked for.
-        allocated = self.get_allocation()
-        context.translate((allocated.width - width) // 2, (allocated.height - height) // 2)
-        Gdk.cairo_set_source_pixbuf(context, self._pixels, 0, 0)
-        context.paint()
-        context.rectangle(0, 0, width, height)
-        context.clip()
-        x, y, crop_width, crop_height = self._crop
-        context.set_source_rgba(0, 0, 0, _DIMMED)
-        for part in (
-            (0, 0, width, y),
-            (0, y + crop_height, width, height - y - crop_height),
-            (0, y, x, crop_height),
-            (x + crop_width, y, width - x - crop_width, crop_height),
-        ):
-            context.rectangle(*part)
-        context.fill()
-        context.set_source_rgb(1, 1, 1)
-        context.set_line_width(_EDGE_PX)
-        half = _EDGE_PX / 2
-        context.rectangle(x + half, y + half, crop_width - _EDGE_PX, crop_height - _EDGE_PX)
-        context.stroke()
-        return True
+
+def _filled(size: Size, colour: int) -> GdkPixbuf.Pixbuf:
+    made = GdkPixbuf.Pixbuf.new(GdkPixbuf.Colorspace.RGB, False, 8, *size)
+    made.fill(colour)
+    return made
+
+
+def _lay(upper: GdkPixbuf.Pixbuf, lower: GdkPixbuf.Pixbuf, opacity: int) -> None:
+    """One over the other, of the same size."""
+    size = (lower.get_width(), lower.get_height())
+    nearest = GdkPixbuf.InterpType.NEAREST
+    upper.composite(lower, 0, 0, *size, 0, 0, 1, 1, nearest, opacity)
