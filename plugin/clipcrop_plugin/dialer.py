@@ -61,7 +61,7 @@ class Dialer:
         self._info: ConnectionFile | None = None
         self._endpoints: deque[str] = deque()
         self._errors: list[WireError] = []
-        self._dead: dict[str, WireError] = {}  # sessions that nobody listens for any more
+        self._dead: dict[ConnectionFile, WireError] = {}  # nobody listens where they say
 
     @property
     def is_launching(self) -> bool:
@@ -95,8 +95,8 @@ class Dialer:
         except WireError as exc:
             self._fail(exc)
             return
-        if info.session in self._dead:
-            self._launch(self._dead[info.session])
+        if info in self._dead:  # left behind, as it seems; a daemon that rebinds writes another
+            self._launch(self._dead[info])
             return
         self._info, self._errors, self._endpoints = info, [], deque(info.work)
         self._try_next(info)
@@ -117,7 +117,7 @@ class Dialer:
         if wrong is not None:
             self._fail(wrong)
         else:
-            self._dead[info.session] = self._errors[0]
+            self._dead[info] = self._errors[0]
             self._launch(self._errors[0])
 
     def _on_pumped(self) -> None:

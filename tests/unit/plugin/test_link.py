@@ -399,6 +399,7 @@ class TestLosingTheDaemon:
             return []
 
         daemon.reply_of["suggest"] = mute
+        daemon.reply_of["cancel"] = never
         assert isinstance(wait(ask(timeout_s=0.3)), RequestTimeout)
         daemon.is_mute = False
         del daemon.reply_of["suggest"]
@@ -558,6 +559,19 @@ class TestStartingTheDaemon:
         link = link_to(Config(short_path / "connection.json", SLEEPER))
 
         assert isinstance(wait(Asked(link, picture, timeout_s=0.3)), RequestTimeout)
+
+    def test_that_runs_and_binds_anew_because_its_sockets_were_deleted(
+        self, daemon, link_to, short_path, picture, wait, run_until
+    ):
+        gone = dataclasses.replace(daemon.info, work=(f"ipc://{short_path}/gone",))
+        write_connection_file(daemon.path, gone)
+        link = link_to(Config(daemon.path, SLEEPER))
+        asked = Asked(link, picture)
+        run_until(lambda: asked.stages == [LAUNCHING])
+
+        write_connection_file(daemon.path, daemon.info)
+
+        assert isinstance(wait(asked), SuggestReply)
 
     def test_and_finding_a_squatter_there(
         self, daemon, link_to, short_path, picture, wait, run_until
