@@ -1,0 +1,146 @@
+"""A real Krita for each test, the plug-in installed as by the installer, a real daemon."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[2]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "gimp")]
+
+from krita_driver import Krita  # noqa: E402 - on the path just added
+from place import Place  # noqa: E402
+from real_daemon import Daemon  # noqa: E402
+
+StartKrita = Callable[..., Krita]
+
+
+@pytest.fixture(scope="session")
+def krita_roots() -> list[Path]:
+    """Of the systems that Kritas are on, the newest first; set up if need be."""
+    done = subprocess.run([sys.executable, HERE / "setup.py"], capture_output=True, text=True)
+    lines = done.stdout.strip().splitlines() or [done.stderr]
+    if done.returncode:
+        pytest.fail(f"these tests need a Krita: {lines[-1]}", pytrace=False)
+    return [Path(line[5:]) for line in lines if line.startswith("root ")]
+
+
+@pytest.fixture(scope="session")
+def krita_root(krita_roots: list[Path]) -> Path:
+    """The newest one's."""
+    return krita_roots[0]
+
+
+@pytest.fixture(scope="session")
+def installed_plug_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the installer puts into a profile: all that the plug-in needs is inside its package."""
+    import msgpack
+
+    folder = tmp_path_factory.mktemp("pykrita")
+    leave = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "*.pyx", "*.c")
+    shutil.copytree(CHECKOUT / "plugin" / "krita", folder, ignore=leave, dirs_exist_ok=True)
+    parts = [
+        CHECKOUT / "plugin" / "clipcrop_plugin",
+        CHECKOUT / "daemon" / "clipcrop_wire",
+        Path(msgpack.__file__).parent,
+    ]
+    for part in parts:
+        shutil.copytree(part, folder / "clipcrop_krita" / "vendor" / part.name, ignore=leave)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template_of(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Path], Path]:
+    """Profiles with resources that Krita has made: a start with none takes 10 s more."""
+    made: dict[Path, Path] = {}
+
+    def template(root: Path) -> Path:
+        if root not in made:
+            folder = tmp_path_factory.mktemp("krita-template")
+            krita = Krita(Place(root, (folder, HERE)), folder, [], {}, switched_on=())
+            try:
+                krita.start()
+                krita.quit()
+            finally:
+                krita.end()
+            made[root] = krita.profile
+        return made[root]
+
+    return template
+
+
+@pytest.fixture(scope="session")
+def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon for all tests that only ask it."""
+    one = Daemon(tmp_path_factory.mktemp("daemon"))
+    one.start()
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon of this test's own, not started yet."""
+    one = Daemon(tmp_path / "daemon")
+    yield one
+    one.end()
+
+
+@pytest.fixture
+def start_krita(
+    krita_root: Path,
+    template_of: Callable[[Path], Path],
+    installed_plug_in: Path,
+    shared_daemon: Daemon,
+    samples: Path,
+    tmp_path: Path,
+) -> Iterator[StartKrita]:
+    """Starts a Krita with a fresh profile; ends it after the test, which fails if a slot raised.
+
+    Keywords: ``root`` of the system it is on, ``daemon`` to ask (the shared one), ``config`` of the
+    plug-in (instead of one that names that daemon's connection file), and those of `Krita`.
+    """
+    started: list[Krita] = []
+    with ExitStack() as ends:
+
+        def start(
+            *files: Path,
+            root: Path = krita_root,
+            daemon: Daemon = shared_daemon,
+            config: dict[str, object] | None = None,
+            variables: dict[str, str] | None = None,
+            **rest: object,
+        ) -> Krita:
+            folder = tmp_path / f"krita-{len(started)}"
+            folder.mkdir()
+            named = folder / "plugin.json"
+            named.write_text(json.dumps(config or {"connection_file": str(daemon.connection_file)}))
+            seen = (tmp_path, installed_plug_in, daemon.folder, samples, HERE)
+            for one in seen:
+                one.mkdir(parents=True, exist_ok=True)
+            krita = Krita(
+                Place(root, seen),
+                folder,
+                [installed_plug_in],
+                {"CLIPCROP_PLUGIN_CONFIG": str(named), **(variables or {})},
+                template=template_of(root),
+                **rest,  # type: ignore[arg-type]
+            )
+            started.append(krita)
+            ends.callback(krita.end)
+            krita.start(*files)
+            return krita
+
+        yield start
+        raised = [failure for krita in started if krita.is_running for failure in krita.failures]
+        assert not raised, "\n".join(raised)

@@ -1,0 +1,80 @@
+"""What a test's Python inside Krita has at hand: all of these names."""
+
+from __future__ import annotations
+
+import os
+
+from krita import InfoObject, Krita, Selection
+from PyQt5.QtCore import QByteArray, QPoint, QTimer
+from PyQt5.QtGui import QImage
+from PyQt5.QtWidgets import QApplication, QDockWidget, QWidget
+
+DOCK = "clipcrop_docker"
+
+has_window: list[bool] = []
+failures: list[str] = []
+"""Exceptions that left a slot since Krita started."""
+
+app = Krita.instance()
+
+
+def doc():
+    """The document in front."""
+    return app.activeDocument()
+
+
+def load(path, has_view=True):
+    """Open a file."""
+    document = app.openDocument(str(path))
+    if has_view:
+        app.activeWindow().addView(document)
+    document.waitForDone()
+    return document
+
+
+def selection(document=None):
+    """x, y, width, height of its bounds; None with nothing selected."""
+    found = (document or doc()).selection()
+    return None if found is None else [found.x(), found.y(), found.width(), found.height()]
+
+
+def mask(document, x, y, width, height):
+    """The selection's own values, row after row."""
+    return list(bytes(document.selection().pixelData(x, y, width, height)))
+
+
+def select(document, x, y, width, height, value=255):
+    """As a user's selection."""
+    chosen = Selection()
+    chosen.select(x, y, width, height, value)
+    document.setSelection(chosen)
+
+
+def settle(document=None):
+    """Let Krita finish what it has begun."""
+    (document or doc()).refreshProjection()
+    (document or doc()).waitForDone()
+
+
+def colour(document, x, y):
+    """Of the projection, as #rrggbb."""
+    return document.projection(x, y, 1, 1).pixelColor(0, 0).name()
+
+
+def docker():
+    """Ours, in the window in front."""
+    return next((one for one in app.dockers() if one.objectName() == DOCK), None)
+
+
+def widget(name):
+    """A widget of our docker by its object name."""
+    found = docker().findChild(QWidget, name)
+    assert found is not None, f"the docker has no widget {name!r}"
+    return found
+
+
+def place(name):
+    """The middle of a widget of our docker, on the screen."""
+    found = widget(name)
+    middle = found.mapToGlobal(found.rect().center())
+    return [middle.x(), middle.y()]
