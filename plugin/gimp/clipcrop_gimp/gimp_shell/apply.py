@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from clipcrop_plugin.errors import NothingToCrop
 from clipcrop_plugin.geometry import Rect
+from clipcrop_plugin.texts import _, isolated
 from gi.repository import Gimp
 
 from .selection import one_undo
@@ -15,14 +17,17 @@ def apply_crop(image: Gimp.Image, rect: Rect, how: str) -> Gimp.Image:
         image: Its selection is the user's own again.
         rect: On its canvas.
         how: One of `clipcrop_plugin.choices.APPLIES`.
+
+    Raises:
+        NothingToCrop: GIMP refuses.
     """
     if how == "new_image":
         return _new_image(image, rect)
     if how == "selection":
-        image.select_rectangle(Gimp.ChannelOps.REPLACE, *rect)
+        _check(image.select_rectangle(Gimp.ChannelOps.REPLACE, *rect))
     elif how == "crop":
         with one_undo(image):
-            image.crop(rect.width_px, rect.height_px, rect.x, rect.y)
+            _check(image.crop(rect.width_px, rect.height_px, rect.x, rect.y))
     else:
         with one_undo(image):
             for x in (rect.x, rect.right):
@@ -37,6 +42,13 @@ def _new_image(image: Gimp.Image, rect: Rect) -> Gimp.Image:
     copy = image.duplicate()
     copy.undo_disable()
     Gimp.Selection.none(copy)
-    copy.crop(rect.width_px, rect.height_px, rect.x, rect.y)
+    _check(copy.crop(rect.width_px, rect.height_px, rect.x, rect.y))
     copy.undo_enable()
     return copy
+
+
+def _check(is_done: bool) -> None:
+    """What fails in GIMP does not raise in Python."""
+    if not is_done:
+        reason = Gimp.get_pdb().get_last_error().strip().rstrip(".")
+        raise NothingToCrop(_("GIMP declined: {reason}.").format(reason=isolated(reason)))

@@ -67,15 +67,19 @@ def read_file_example(path: str) -> Raster:
     Raises:
         BadChoice: GIMP cannot open it.
     """
+    reason = ""
     try:
         image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))
-    except GLib.Error as exc:
+    except GLib.Error as exc:  # which of the two it is depends on what went wrong
+        image, reason = None, exc.message
+    if image is None:
+        reason = reason or Gimp.get_pdb().get_last_error()
         raise BadChoice(
             "example",
             _("The example cannot be opened: {path}: {reason}.").format(
-                path=isolated(path), reason=isolated(exc.message.strip().rstrip("."))
+                path=isolated(path), reason=isolated(reason.strip().rstrip("."))
             ),
-        ) from exc
+        )
     try:
         with _visible(image) as layer:
             whole = Rect(0, 0, image.get_width(), image.get_height())

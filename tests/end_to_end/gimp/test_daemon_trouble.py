@@ -1,0 +1,235 @@
+"""The daemon is absent, ends, hangs, or is somebody else: a sentence, and the next try works."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import psutil
+from clipcrop_wire.client import Client
+from driver import Gimp, wait_for
+
+pytestmark = pytest.mark.gimp
+
+StartGimp = Callable[..., Gimp]
+FAKES = Path(__file__).parents[2] / "fakes"
+
+ASK = """
+image = load(path)
+result = call("plug-in-clipcrop", image, prompt=prompt)
+result["selection"] = selection(image)
+"""
+
+
+class FakeModelDaemon:
+    """The real daemon with a model that does what the prompt says; see ``fake_model``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.connection_file = folder / "connection.json"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        settings = {"connection_file": str(self.connection_file)}
+        program = FAKES / "front_with_fake_model.py"
+        command = [sys.executable, str(program), json.dumps({"settings": settings})]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log)
+        wait_for("the daemon", self.connection_file.exists)
+
+    def is_at_work(self) -> bool:
+        with Client(self.connection_file) as client:
+            return client.status().state == "working"
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+
+
+@pytest.fixture
+def fake_daemon(tmp_path: Path) -> Iterator[FakeModelDaemon]:
+    one = FakeModelDaemon(tmp_path / "fake-daemon")
+    one.folder.mkdir()
+    yield one
+    one.kill()
+
+
+def ask(gimp: Gimp, path: Path, prompt: str = "the woman") -> dict[str, Any]:
+    answer = gimp.run(ASK, path=str(path), prompt=prompt)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def begin(gimp: Gimp, path: Path, prompt: str) -> subprocess.Popen[str]:
+    """Ask in the background: the call returns at once, the answer is read with `end`."""
+    program = (
+        "import json, socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "s.sendall(sys.stdin.read().encode()); s.shutdown(socket.SHUT_WR)\n"
+        "print(b''.join(iter(lambda: s.recv(65536), b'')).decode())\n"
+    )
+    source = f"path = {str(path)!r}\nprompt = {prompt!r}\n{ASK}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(gimp.probe)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    process.stdin.write(source)
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> dict[str, Any]:
+    out, _ = process.communicate(timeout=40)
+    answer = json.loads(out)
+    assert "result" in answer, answer
+    result = answer["result"]
+    assert isinstance(result, dict)
+    return result
+
+
+def test_without_a_daemon_it_is_said_how_to_start_one_and_the_next_try_works(
+    start_gimp: StartGimp, daemon: Any, astronaut_path: Path
+):
+    gimp = start_gimp(daemon=daemon)
+
+    without = ask(gimp, astronaut_path)
+    daemon.start()
+    with_it = ask(gimp, astronaut_path)
+
+    assert without["status"] == "execution-error"
+    assert "clipcrop-daemon run" in without["error"]
+    assert without["selection"] is None
+    assert with_it["status"] == "success"
+
+
+def test_the_daemon_is_started_with_the_installers_command(
+    start_gimp: StartGimp, tmp_path: Path, daemon: Any, astronaut_path: Path
+):
+    # From inside the tree a program of this machine cannot be run: the command leaves a note, and
+    # what it asks for is done here.
+    note = tmp_path / "start"
+    config = {
+        "connection_file": str(daemon.connection_file),
+        "start_command": ["/bin/sh", "-c", f"touch {note}"],
+    }
+    gimp = start_gimp(daemon=daemon, config=config)
+
+    asked = begin(gimp, astronaut_path, "the woman")
+    wait_for("the start command", note.exists)
+    daemon.start()
+
+    assert end(asked)["status"] == "success"
+
+
+def test_a_start_command_that_fails_is_told(
+    start_gimp: StartGimp, daemon: Any, astronaut_path: Path
+):
+    config = {
+        "connection_file": str(daemon.connection_file),
+        "start_command": ["/nowhere/clipcrop-daemon", "run"],
+    }
+    gimp = start_gimp(daemon=daemon, config=config)
+
+    answer = ask(gimp, astronaut_path)
+
+    assert "could not be started" in answer["error"]
+    assert "/nowhere/clipcrop-daemon" in answer["error"]
+
+
+def test_a_daemon_that_is_killed_at_work_is_told_and_the_next_try_works(
+    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path
+):
+    fake_daemon.start()
+    gimp = start_gimp(daemon=fake_daemon)
+
+    asked = begin(gimp, astronaut_path, "sleep 30")
+    wait_for("the work", fake_daemon.is_at_work)
+    fake_daemon.kill()
+    answer = end(asked)
+    fake_daemon.start()
+
+    assert answer["status"] == "execution-error"
+    assert "ended while it was working" in answer["error"]
+    assert answer["selection"] is None
+    assert ask(gimp, astronaut_path, "work 0.01")["status"] == "success"
+
+
+@pytest.mark.parametrize("prompt", ["die", "error"])
+def test_a_model_that_fails_is_told_and_the_next_try_works(
+    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path, prompt: str
+):
+    fake_daemon.start()
+    gimp = start_gimp(daemon=fake_daemon)
+
+    failed = ask(gimp, astronaut_path, prompt)
+
+    assert failed["status"] == "execution-error"
+    assert "ClipCrop daemon" in failed["error"]
+    assert "Traceback" not in failed["error"]
+    assert ask(gimp, astronaut_path, "work 0.01")["status"] == "success"
+
+
+def test_who_listens_in_the_daemons_place_is_not_believed(
+    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path
+):
+    fake_daemon.start()
+    published = json.loads(fake_daemon.connection_file.read_text())
+    forged = fake_daemon.folder / "forged.json"
+    key = "00" * 32 if published["key"] != "00" * 32 else "11" * 32
+    forged.touch(mode=0o600)
+    forged.write_text(json.dumps({**published, "key": key}))
+    gimp = start_gimp(daemon=fake_daemon, config={"connection_file": str(forged)})
+
+    answer = ask(gimp, astronaut_path)
+
+    assert answer["status"] == "execution-error"
+    assert answer["selection"] is None
+    assert answer["error"].count("daemon")
+
+
+def test_a_daemon_of_another_version_is_told(
+    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path
+):
+    fake_daemon.start()
+    published = json.loads(fake_daemon.connection_file.read_text())
+    other = fake_daemon.folder / "other.json"
+    other.touch(mode=0o600)
+    other.write_text(json.dumps({**published, "protocol": [99, 0]}))
+    gimp = start_gimp(daemon=fake_daemon, config={"connection_file": str(other)})
+
+    answer = ask(gimp, astronaut_path)
+
+    assert answer["status"] == "execution-error"
+    assert "pdate" in answer["error"], answer["error"]
+
+
+def test_gimp_ends_while_it_waits_and_nothing_stays_behind(
+    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path
+):
+    fake_daemon.start()
+    gimp = start_gimp(daemon=fake_daemon)
+    asked = begin(gimp, astronaut_path, "sleep 30")
+    wait_for("the work", fake_daemon.is_at_work)
+    assert gimp.process is not None
+    first = psutil.Process(gimp.process.popen.pid)
+    running = [first, *first.children(recursive=True)]
+    editor = next(one for one in running if one.name().startswith("gimp-console"))
+    plug_in = next(one for one in running if "clipcrop_gimp.py" in " ".join(one.cmdline()))
+
+    editor.terminate()
+
+    assert psutil.wait_procs([plug_in], timeout=10)[1] == []
+    asked.kill()
+    asked.communicate()
