@@ -1,0 +1,34 @@
+"""Crops by description, in Krita.
+
+vendored     imports what lies inside this package, and leaves other plug-ins alone
+qt           PyQt5 or PyQt6, whichever Krita has
+guard        the edge between Krita and us: whatever fails becomes a sentence
+main_loop    Qt's event loop, as `clipcrop_plugin.loop.Loop`
+memory       what is remembered from one start of Krita to the next
+canvas       one document: read it, select on it, crop it
+office       one for all of Krita: the way to the daemon, a desk for each document
+thumbnails   the picture with a crop on it
+panel        the widgets of the docker
+docker       the docker: empty until it is first seen
+extension    the actions in the Image menu
+
+Krita imports this when it starts, so little is imported here; the rest comes with the first use.
+"""
+
+from __future__ import annotations
+
+from krita import DockWidgetFactory, DockWidgetFactoryBase, Krita
+
+from . import vendored
+
+vendored.prepare()
+
+from .docker import NAME, Docker  # noqa: E402 - what is vendored comes first
+from .extension import ClipCrop  # noqa: E402
+
+# With PyQt6 the places are members of an enumeration only.
+_PLACES = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase)
+
+_krita = Krita.instance()
+_krita.addExtension(ClipCrop(_krita))
+_krita.addDockWidgetFactory(DockWidgetFactory(NAME, _PLACES.DockRight, Docker))

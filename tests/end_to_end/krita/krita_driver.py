@@ -14,10 +14,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from driver import FailedInGimp, Gimp, Window, wait_for
+from driver import SCREEN, FailedInGimp, Gimp, Window, wait_for
 from place import Place, Process
 
 START_S = 60.0
+_TITLE_PX = 24
 _HERE = Path(__file__).resolve().parent
 
 FailedInKrita = FailedInGimp
@@ -120,7 +121,10 @@ class Krita(Gimp):
 
     def focus_window(self) -> None:
         """Give Krita's main window the keys."""
-        self.activate(wait_for("Krita's window", self._main_window))
+        main = wait_for("Krita's window", self._main_window)
+        self._tool("xdotool", "windowmove", main.id, "0", "0")
+        self._tool("xdotool", "windowsize", main.id, str(SCREEN[0]), str(SCREEN[1] - _TITLE_PX))
+        self.activate(main)
 
     def _main_window(self) -> Window | None:
         large = [one for one in self.windows() if one.width > 600 and one.height > 400]

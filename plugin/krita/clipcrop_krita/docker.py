@@ -1,0 +1,68 @@
+"""The docker "Smart Crop": empty until it is first seen, so that Krita starts as fast as without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clipcrop_plugin.texts import _
+from krita import DockWidget, Krita
+
+from .qt import QtCore, QtWidgets
+
+NAME = "clipcrop_docker"
+
+
+def docker_in_front() -> Docker | None:
+    """That of the window in front."""
+    window = Krita.instance().activeWindow()
+    if window is None:
+        return None
+    main = window.qwindow()
+    return next((one for one in _all if main.isAncestorOf(one)), None)
+
+
+_all: list[Docker] = []
+
+
+class Docker(DockWidget):  # type: ignore[misc]
+    """Holds a panel, one in each of Krita's windows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._panel: Any = None
+        self.setWindowTitle(_("Smart Crop"))
+        self.setWidget(QtWidgets.QWidget(self))
+        _all.append(self)
+        self.destroyed.connect(lambda *_of_qt: self in _all and _all.remove(self))
+
+    @property
+    def panel(self) -> Any:
+        """Made when it is first needed."""
+        if self._panel is None:
+            from . import vendored
+
+            vendored.load()
+            from .office import the_office
+            from .panel import Panel
+
+            self._panel = Panel(the_office(), self)
+            scrolled = QtWidgets.QScrollArea(self)  # a docker may be of any height
+            scrolled.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
+            scrolled.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+            scrolled.setWidgetResizable(True)
+            scrolled.setWidget(self._panel)
+            self.setWidget(scrolled)
+            self._panel.look_at(Krita.instance().activeDocument())
+        return self._panel
+
+    def canvasChanged(self, canvas: Any) -> None:  # noqa: N802 - Krita's name
+        """Another document is in front, or none."""
+        if self._panel is not None:
+            document = None if canvas is None else Krita.instance().activeDocument()
+            self._panel.look_at(document)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Make the panel, once it can be seen and Krita has painted what it has."""
+        super().showEvent(event)
+        if self._panel is None:
+            QtCore.QTimer.singleShot(0, lambda: self.panel)

@@ -1,0 +1,112 @@
+"""One for all of Krita: the way to the daemon, and a desk for each document."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from clipcrop_plugin.choices import Choices
+from clipcrop_plugin.config import read_config
+from clipcrop_plugin.desk import Desk
+from clipcrop_plugin.errors import NothingToCrop
+from clipcrop_plugin.link import Link
+from clipcrop_plugin.texts import _
+from krita import Krita
+
+from . import memory
+from .canvas import KritaCanvas
+from .main_loop import QtLoop
+
+Listener = Callable[[Desk], None]
+
+_office: Office | None = None
+
+
+def the_office() -> Office:
+    """The one, opened when somebody needs it."""
+    global _office
+    if _office is None:
+        _office = Office()
+    return _office
+
+
+class Office:
+    """Finds a document's desk, and tells the panels what happens on it."""
+
+    def __init__(self) -> None:
+        """Ask nothing yet."""
+        self._loop = QtLoop(self._tell_failure)
+        self._link = Link(read_config(), self._loop, "Krita plug-in")
+        self._desks: list[Desk] = []
+        self._listeners: list[Listener] = []
+        self._is_warm = False
+        self.on_failure: list[Callable[[Exception], None]] = []
+        """Told of bugs that nobody else is told of."""
+
+        notifier = Krita.instance().notifier()
+        notifier.setActive(True)
+        notifier.applicationClosing.connect(self.close)
+        notifier.viewClosed.connect(self._on_view_closed)
+
+    def desk_of(self, document: Any) -> Desk:
+        """Its desk, a new one if there is none."""
+        self._clear()
+        for desk in self._desks:
+            if desk.canvas.document == document:
+                return desk
+        desk = Desk(KritaCanvas(document), self._link)
+        desk.on_change = lambda: self._tell(desk)
+        self._desks.append(desk)
+        return desk
+
+    def active_desk(self) -> Desk:
+        """That of the document in front.
+
+        Raises:
+            NothingToCrop: there is no document.
+        """
+        document = Krita.instance().activeDocument()
+        if document is None:
+            raise NothingToCrop(_("No image is open. Open a photo first."))
+        return self.desk_of(document)
+
+    def ask(self, desk: Desk, choices: Choices) -> None:
+        """Ask about the image as it is now, and remember what was asked.
+
+        Raises:
+            PluginError: there is nothing to ask, or nothing to ask about.
+        """
+        desk.ask(choices)
+        memory.remember(choices)
+
+    def warm(self) -> None:
+        """Have the daemon started and the model loaded, while the user still types; once."""
+        if not self._is_warm:
+            self._is_warm = True
+            self._link.warm()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have all changes told, with the desk -> ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def close(self) -> None:
+        """Krita ends: nothing is waited for."""
+        self._link.close()
+
+    def _clear(self) -> None:
+        """Forget documents that were closed."""
+        for desk in [one for one in self._desks if not one.is_open]:
+            desk.close()
+            self._desks.remove(desk)
+
+    def _on_view_closed(self, *_view: object) -> None:
+        # The document is closed a moment later, if this was its last view.
+        self._loop.call_after(0.0, self._clear)
+
+    def _tell(self, desk: Desk) -> None:
+        for listener in list(self._listeners):
+            listener(desk)
+
+    def _tell_failure(self, error: Exception) -> None:
+        for tell in list(self.on_failure):
+            tell(error)

@@ -1,0 +1,450 @@
+"""The widgets of the docker. What they show is a desk's; what they decide is nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable
+
+from clipcrop_plugin.choices import (
+    APPLIES,
+    ASPECTS,
+    NO_EXAMPLE,
+    SELECTION_EXAMPLE,
+    SOURCES,
+    Choices,
+    apply_label,
+    aspect_label,
+    parse_exclude,
+    source_label,
+)
+from clipcrop_plugin.desk import Desk
+from clipcrop_plugin.errors import BadChoice
+from clipcrop_plugin.geometry import Size
+from clipcrop_plugin.history import MAX_ENTRIES
+from clipcrop_plugin.messages import sentence as sentence_of
+from clipcrop_plugin.session import Suggestion
+from clipcrop_plugin.texts import _, is_right_to_left, isolated
+
+from . import memory
+from .guard import guarded
+from .office import Office
+from .qt import QtCore, QtGui, QtWidgets
+from .thumbnails import BOX, reduce, with_crop
+
+_FILE = "file"  # of the menu of examples; a path is in the choices
+_GAP_PX = 6
+_MIN_LIST_PX = 120
+_ROLE = QtCore.Qt.ItemDataRole
+_MIN_CHARS = 8
+
+
+class Panel(QtWidgets.QWidget):  # type: ignore[misc]
+    """Asks about the document in front, and shows what was suggested for it."""
+
+    def __init__(self, office: Office, parent: Any) -> None:
+        super().__init__(parent)
+        self._office = office
+        self._desk: Desk | None = None
+        self._listed: tuple[Suggestion, ...] = ()
+        self._problem = ""  # said instead of the desk's sentence until something else happens
+        self._is_filling = False  # what changes now, the user has not changed
+        self._example_path = ""
+        if is_right_to_left():
+            self.setLayoutDirection(QtCore.Qt.LayoutDirection.RightToLeft)
+        self._build()
+        self._remember_before()
+        stop = office.listen(self._on_desk_changed)
+        office.on_failure.append(self._say)
+        self.destroyed.connect(lambda *_of_qt: stop())
+        self.refresh()
+
+    # What actions do too.
+
+    def ask_for_description(self) -> None:
+        """Put the cursor where the description is written."""
+        line = self._prompt.lineEdit()
+        line.setFocus(QtCore.Qt.FocusReason.ShortcutFocusReason)
+        line.selectAll()
+
+    def repeat(self) -> None:
+        """Ask the same as the last time, about the image as it is now."""
+        self._do(self._repeat)
+
+    def next(self) -> None:
+        """Show the next suggestion."""
+        self._do(lambda: self._office.active_desk().step(1))
+
+    def previous(self) -> None:
+        """Show the suggestion before this one."""
+        self._do(lambda: self._office.active_desk().step(-1))
+
+    def apply(self) -> None:
+        """Do with the suggestion what was chosen."""
+        self._do(self._apply)
+
+    @property
+    def sentence(self) -> str:
+        """How it stands: what the status line says."""
+        return str(self._status.text())
+
+    def look_at(self, document: Any) -> None:
+        """Another document is in front, or none."""
+        self._desk = None if document is None else self._office.desk_of(document)
+        self._problem = ""
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show how it stands."""
+        desk = self._desk
+        session = None if desk is None else desk.session
+        suggestions = () if session is None else session.suggestions
+        is_busy = session is not None and session.is_busy
+        self._is_filling = True
+        try:
+            if suggestions is not self._listed:
+                self._listed = suggestions
+                self._fill_list()
+            if session is not None and session.index != self._list.currentRow():
+                self._list.setCurrentRow(session.index)
+        finally:
+            self._is_filling = False
+        matched = () if session is None else session.matched
+        names = isolated(", ".join(matched))
+        self._found.setText(_("Found: {names}").format(names=names) if matched else "")
+        self._found.setVisible(bool(matched))
+        self._status.setText(self._sentence())
+        self._progress.setVisible(is_busy)
+        if session is not None:
+            known = session.fraction is not None
+            self._progress.setRange(0, 100 if known else 0)
+            self._progress.setValue(round(100 * (session.fraction or 0.0)))
+        self._find.setVisible(not is_busy)
+        self._stop.setVisible(is_busy)
+        self._find.setEnabled(desk is not None)
+        for widget in (self._previous, self._next, self._apply_button):
+            widget.setEnabled(bool(suggestions))
+        self._keep.setEnabled(desk is not None and desk.is_showing)
+
+    def _sentence(self) -> str:
+        if self._problem:
+            return self._problem
+        if self._desk is None:
+            return _("No image is open. Open a photo first.")
+        return self._desk.sentence
+
+    # How it looks.
+
+    def _build(self) -> None:
+        outer = QtWidgets.QVBoxLayout(self)
+        outer.setContentsMargins(_GAP_PX, _GAP_PX, _GAP_PX, _GAP_PX)
+        outer.setSpacing(_GAP_PX)
+        form = QtWidgets.QFormLayout()
+        form.setSpacing(_GAP_PX)
+        form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self._prompt = self._text("prompt", _("What the crop should show, in words"))
+        self._exclude = self._text(
+            "exclude", _("What the crop should not show, in words; commas between several")
+        )
+        self._aspect = self._menu(
+            "aspect",
+            [(aspect_label(one), one) for one in ASPECTS],
+            _("Width and height, as in 3:2; “free”, or “original” for that of the image"),
+        )
+        self._aspect.setEditable(True)
+        self._aspect.setInsertPolicy(QtWidgets.QComboBox.InsertPolicy.NoInsert)
+        self._source = self._menu(
+            "source",
+            [(source_label(one), one) for one in SOURCES],
+            _("What the crops are looked for in"),
+        )
+        self._example = self._menu(
+            "example",
+            [
+                (_("None: words only"), NO_EXAMPLE),
+                (_("What is selected now"), SELECTION_EXAMPLE),
+                (_("An image file"), _FILE),
+            ],
+            _("Something that looks like what the crop should show, instead of words"),
+        )
+        for text, field in (
+            (_("_Show"), self._prompt),
+            (_("_Leave out"), self._exclude),
+            (_("Aspect _ratio"), self._aspect),
+            (_("L_ook at"), self._source),
+            (_("_Example"), self._example),
+        ):
+            label = QtWidgets.QLabel(_mnemonic(text), self)
+            label.setBuddy(field)
+            form.addRow(label, field)
+        outer.addLayout(form)
+
+        self._find = self._button("find", _("_Find Crops"), self._ask)
+        self._find.setDefault(True)
+        self._stop = self._button("stop", _("_Stop"), self._cancel)
+        outer.addWidget(self._find)
+        outer.addWidget(self._stop)
+        self._progress = QtWidgets.QProgressBar(self)
+        self._progress.setTextVisible(False)
+        self._progress.setMaximumHeight(2 * _GAP_PX)
+        outer.addWidget(self._progress)
+        self._status = QtWidgets.QLabel(self)
+        self._status.setObjectName("clipcrop_status")
+        self._status.setWordWrap(True)
+        self._status.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+        outer.addWidget(self._status)
+        self._found = QtWidgets.QLabel(self)
+        self._found.setObjectName("clipcrop_found")
+        self._found.setWordWrap(True)
+        self._found.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+        outer.addWidget(self._found)
+
+        self._list = QtWidgets.QListWidget(self)
+        self._list.setObjectName("clipcrop_list")
+        self._list.setIconSize(QtCore.QSize(*BOX))
+        self._list.setMinimumHeight(_MIN_LIST_PX)
+        self._list.setUniformItemSizes(True)
+        self._list.setToolTip(
+            _("Selects it at once. The step after the last suggestion is the first.")
+        )
+        self._list.currentRowChanged.connect(self._on_row)
+        self._list.itemClicked.connect(self._on_clicked)
+        self._list.itemActivated.connect(self._slot(self._apply))
+        outer.addWidget(self._list, 1)
+
+        steps = QtWidgets.QHBoxLayout()
+        self._previous = self._button("previous", _("_Previous"), lambda: self._step(-1))
+        self._next = self._button("next", _("_Next"), lambda: self._step(1))
+        steps.addWidget(self._previous)
+        steps.addWidget(self._next)
+        outer.addLayout(steps)
+        self._how = self._menu(
+            "apply",
+            [(apply_label(one), one) for one in APPLIES],
+            _("What is done with the crop"),
+        )
+        last = QtWidgets.QHBoxLayout()
+        last.addWidget(self._how, 1)
+        self._apply_button = self._button("apply_button", _("_Apply"), self._apply)
+        last.addWidget(self._apply_button)
+        outer.addLayout(last)
+        self._keep = self._button("dismiss", _("Put _Back"), self._dismiss)
+        self._keep.setToolTip(_("Selects again what you had selected before (Escape)"))
+        last.addWidget(self._keep)
+
+        self._aspect.activated.connect(self._slot(self._on_aspect))
+        self._aspect.lineEdit().returnPressed.connect(self._slot(self._on_aspect))
+        self._example.activated.connect(self._slot(self._on_example))
+        for line in (self._prompt.lineEdit(), self._exclude.lineEdit()):
+            line.returnPressed.connect(self._slot(self._ask))
+        for widget in self.findChildren(QtWidgets.QWidget):
+            widget.installEventFilter(self)
+
+    def _text(self, name: str, hint: str) -> Any:
+        """A line with what was written there before."""
+        field = QtWidgets.QComboBox(self)
+        field.setObjectName(f"clipcrop_{name}")
+        field.setEditable(True)
+        field.setInsertPolicy(QtWidgets.QComboBox.InsertPolicy.NoInsert)
+        field.setMaxVisibleItems(MAX_ENTRIES)
+        _keep_narrow(field)
+        field.lineEdit().setPlaceholderText(hint)
+        field.setToolTip(hint)
+        completer = field.completer()
+        completer.setFilterMode(QtCore.Qt.MatchFlag.MatchContains)
+        completer.setCompletionMode(QtWidgets.QCompleter.CompletionMode.PopupCompletion)
+        return field
+
+    def _menu(self, name: str, entries: list[tuple[str, str]], hint: str) -> Any:
+        field = QtWidgets.QComboBox(self)
+        field.setObjectName(f"clipcrop_{name}")
+        _keep_narrow(field)
+        field.setToolTip(hint)
+        for text, value in entries:
+            field.addItem(text, value)
+        return field
+
+    def _button(self, name: str, text: str, on_click: Callable[[], Any]) -> Any:
+        button = QtWidgets.QPushButton(_mnemonic(text), self)
+        button.setObjectName(f"clipcrop_{name}")
+        button.setAutoDefault(False)
+        button.clicked.connect(self._slot(on_click))
+        return button
+
+    def _fill_list(self) -> None:
+        self._list.clear()
+        picture = None if self._desk is None else self._desk.session.picture
+        if picture is None or not self._listed:
+            return
+        scale = float(self.devicePixelRatioF())
+        small = reduce(picture, scale)
+        size = Size(small.width(), small.height())
+        for number, one in enumerate(self._listed, 1):
+            crop = picture.placement.in_thumbnail(one.rect, size)
+            percent = round(100 * one.quality)
+            rect = one.rect
+            words = _("{percent} %").format(percent=percent)
+            text = f"{words}\n{isolated(f'{rect.width_px} × {rect.height_px}')}"
+            thumbnail = with_crop(small, crop, scale)
+            icon = QtGui.QIcon(thumbnail)
+            icon.addPixmap(thumbnail, QtGui.QIcon.Mode.Selected)  # else it is tinted
+            item = QtWidgets.QListWidgetItem(icon, text, self._list)
+            item.setData(
+                _ROLE.AccessibleTextRole,
+                _("Suggestion {number}, quality {percent} %").format(
+                    number=number, percent=percent
+                ),
+            )
+            item.setToolTip(_("How good this crop looks, as the model judges it"))
+
+    def _remember_before(self) -> None:
+        """Fill in what was asked the last time, in whichever document."""
+        before = memory.last_choices()
+        self._fill_history()
+        self._prompt.setEditText(before.prompt)
+        self._exclude.setEditText(before.exclude_text)
+        if self._aspect.findData(before.aspect) >= 0:
+            self._aspect.setCurrentIndex(self._aspect.findData(before.aspect))
+        else:
+            self._aspect.setEditText(before.aspect)
+        self._source.setCurrentIndex(self._source.findData(before.source))
+        self._how.setCurrentIndex(self._how.findData(before.apply))
+
+    def _fill_history(self) -> None:
+        past = memory.history()
+        for field, entries in ((self._prompt, past.prompts), (self._exclude, past.exclusions)):
+            text = field.currentText()
+            field.clear()
+            field.addItems(entries)
+            field.setEditText(text)
+
+    # What the user does.
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """Escape puts the user's selection back, wherever in the panel the cursor is."""
+        kinds = QtCore.QEvent.Type
+        if event.type() in (kinds.ShortcutOverride, kinds.KeyPress):
+            if event.key() == QtCore.Qt.Key.Key_Escape:
+                event.accept()  # else it is a shortcut of Krita's
+                if event.type() == kinds.KeyPress:
+                    self._do(self._dismiss)
+                return True
+        elif event.type() == kinds.FocusIn and watched is self._prompt.lineEdit():
+            self._do(self._office.warm)
+        return False
+
+    def _choices(self) -> Choices:
+        """As the widgets have them.
+
+        Raises:
+            BadChoice: with what is wrong.
+        """
+        example = self._example.currentData()
+        return Choices(
+            prompt=self._prompt.currentText(),
+            exclude=parse_exclude(self._exclude.currentText()),
+            aspect=self._written_aspect(),
+            source=self._source.currentData(),
+            apply=self._how.currentData(),
+            example=self._example_path if example == _FILE else example,
+        )
+
+    def _written_aspect(self) -> str:
+        index = self._aspect.findText(self._aspect.currentText())
+        return str(self._aspect.itemData(index) if index >= 0 else self._aspect.currentText())
+
+    def _ask(self) -> None:
+        self._office.ask(self._office.active_desk(), self._choices())
+        self._fill_history()
+
+    def _repeat(self) -> None:
+        desk = self._office.active_desk()
+        self._office.ask(desk, desk.session.choices or memory.last_choices())
+
+    def _cancel(self) -> None:
+        if self._desk is not None:
+            self._desk.session.cancel()
+
+    def _step(self, by: int) -> None:
+        if self._desk is not None:
+            self._desk.step(by)
+
+    def _apply(self) -> None:
+        self._office.active_desk().apply(self._how.currentData())
+
+    def _dismiss(self) -> None:
+        """Stop what is going on; then put the user's selection back."""
+        desk = self._desk
+        if desk is not None and desk.session.is_busy:
+            desk.session.cancel()
+        elif desk is not None:
+            desk.dismiss()
+
+    def _on_aspect(self) -> None:
+        desk = self._desk
+        if desk is None or desk.session.choices is None or desk.session.picture is None:
+            return
+        choices = replace(desk.session.choices, aspect=self._written_aspect())
+        if choices != desk.session.choices:
+            desk.ask_again(choices)
+
+    def _on_example(self) -> None:
+        if self._example.currentData() != _FILE:
+            return
+        path, _kind = QtWidgets.QFileDialog.getOpenFileName(
+            self, _("Choose an Example"), self._example_path
+        )
+        if path:
+            self._example_path = path
+            self._example.setToolTip(path)
+        elif not self._example_path:
+            self._example.setCurrentIndex(self._example.findData(NO_EXAMPLE))
+
+    def _on_row(self, row: int) -> None:
+        if not self._is_filling and self._desk is not None and row >= 0:
+            self._do(lambda: self._desk and self._desk.select(row))
+
+    def _on_clicked(self, item: Any) -> None:
+        """A click on the current one selects it again, after the user has put it back."""
+        row = self._list.row(item)
+        desk = self._desk
+        if desk is not None and not desk.is_showing:
+            self._do(lambda: desk.select(row))
+
+    def _on_desk_changed(self, desk: Desk) -> None:
+        if desk is self._desk:
+            self._problem = ""
+            self.refresh()
+
+    # The edge.
+
+    def _slot(self, call: Callable[[], Any]) -> Callable[..., None]:
+        return lambda *_of_qt: self._do(call)
+
+    def _do(self, call: Callable[[], Any]) -> None:
+        self._problem = ""
+        guarded(call, self._say)()
+        self.refresh()
+
+    def _say(self, error: Exception) -> None:
+        self._problem = sentence_of(error)
+        self.refresh()
+        if isinstance(error, BadChoice):
+            field = {"prompt": self._prompt, "exclude": self._exclude, "aspect": self._aspect}.get(
+                error.field
+            )
+            if field is not None:
+                field.setFocus(QtCore.Qt.FocusReason.OtherFocusReason)
+
+
+def _keep_narrow(field: Any) -> None:
+    """Long entries must not widen the docker."""
+    policies = QtWidgets.QComboBox.SizeAdjustPolicy
+    field.setSizeAdjustPolicy(policies.AdjustToMinimumContentsLengthWithIcon)
+    field.setMinimumContentsLength(_MIN_CHARS)
+    fill, fixed = QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed
+    field.setSizePolicy(fill, fixed)
+
+
+def _mnemonic(text: str) -> str:
+    """GTK's mark of the letter to press -> Qt's."""
+    return text.replace("&", "&&").replace("_", "&")

@@ -1,0 +1,70 @@
+"""The reduced picture with a crop on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clipcrop_plugin.geometry import Rect, Size, fit
+from clipcrop_plugin.picture import Picture
+
+from .qt import QtCore, QtGui
+
+BOX = Size(112, 84)
+"""What a thumbnail must fit in."""
+
+_GROUND, _DIM, _EDGE = "#777777", QtGui.QColor(0, 0, 0, 150), "#ffffff"
+_EDGE_PX = 2
+
+
+def reduce(picture: Picture, scale: float) -> Any:
+    """A picture -> a small QImage to draw on; for all its crops.
+
+    Args:
+        picture: As a canvas was read.
+        scale: Pixels of the screen in one of Qt's, so that it is sharp on every screen.
+    """
+    image = picture.raster.image
+    full = QtGui.QImage(
+        picture.raster.pixels,
+        image.width_px,
+        image.height_px,
+        image.stride,
+        QtGui.QImage.Format.Format_ARGB32,
+    )
+    box = Size(round(BOX.width_px * scale), round(BOX.height_px * scale))
+    size = fit(Size(image.width_px, image.height_px), box)
+    small = full.scaled(
+        *size,
+        QtCore.Qt.AspectRatioMode.IgnoreAspectRatio,
+        QtCore.Qt.TransformationMode.SmoothTransformation,
+    )
+    ground = QtGui.QImage(*size, QtGui.QImage.Format.Format_RGB32)
+    ground.fill(QtGui.QColor(_GROUND))  # where the picture is transparent
+    painter = QtGui.QPainter(ground)
+    painter.drawImage(0, 0, small)
+    painter.end()
+    return ground
+
+
+def with_crop(small: Any, crop: Rect, scale: float) -> Any:
+    """Dark where the crop leaves out, framed where it cuts -> a QPixmap.
+
+    Args:
+        small: What `reduce` made.
+        crop: In its pixels.
+        scale: As for `reduce`.
+    """
+    drawn = QtGui.QPixmap.fromImage(small)
+    painter = QtGui.QPainter(drawn)
+    inside = QtCore.QRect(*crop)
+    outside = QtGui.QRegion(drawn.rect()).subtracted(QtGui.QRegion(inside))
+    painter.setClipRegion(outside)
+    painter.fillRect(drawn.rect(), _DIM)
+    painter.setClipping(False)
+    edge = max(1, min(round(_EDGE_PX * scale), (min(crop.width_px, crop.height_px) - 1) // 2))
+    inner = QtGui.QRegion(inside.adjusted(edge, edge, -edge, -edge))
+    painter.setClipRegion(QtGui.QRegion(inside).subtracted(inner))
+    painter.fillRect(inside, QtGui.QColor(_EDGE))
+    painter.end()
+    drawn.setDevicePixelRatio(scale)
+    return drawn
