@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Crops by description, in GIMP 3: the program that GIMP starts.
 
-One process, as long as GIMP runs: it keeps the way to the daemon, the suggestions of each image, and
-the panels. It imports little before GIMP has gone on; the rest comes with the first call.
+One process, as long as GIMP runs: it keeps the way to the daemon, the suggestions of each image,
+and the panels. It imports little before GIMP has gone on; the rest comes with the first call.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from clipcrop_wire.client import Client
+
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[2]
 sys.path.insert(0, str(HERE))
@@ -69,6 +71,38 @@ class Daemon:
         self.process = None
 
 
+class FakeModelDaemon:
+    """The real daemon with a model that does what the prompt says; see ``fake_model``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.connection_file = folder / "connection.json"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        before = self.published()
+        settings = {"connection_file": str(self.connection_file)}
+        program = CHECKOUT / "tests" / "fakes" / "front_with_fake_model.py"
+        command = [sys.executable, str(program), json.dumps({"settings": settings})]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log)
+        wait_for("the daemon", lambda: self.published() != before)
+
+    def published(self) -> str:
+        """The connection file, which a killed daemon leaves behind."""
+        return self.connection_file.read_text() if self.connection_file.exists() else ""
+
+    def is_at_work(self) -> bool:
+        with Client(self.connection_file) as client:
+            return client.status().state == "working"
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+            self.process = None
+
+
 @pytest.fixture(scope="session")
 def gimp_root() -> Path:
     """Of the system that GIMP is on, set up if need be."""
@@ -113,6 +147,15 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one = Daemon(tmp_path / "daemon")
     yield one
     one.end()
+
+
+@pytest.fixture
+def fake_daemon(tmp_path: Path) -> Iterator[FakeModelDaemon]:
+    """A daemon whose model does what the prompt says, not started yet."""
+    one = FakeModelDaemon(tmp_path / "fake-daemon")
+    one.folder.mkdir()
+    yield one
+    one.kill()
 
 
 @pytest.fixture
@@ -162,3 +205,20 @@ def start_gimp(
 def gimp(start_gimp: StartGimp) -> Gimp:
     """A GIMP without a window."""
     return start_gimp()
+
+
+@pytest.fixture
+def keep_screenshot(tmp_path: Path) -> Callable[[Path], None]:
+    """Keeps a picture for the README where CLIPCROP_SCREENSHOTS names a folder for them."""
+    folder = os.environ.get("CLIPCROP_SCREENSHOTS")
+
+    def keep(path: Path) -> None:
+        if folder:
+            from PIL import Image
+
+            with Image.open(path) as shot:
+                picture = shot.convert("RGB")
+            small = picture.crop(picture.getbbox()).quantize(256)  # without the empty desktop
+            small.save(Path(folder) / path.name, optimize=True)
+
+    return keep

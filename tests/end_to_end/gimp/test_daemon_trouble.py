@@ -5,61 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import psutil
-from clipcrop_wire.client import Client
+import pytest
 from driver import Gimp, wait_for
 
 pytestmark = pytest.mark.gimp
 
 StartGimp = Callable[..., Gimp]
-FAKES = Path(__file__).parents[2] / "fakes"
 
 ASK = """
 image = load(path)
 result = call("plug-in-clipcrop", image, prompt=prompt)
 result["selection"] = selection(image)
 """
-
-
-class FakeModelDaemon:
-    """The real daemon with a model that does what the prompt says; see ``fake_model``."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.connection_file = folder / "connection.json"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        settings = {"connection_file": str(self.connection_file)}
-        program = FAKES / "front_with_fake_model.py"
-        command = [sys.executable, str(program), json.dumps({"settings": settings})]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log)
-        wait_for("the daemon", self.connection_file.exists)
-
-    def is_at_work(self) -> bool:
-        with Client(self.connection_file) as client:
-            return client.status().state == "working"
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(20)
-            self.process = None
-
-
-@pytest.fixture
-def fake_daemon(tmp_path: Path) -> Iterator[FakeModelDaemon]:
-    one = FakeModelDaemon(tmp_path / "fake-daemon")
-    one.folder.mkdir()
-    yield one
-    one.kill()
 
 
 def ask(gimp: Gimp, path: Path, prompt: str = "the woman") -> dict[str, Any]:
@@ -149,7 +111,7 @@ def test_a_start_command_that_fails_is_told(
 
 
 def test_a_daemon_that_is_killed_at_work_is_told_and_the_next_try_works(
-    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path
+    start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path
 ):
     fake_daemon.start()
     gimp = start_gimp(daemon=fake_daemon)
@@ -168,7 +130,7 @@ def test_a_daemon_that_is_killed_at_work_is_told_and_the_next_try_works(
 
 @pytest.mark.parametrize("prompt", ["die", "error"])
 def test_a_model_that_fails_is_told_and_the_next_try_works(
-    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path, prompt: str
+    start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path, prompt: str
 ):
     fake_daemon.start()
     gimp = start_gimp(daemon=fake_daemon)
@@ -182,7 +144,7 @@ def test_a_model_that_fails_is_told_and_the_next_try_works(
 
 
 def test_who_listens_in_the_daemons_place_is_not_believed(
-    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path
+    start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path
 ):
     fake_daemon.start()
     published = json.loads(fake_daemon.connection_file.read_text())
@@ -200,7 +162,7 @@ def test_who_listens_in_the_daemons_place_is_not_believed(
 
 
 def test_a_daemon_of_another_version_is_told(
-    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path
+    start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path
 ):
     fake_daemon.start()
     published = json.loads(fake_daemon.connection_file.read_text())
@@ -216,7 +178,7 @@ def test_a_daemon_of_another_version_is_told(
 
 
 def test_gimp_ends_while_it_waits_and_nothing_stays_behind(
-    start_gimp: StartGimp, fake_daemon: FakeModelDaemon, astronaut_path: Path
+    start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path
 ):
     fake_daemon.start()
     gimp = start_gimp(daemon=fake_daemon)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from driver import Gimp, Window, wait_for
@@ -24,6 +25,7 @@ SHORTCUTS = {
 }
 DIALOG, PANEL = "Smart Crop by Description", "Smart Crop: "
 FIRST = "Gimp.get_images()[-1]"
+KeepScreenshot = Callable[[Path], None]
 
 
 class Desktop:
@@ -85,15 +87,29 @@ def desktop(start_gimp: StartGimp, astronaut_path: Path) -> Desktop:
     return Desktop(start_gimp(astronaut_path, has_window=True, shortcuts=SHORTCUTS), astronaut_path)
 
 
-def test_the_menu_has_all_five_and_opens_the_dialog(desktop: Desktop, tmp_path: Path):
+def test_the_menu_has_all_five_and_opens_the_dialog(desktop: Desktop):
     gimp = desktop.gimp
 
     gimp.key("alt+i")
-    time.sleep(1.0)  # for the picture only
-    gimp.screenshot(tmp_path / "menu.png")
-    gimp.key("s")
+    gimp.key("b")
 
     gimp.window(DIALOG)
+    procedures = gimp.run(
+        """
+found = Gimp.get_pdb().query_procedures("plug-in-clipcrop", *[""] * 7)
+result = {
+    name: [one.get_menu_label(), one.get_menu_paths(), one.get_blurb(), one.get_help()]
+    for name in found
+    for one in [Gimp.get_pdb().lookup_procedure(name)]
+}
+"""
+    )
+    assert procedures.keys() == SHORTCUTS.keys()
+    for label, paths, blurb, help_text in procedures.values():
+        assert label
+        assert paths == ["<Image>/Image/[Crop]"]
+        assert blurb
+        assert help_text
 
 
 def test_the_dialog_is_there_within_a_second_also_for_the_first_time(desktop: Desktop):
@@ -190,16 +206,13 @@ def test_what_was_undone_can_be_redone_after_suggestions_were_only_looked_at(des
 
 def test_a_crop_of_the_image_is_undone_in_one_step(desktop: Desktop):
     gimp = desktop.gimp
-    panel = desktop.ask("the woman")
+    desktop.ask("the woman")
     gimp.key("Down")
     wanted = desktop.selection()
     assert wanted is not None
 
     gimp.key("alt+t")  # Then
     gimp.key("Down")
-    gimp.key("Return")  # in the list of what can be done
-    time.sleep(0.3)
-    gimp.activate(panel)
     gimp.key("alt+a")
     desktop.wait_until_gone(PANEL)
     cropped = desktop.size()
@@ -215,7 +228,7 @@ def test_another_aspect_ratio_asks_again_and_the_canvas_follows(desktop: Desktop
     gimp = desktop.gimp
     panel = desktop.ask("the woman")
     gimp.key("alt+r")
-    gimp.key("Down", "Down", "Down", "Return")  # free, the image's, 1:1, 3:2
+    gimp.key("Down", "Down", "Down")  # free, the image's, 1:1, 3:2
 
     found = desktop.wait_for_selection(
         lambda one: one is not None and abs(one[2] / one[3] - 1.5) < 0.02
@@ -311,3 +324,163 @@ def test_an_error_in_the_dialog_is_said_there(desktop: Desktop, tmp_path: Path):
     gimp.key("Return")
 
     gimp.window(PANEL)
+
+
+def wait_until_drawn(desktop: Desktop) -> None:
+    """For pictures only: nothing tells that a window has drawn itself."""
+    desktop.gimp.move_away()
+    time.sleep(1.0)
+
+
+def test_pictures_for_the_readme(
+    start_gimp: StartGimp, samples: Path, tmp_path: Path, keep_screenshot: KeepScreenshot
+):
+    desktop = Desktop(
+        start_gimp(samples / "coffee.jpg", has_window=True, shortcuts=SHORTCUTS),
+        samples / "coffee.jpg",
+    )
+    gimp = desktop.gimp
+    dialog = desktop.open_dialog()
+    gimp.type("the cup of coffee")
+    wait_until_drawn(desktop)
+    keep_screenshot(gimp.screenshot(tmp_path / "dialog.png", dialog))
+    gimp.key("Return")
+    panel = gimp.window(PANEL)
+    gimp.activate(panel)
+    wait_for("a suggestion", desktop.selection)
+    gimp.key("Down")
+    wait_until_drawn(desktop)
+    keep_screenshot(gimp.screenshot(tmp_path / "panel.png", panel))
+    keep_screenshot(gimp.screenshot(tmp_path / "beside_the_image.png"))
+    gimp.key("Escape")
+    desktop.wait_until_gone(PANEL)
+    gimp.activate(desktop.main)
+    gimp.key("alt+i")
+    wait_until_drawn(desktop)
+    keep_screenshot(gimp.screenshot(tmp_path / "menu.png"))
+
+    sizes = {path.name: path.stat().st_size for path in tmp_path.glob("*.png")}
+    assert min(sizes.values()) > 5_000, sizes
+
+
+@pytest.mark.parametrize(
+    ("language", "locale", "title"),
+    [
+        pytest.param("de", "de_DE.UTF-8", "Zuschneiden nach Beschreibung", id="German"),
+        pytest.param(
+            "he", "he_IL.UTF-8", "\u05d7\u05d9\u05ea\u05d5\u05da", id="Hebrew, right to left"
+        ),
+    ],
+)
+def test_it_speaks_the_users_language(
+    start_gimp: StartGimp,
+    astronaut_path: Path,
+    tmp_path: Path,
+    keep_screenshot: KeepScreenshot,
+    language: str,
+    locale: str,
+    title: str,
+):
+    gimp = start_gimp(
+        astronaut_path,
+        has_window=True,
+        shortcuts=SHORTCUTS,
+        variables={"LANGUAGE": language, "LC_ALL": locale, "LANG": locale},
+    )
+    desktop = Desktop(gimp, astronaut_path)
+    gimp.key(ASK_KEY)
+    dialog = gimp.window(title)
+    gimp.activate(dialog)
+    gimp.type("the woman")
+    wait_until_drawn(desktop)
+    keep_screenshot(gimp.screenshot(tmp_path / f"dialog_{language}.png", dialog))
+    gimp.key("Return")
+    panel = gimp.window("astronaut.jpg")
+    gimp.activate(panel)
+    wait_for("a suggestion", desktop.selection)
+    wait_until_drawn(desktop)
+    keep_screenshot(gimp.screenshot(tmp_path / f"panel_{language}.png", panel))
+
+
+@pytest.fixture
+def slow_desktop(start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path) -> Desktop:
+    """A photo in a GIMP whose daemon takes as long as the prompt says."""
+    fake_daemon.start()
+    gimp = start_gimp(astronaut_path, has_window=True, shortcuts=SHORTCUTS, daemon=fake_daemon)
+    return Desktop(gimp, astronaut_path)
+
+
+def begin(desktop: Desktop, prompt: str) -> Window:
+    """Ask, and wait for the panel only."""
+    desktop.open_dialog()
+    desktop.gimp.key("ctrl+a")
+    desktop.gimp.type(prompt)
+    desktop.gimp.key("Return")
+    panel = desktop.gimp.window(PANEL)
+    desktop.gimp.activate(panel)
+    return panel
+
+
+def test_gimp_can_be_worked_with_while_it_waits(slow_desktop: Desktop, fake_daemon: Any):
+    gimp = slow_desktop.gimp
+    begin(slow_desktop, "sleep 20")
+    wait_for("the work", fake_daemon.is_at_work)
+    gimp.activate(slow_desktop.main)
+    started = time.monotonic()
+
+    gimp.key("ctrl+a")
+    slow_desktop.wait_for_selection(lambda found: found == [0, 0, 512, 512])
+
+    assert time.monotonic() - started < 2
+
+
+def test_stop_ends_the_wait_and_another_question_can_be_asked(
+    slow_desktop: Desktop, fake_daemon: Any
+):
+    gimp = slow_desktop.gimp
+    begin(slow_desktop, "steps 400")
+    wait_for("the work", fake_daemon.is_at_work)
+
+    gimp.key("alt+s")
+    wait_for("an idle daemon", lambda: not fake_daemon.is_at_work())
+    gimp.key("Escape")
+    slow_desktop.wait_until_gone(PANEL)
+    slow_desktop.ask("work 0.01")
+
+    assert slow_desktop.selection() is not None
+
+
+def test_an_image_that_is_closed_while_waiting_is_no_harm(
+    slow_desktop: Desktop, fake_daemon: Any, samples: Path
+):
+    gimp = slow_desktop.gimp
+    begin(slow_desktop, "steps 60")
+    wait_for("the work", fake_daemon.is_at_work)
+
+    gimp.activate(slow_desktop.main)
+    gimp.key("ctrl+w")
+    slow_desktop.wait_until_gone(PANEL)
+    wait_for("an idle daemon", lambda: not fake_daemon.is_at_work())
+    gimp.run(
+        "Gimp.Display.new(load(path)); Gimp.displays_flush()", path=str(samples / "rocket.jpg")
+    )
+    slow_desktop.main = gimp.window("Untitled")
+    slow_desktop.ask("work 0.01")
+
+    assert gimp.is_running
+
+
+def test_a_daemon_that_dies_is_said_in_the_panel(slow_desktop: Desktop, fake_daemon: Any):
+    gimp = slow_desktop.gimp
+    begin(slow_desktop, "sleep 30")
+    wait_for("the work", fake_daemon.is_at_work)
+    before = slow_desktop.select(1, 2, 3, 4)
+
+    fake_daemon.kill()
+    fake_daemon.start()
+    gimp.key("Escape")
+    slow_desktop.wait_until_gone(PANEL)
+    kept = slow_desktop.selection()
+    slow_desktop.ask("work 0.01")
+
+    assert kept == before

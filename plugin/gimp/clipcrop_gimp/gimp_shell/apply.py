@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from gi.repository import Gimp
+
 from clipcrop_plugin.errors import NothingToCrop
 from clipcrop_plugin.geometry import Rect
 from clipcrop_plugin.texts import _, isolated
-from gi.repository import Gimp
 
 from .selection import one_undo
 

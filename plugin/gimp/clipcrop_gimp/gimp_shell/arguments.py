@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gi.repository import Gimp, Gio, GObject
+
 from clipcrop_plugin.choices import (
     APPLIES,
     FREE,
@@ -17,7 +19,6 @@ from clipcrop_plugin.choices import (
 )
 from clipcrop_plugin.errors import BadChoice
 from clipcrop_plugin.texts import _
-from gi.repository import Gimp, Gio, GObject
 
 READ_WRITE = GObject.ParamFlags.READWRITE
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Iterator, NamedTuple
 
+from gi.repository import Gegl, Gimp, Gio, GLib
+
 from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
 from clipcrop_plugin.picture import Picture, Raster, reduced_size
 from clipcrop_plugin.texts import _, isolated
-from gi.repository import Gegl, Gimp, Gio, GLib
 
 
 class Seen(NamedTuple):

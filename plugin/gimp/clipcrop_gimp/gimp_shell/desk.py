@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Callable
 
+from gi.repository import Gimp
+
 from clipcrop_plugin.choices import NO_EXAMPLE, SELECTION_EXAMPLE, Choices
 from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Rect
@@ -11,14 +13,13 @@ from clipcrop_plugin.link import Link
 from clipcrop_plugin.picture import Raster
 from clipcrop_plugin.session import Session, Suggestion
 from clipcrop_plugin.texts import _
-from gi.repository import Gimp
 
 from . import canvas, selection
 from .apply import apply_crop
 
 
 class Desk:
-    """Shows the session's current crop as the image's selection until it is applied or dismissed."""
+    """Shows the current crop as the image's selection until it is applied or dismissed."""
 
     def __init__(self, image: Gimp.Image, link: Link) -> None:
         """Touch nothing yet."""
@@ -134,7 +135,9 @@ class Desk:
         if current is None or picture is None:
             return
         size = (self.image.get_width(), self.image.get_height())
-        if current.rect == self._shown and self._is_shown() or picture.placement.canvas != size:
+        if picture.placement.canvas != size:
+            return
+        if current.rect == self._shown and self._is_shown():
             return
         if self._kept is None or not self._is_shown():  # else what is selected is ours
             self._kept = selection.KeptSelection(self.image)

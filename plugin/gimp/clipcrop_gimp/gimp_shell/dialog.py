@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from gi.repository import Gimp, GimpUi, GObject, Gtk
+
 from clipcrop_plugin.choices import ASPECTS, Choices, aspect_label
-from clipcrop_plugin.errors import PluginError
+from clipcrop_plugin.errors import BadChoice, PluginError
 from clipcrop_plugin.messages import sentence
 from clipcrop_plugin.texts import _
-from gi.repository import Gimp, GimpUi, GObject, Gtk
 
 from . import memory
 from .arguments import FILE_EXAMPLE, read_choices
@@ -26,7 +27,15 @@ class Dialog:
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _("Smart Crop by Description"))
         self._dialog.set_ok_label(_("_Find Crops"))
         self._dialog.set_default_size(420, -1)
-        self._error = Gtk.Label(xalign=0, wrap=True, max_width_chars=48, no_show_all=True)
+        self._widgets: dict[str, Gtk.Widget] = {}
+        self._error_text = Gtk.Label(xalign=0, wrap=True, max_width_chars=48, selectable=False)
+        self._error = Gtk.Box(spacing=_GAP)
+        icon = Gtk.Image.new_from_icon_name("gimp-warning", Gtk.IconSize.MENU)
+        self._error.pack_start(icon, False, False, 0)
+        self._error.pack_start(self._error_text, True, True, 0)
+        self._error.show_all()
+        self._error.set_no_show_all(True)
+        self._error.hide()
         grid = self._build()
         box = self._dialog.get_content_area()
         box.pack_start(grid, True, True, 0)
@@ -39,14 +48,15 @@ class Dialog:
         Args:
             ask: Raises `PluginError` for what cannot be.
         """
-        self._prompt.grab_focus()
-        while self._dialog.run():
+        field = "prompt"
+        while self._run_with_focus(field):
             try:
                 choices = read_choices(self._config)
                 ask(choices)
             except PluginError as exc:
-                self._error.set_text(sentence(exc))
+                self._error_text.set_text(sentence(exc))
                 self._error.show()
+                field = exc.field if isinstance(exc, BadChoice) else "prompt"
             else:
                 return choices
         return None
@@ -55,6 +65,10 @@ class Dialog:
         """Close it."""
         self._dialog.destroy()
 
+    def _run_with_focus(self, field: str) -> bool:
+        self._widgets.get(field, self._widgets["prompt"]).grab_focus()
+        return bool(self._dialog.run())
+
     def _build(self) -> Gtk.Widget:
         past = memory.history()
         self._grid = Gtk.Grid(row_spacing=_GAP, column_spacing=2 * _GAP, border_width=2 * _GAP)
@@ -62,7 +76,6 @@ class Dialog:
         prompt = self._entry("prompt", past.prompts)
         prompt.get_child().set_activates_default(True)
         self._add("prompt", prompt)
-        self._prompt = prompt.get_child()
         exclude = self._entry("exclude", past.exclusions)
         exclude.get_child().set_activates_default(True)
         self._add("exclude", exclude)
@@ -78,7 +91,8 @@ class Dialog:
         spec = self._config.find_property(name)
         label = Gtk.Label.new_with_mnemonic(spec.get_nick())
         label.set_xalign(0)
-        label.set_mnemonic_widget(widget.get_child() if _has_entry(widget) else widget)
+        self._widgets[name] = widget.get_child() if _has_entry(widget) else widget
+        label.set_mnemonic_widget(self._widgets[name])
         widget.set_hexpand(True)
         widget.set_tooltip_text(spec.get_blurb())
         self._grid.attach(label, 0, self._rows, 1, 1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gi.repository import Gimp
+
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.history import History
-from gi.repository import Gimp
 
 CHOICES, HISTORY = "clipcrop-choices", "clipcrop-history"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gi.repository import Gimp
+
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.config import read_config
 from clipcrop_plugin.errors import NothingToCrop
@@ -11,7 +13,6 @@ from clipcrop_plugin.geometry import Rect
 from clipcrop_plugin.link import TIMEOUT_S, Link
 from clipcrop_plugin.session import FAILED
 from clipcrop_plugin.texts import _
-from gi.repository import Gimp
 
 from . import memory
 from .arguments import AS_ASKED, read_choices, write_choices
@@ -120,11 +121,13 @@ class Office:
             else:
                 Gimp.progress_update(session.fraction)
 
-        desk.on_change = on_change
+        # The image may have a panel, which listens too.
+        listener, desk.on_change = desk.on_change, on_change
         try:
             self._loop.run_until(lambda: not session.is_busy, TIMEOUT_S + _GRACE_S)
         finally:
-            desk.on_change = lambda: None
+            desk.on_change = listener
+            listener()
             Gimp.progress_end()
         if not desk.is_open:
             raise NothingToCrop(_("The image was closed before there were suggestions."))

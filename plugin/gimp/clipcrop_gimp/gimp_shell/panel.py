@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Callable
 
+from gi.repository import Gdk, GimpUi, GLib, Gtk, Pango
+
 from clipcrop_plugin.choices import (
     APPLIES,
     ASPECTS,
@@ -17,8 +19,8 @@ from clipcrop_plugin.geometry import Size
 from clipcrop_plugin.messages import sentence
 from clipcrop_plugin.session import Suggestion
 from clipcrop_plugin.texts import _, is_right_to_left, isolated
-from gi.repository import Gdk, GimpUi, GLib, Gtk, Pango
 
+from . import memory
 from .desk import Desk
 from .thumbnails import BOX, reduce, with_crop
 
@@ -208,13 +210,15 @@ class Panel(Gtk.Window):
         aspect = combo.get_active_id()
         if aspect is None or self._is_filling:
             return
-        choices = self._session.choices or Choices()
-        self._do(lambda: self._desk.ask_again(replace(choices, aspect=aspect)))
+        choices = replace(self._session.choices or Choices(), aspect=aspect)
+        if self._do(lambda: self._desk.ask_again(choices)):
+            memory.remember(choices)
 
     def _on_how(self, combo: Gtk.ComboBoxText) -> None:
         how = combo.get_active_id()
         if how is not None and not self._is_filling and self._session.choices is not None:
             self._session.choices = replace(self._session.choices, apply=how)
+            memory.remember(self._session.choices)
 
     def _on_apply(self) -> None:
         choices = self._session.choices or Choices()
@@ -248,10 +252,11 @@ class Panel(Gtk.Window):
         if event.state & Gtk.accelerator_get_default_mod_mask():
             return False
         focus = self.get_focus()
-        if key in _ENTER and not isinstance(focus, Gtk.Button):
+        is_menu = isinstance(focus, Gtk.ToggleButton)  # of choices, closed
+        if key in _ENTER and (is_menu or not isinstance(focus, Gtk.Button)):
             self._on_apply()
             return True
-        if isinstance(focus, Gtk.ToggleButton):  # of a menu of choices: arrows are its own
+        if is_menu:  # arrows are its own
             return False
         back, on = (_RIGHT, _LEFT) if is_right_to_left() else (_LEFT, _RIGHT)
         if key in _BACK | back:
@@ -288,7 +293,7 @@ def _row(number: int, suggestion: Suggestion, thumbnail: Gtk.Image) -> Gtk.ListB
     quality = Gtk.Label(xalign=0, label=_("{percent} %").format(percent=_percent(suggestion)))
     bar = Gtk.LevelBar(value=suggestion.quality)
     bar.set_tooltip_text(_("How good this crop looks, as the model judges it"))
-    size = Gtk.Label(xalign=0, label=isolated(f"{rect.width_px} × {rect.height_px}"))
+    size = Gtk.Label(xalign=0, label=isolated(f"{rect.width_px} \u00d7 {rect.height_px}"))
     size.get_style_context().add_class("dim-label")
     words = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=_GAP, valign=Gtk.Align.CENTER)
     for widget in (quality, bar, size):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+
+from gi.repository import Gimp, GLib, GObject
 
 from clipcrop_plugin.errors import BadChoice
 from clipcrop_plugin.texts import _
-from gi.repository import Gimp, GLib, GObject
 
 from .arguments import AS_ASKED, READ_WRITE, add_apply, add_choices
 
@@ -24,8 +25,11 @@ NEXT, PREVIOUS, APPLY = (
 
 MENU = "<Image>/Image/[Crop]"
 
-Values = dict  # name of a return value -> value
-Work = Callable[["Office", Gimp.Procedure, Gimp.RunMode, Gimp.Image, Any], "Values | None"]
+Values = Dict[str, Any]
+"""Name of a return value -> value."""
+
+Work = Callable[["Office", Gimp.Procedure, Gimp.RunMode, Gimp.Image, Any], Optional[Values]]
+"""What a procedure does; None: the user changed their mind."""
 
 _SENSITIVE = (
     Gimp.ProcedureSensitivityMask.DRAWABLE
@@ -60,7 +64,7 @@ def declare(plug_in: Gimp.PlugIn) -> None:
 
     ask = new(
         ASK,
-        _("_Smart Crop by Description…"),
+        _("Smart Crop _by Description…"),
         _("Find good crops of what you describe"),
         _(
             "Asks what the crop should show and suggests crops of the image. Without a person to "
@@ -71,7 +75,7 @@ def declare(plug_in: Gimp.PlugIn) -> None:
     add_choices(ask)
     repeat = new(
         REPEAT,
-        _("Smart Crop: _Repeat"),
+        _("Smart Crop: R_epeat"),
         _("Find crops of this image for the last description again"),
         _("Asks the same as the last time, about this image as it is now."),
         lambda office, *call: office.repeat(*call),
@@ -88,7 +92,7 @@ def declare(plug_in: Gimp.PlugIn) -> None:
     )
     back = new(
         PREVIOUS,
-        _("_Previous Crop Suggestion"),
+        _("Pre_vious Crop Suggestion"),
         _("Select the suggestion before this one"),
         step_help,
         lambda office, *call: office.step(-1, *call),

@@ -6,8 +6,9 @@ import zlib
 from contextlib import contextmanager
 from typing import Iterator
 
-from clipcrop_plugin.geometry import Rect
 from gi.repository import Gegl, Gimp
+
+from clipcrop_plugin.geometry import Rect
 
 _FORMAT = "Y float"  # holds the selection of an image of any precision
 
@@ -45,7 +46,7 @@ class KeptSelection:
 
 
 def show(image: Gimp.Image, rect: Rect) -> None:
-    """Select a crop without a step of undo, to be looked at; the image is no more unsaved for it."""
+    """Select a crop to be looked at: no step of undo, and nothing that would need to be saved."""
     was_dirty = image.is_dirty()
     with no_undo(image):
         image.select_rectangle(Gimp.ChannelOps.REPLACE, *rect)
@@ -55,7 +56,7 @@ def show(image: Gimp.Image, rect: Rect) -> None:
 
 @contextmanager
 def no_undo(image: Gimp.Image) -> Iterator[None]:
-    """What is done here is no step of undo, and the steps that were undone can be redone still."""
+    """What is done here is no step of undo, and what was undone can still be redone."""
     image.undo_freeze()
     try:
         yield

@@ -1,10 +1,14 @@
-"""The reduced picture with a crop on it. With GdkPixbuf alone: Python's cairo is not in every GIMP."""
+"""The reduced picture with a crop on it.
+
+Drawn with GdkPixbuf alone: Python's cairo is not in every GIMP.
+"""
 
 from __future__ import annotations
 
+from gi.repository import GdkPixbuf, GLib
+
 from clipcrop_plugin.geometry import Rect, Size, fit
 from clipcrop_plugin.picture import Picture
-from gi.repository import GdkPixbuf, GLib
 
 BOX = Size(132, 104)
 """What a thumbnail must fit in."""

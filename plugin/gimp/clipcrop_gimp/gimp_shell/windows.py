@@ -8,11 +8,15 @@ gi.require_version("GimpUi", "3.0")
 gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 
-from clipcrop_plugin.texts import is_right_to_left  # noqa: E402
 from gi.repository import Gdk, GimpUi, Gtk  # noqa: E402
 
+from clipcrop_plugin.texts import is_right_to_left  # noqa: E402
+
 # The chosen suggestion, which GIMP's themes tell from the others by a shade only.
-_STYLE = b"#clipcrop-list row:selected { box-shadow: inset 4px 0 0 rgb(53, 132, 228); }"
+_STYLE = b"""
+#clipcrop-list row:selected { box-shadow: inset 4px 0 0 rgb(53, 132, 228); }
+#clipcrop-list row:dir(rtl):selected { box-shadow: inset -4px 0 0 rgb(53, 132, 228); }
+"""
 
 
 def open_windows() -> None:
