@@ -1,4 +1,4 @@
-"""The docker "Smart Crop": empty until it is first seen, so that Krita starts as fast as without."""
+"""The docker "Smart Crop": empty until it is first seen, so that Krita starts as fast as ever."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from krita import DockWidget, Krita
 from .qt import QtCore, QtWidgets
 
 NAME = "clipcrop_docker"
+_USEFUL_PX = 520
 
 
 def docker_in_front() -> Docker | None:
@@ -51,9 +52,19 @@ class Docker(DockWidget):  # type: ignore[misc]
             scrolled.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             scrolled.setWidgetResizable(True)
             scrolled.setWidget(self._panel)
+            bar = self.style().pixelMetric(QtWidgets.QStyle.PixelMetric.PM_ScrollBarExtent)
+            scrolled.setMinimumWidth(self._panel.minimumSizeHint().width() + bar)
             self.setWidget(scrolled)
             self._panel.look_at(Krita.instance().activeDocument())
         return self._panel
+
+    def bring_to_front(self) -> None:
+        """Show it, and large enough to choose from the list in it."""
+        self.setVisible(True)
+        self.raise_()
+        main = self.window()
+        if isinstance(main, QtWidgets.QMainWindow) and self.height() < _USEFUL_PX:
+            main.resizeDocks([self], [_USEFUL_PX], QtCore.Qt.Orientation.Vertical)
 
     def canvasChanged(self, canvas: Any) -> None:  # noqa: N802 - Krita's name
         """Another document is in front, or none."""

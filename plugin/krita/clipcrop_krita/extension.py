@@ -1,4 +1,4 @@
-"""The actions in the Image menu. Their keys are in clipcrop_krita.action, for the user to change."""
+"""The actions in the Image menu; their keys are in clipcrop_krita.action."""
 
 from __future__ import annotations
 
@@ -46,8 +46,7 @@ def _on_panel(method: str) -> Callable[..., None]:
             return
         panel = docker.panel
         if method == "ask_for_description":
-            docker.setVisible(True)
-            docker.raise_()
+            docker.bring_to_front()
         getattr(panel, method)()
         if not docker.isVisible() or docker.visibleRegion().isEmpty():
             _float(panel.sentence)  # who cannot see the panel should know all the same

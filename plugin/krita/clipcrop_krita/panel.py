@@ -36,6 +36,7 @@ _GAP_PX = 6
 _MIN_LIST_PX = 120
 _ROLE = QtCore.Qt.ItemDataRole
 _MIN_CHARS = 8
+_TIMES = "\u00d7"
 
 
 class Panel(QtWidgets.QWidget):  # type: ignore[misc]
@@ -166,23 +167,36 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             ],
             _("Something that looks like what the crop should show, instead of words"),
         )
-        for text, field in (
-            (_("_Show"), self._prompt),
-            (_("_Leave out"), self._exclude),
-            (_("Aspect _ratio"), self._aspect),
-            (_("L_ook at"), self._source),
-            (_("_Example"), self._example),
+        self._rows_of_more: list[Any] = []
+        for text, field, is_more in (
+            (_("_Show"), self._prompt, False),
+            (_("Aspect _ratio"), self._aspect, False),
+            (_("_Leave out"), self._exclude, True),
+            (_("L_ook at"), self._source, True),
+            (_("_Example"), self._example, True),
         ):
             label = QtWidgets.QLabel(_mnemonic(text), self)
             label.setBuddy(field)
             form.addRow(label, field)
+            if is_more:
+                self._rows_of_more += [label, field]
         outer.addLayout(form)
 
+        go = QtWidgets.QHBoxLayout()
         self._find = self._button("find", _("_Find Crops"), self._ask)
         self._find.setDefault(True)
         self._stop = self._button("stop", _("_Stop"), self._cancel)
-        outer.addWidget(self._find)
-        outer.addWidget(self._stop)
+        self._more = QtWidgets.QToolButton(self)
+        self._more.setObjectName("clipcrop_more")
+        self._more.setText(_("More"))
+        self._more.setToolTip(_("What to leave out, what to look at, an example"))
+        self._more.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._more.setCheckable(True)
+        self._more.toggled.connect(self._slot(self._show_more))
+        go.addWidget(self._find, 1)
+        go.addWidget(self._stop, 1)
+        go.addWidget(self._more)
+        outer.addLayout(go)
         self._progress = QtWidgets.QProgressBar(self)
         self._progress.setTextVisible(False)
         self._progress.setMaximumHeight(2 * _GAP_PX)
@@ -214,8 +228,10 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         steps = QtWidgets.QHBoxLayout()
         self._previous = self._button("previous", _("_Previous"), lambda: self._step(-1))
         self._next = self._button("next", _("_Next"), lambda: self._step(1))
-        steps.addWidget(self._previous)
-        steps.addWidget(self._next)
+        self._keep = self._button("dismiss", _("Put _Back"), self._dismiss)
+        self._keep.setToolTip(_("Selects again what you had selected before (Escape)"))
+        for button in (self._previous, self._next, self._keep):
+            steps.addWidget(button)
         outer.addLayout(steps)
         self._how = self._menu(
             "apply",
@@ -227,9 +243,6 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         self._apply_button = self._button("apply_button", _("_Apply"), self._apply)
         last.addWidget(self._apply_button)
         outer.addLayout(last)
-        self._keep = self._button("dismiss", _("Put _Back"), self._dismiss)
-        self._keep.setToolTip(_("Selects again what you had selected before (Escape)"))
-        last.addWidget(self._keep)
 
         self._aspect.activated.connect(self._slot(self._on_aspect))
         self._aspect.lineEdit().returnPressed.connect(self._slot(self._on_aspect))
@@ -283,7 +296,8 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             percent = round(100 * one.quality)
             rect = one.rect
             words = _("{percent} %").format(percent=percent)
-            text = f"{words}\n{isolated(f'{rect.width_px} × {rect.height_px}')}"
+            size_px = f"{rect.width_px} {_TIMES} {rect.height_px}"
+            text = f"{words}\n{isolated(size_px)}"
             thumbnail = with_crop(small, crop, scale)
             icon = QtGui.QIcon(thumbnail)
             icon.addPixmap(thumbnail, QtGui.QIcon.Mode.Selected)  # else it is tinted
@@ -308,6 +322,8 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             self._aspect.setEditText(before.aspect)
         self._source.setCurrentIndex(self._source.findData(before.source))
         self._how.setCurrentIndex(self._how.findData(before.apply))
+        self._more.setChecked(bool(before.exclude) or before.source != Choices.source)
+        self._show_more()
 
     def _fill_history(self) -> None:
         past = memory.history()
@@ -316,6 +332,14 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             field.clear()
             field.addItems(entries)
             field.setEditText(text)
+
+    def _show_more(self) -> None:
+        """Show the rows that few need, or hide them."""
+        is_open = self._more.isChecked()
+        arrows = QtCore.Qt.ArrowType
+        self._more.setArrowType(arrows.UpArrow if is_open else arrows.DownArrow)
+        for widget in self._rows_of_more:
+            widget.setVisible(is_open)
 
     # What the user does.
 
@@ -433,6 +457,8 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
                 error.field
             )
             if field is not None:
+                if field in self._rows_of_more:
+                    self._more.setChecked(True)
                 field.setFocus(QtCore.Qt.FocusReason.OtherFocusReason)
 
 

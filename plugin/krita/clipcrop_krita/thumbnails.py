@@ -12,7 +12,9 @@ from .qt import QtCore, QtGui
 BOX = Size(112, 84)
 """What a thumbnail must fit in."""
 
-_GROUND, _DIM, _EDGE = "#777777", QtGui.QColor(0, 0, 0, 150), "#ffffff"
+_GROUND = QtGui.QColor(119, 119, 119)
+_DIM = QtGui.QColor(0, 0, 0, 150)
+_EDGE = QtGui.QColor(255, 255, 255)
 _EDGE_PX = 2
 
 
@@ -39,7 +41,7 @@ def reduce(picture: Picture, scale: float) -> Any:
         QtCore.Qt.TransformationMode.SmoothTransformation,
     )
     ground = QtGui.QImage(*size, QtGui.QImage.Format.Format_RGB32)
-    ground.fill(QtGui.QColor(_GROUND))  # where the picture is transparent
+    ground.fill(_GROUND)  # where the picture is transparent
     painter = QtGui.QPainter(ground)
     painter.drawImage(0, 0, small)
     painter.end()
@@ -56,15 +58,23 @@ def with_crop(small: Any, crop: Rect, scale: float) -> Any:
     """
     drawn = QtGui.QPixmap.fromImage(small)
     painter = QtGui.QPainter(drawn)
-    inside = QtCore.QRect(*crop)
-    outside = QtGui.QRegion(drawn.rect()).subtracted(QtGui.QRegion(inside))
-    painter.setClipRegion(outside)
-    painter.fillRect(drawn.rect(), _DIM)
-    painter.setClipping(False)
-    edge = max(1, min(round(_EDGE_PX * scale), (min(crop.width_px, crop.height_px) - 1) // 2))
-    inner = QtGui.QRegion(inside.adjusted(edge, edge, -edge, -edge))
-    painter.setClipRegion(QtGui.QRegion(inside).subtracted(inner))
-    painter.fillRect(inside, QtGui.QColor(_EDGE))
+    x, y, width, height = crop
+    right, bottom = x + width, y + height
+    for dark in (
+        QtCore.QRect(0, 0, drawn.width(), y),
+        QtCore.QRect(0, bottom, drawn.width(), drawn.height() - bottom),
+        QtCore.QRect(0, y, x, height),
+        QtCore.QRect(right, y, drawn.width() - right, height),
+    ):
+        painter.fillRect(dark, _DIM)
+    edge = max(1, min(round(_EDGE_PX * scale), (min(width, height) - 1) // 2))
+    for side in (
+        QtCore.QRect(x, y, width, edge),
+        QtCore.QRect(x, bottom - edge, width, edge),
+        QtCore.QRect(x, y, edge, height),
+        QtCore.QRect(right - edge, y, edge, height),
+    ):
+        painter.fillRect(side, _EDGE)
     painter.end()
     drawn.setDevicePixelRatio(scale)
     return drawn

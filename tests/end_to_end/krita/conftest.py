@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -96,6 +96,52 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     one.end()
 
 
+@contextmanager
+def kritas(
+    folder: Path,
+    default_root: Path,
+    template_of: Callable[[Path], Path],
+    installed_plug_in: Path,
+    shared_daemon: Daemon,
+    samples: Path,
+) -> Iterator[StartKrita]:
+    """See `start_krita`."""
+    started: list[Krita] = []
+    with ExitStack() as ends:
+
+        def start(
+            *files: Path,
+            root: Path = default_root,
+            daemon: Daemon = shared_daemon,
+            config: dict[str, object] | None = None,
+            variables: dict[str, str] | None = None,
+            **rest: object,
+        ) -> Krita:
+            own = folder / f"krita-{len(started)}"
+            own.mkdir()
+            named = own / "plugin.json"
+            named.write_text(json.dumps(config or {"connection_file": str(daemon.connection_file)}))
+            seen = (folder, installed_plug_in, daemon.folder, samples, HERE)
+            for one in seen:
+                one.mkdir(parents=True, exist_ok=True)
+            krita = Krita(
+                Place(root, seen),
+                own,
+                [installed_plug_in],
+                {"CLIPCROP_PLUGIN_CONFIG": str(named), **(variables or {})},
+                template=template_of(root),
+                **rest,  # type: ignore[arg-type]
+            )
+            started.append(krita)
+            ends.callback(krita.end)
+            krita.start(*files)
+            return krita
+
+        yield start
+        raised = [failure for krita in started if krita.is_running for failure in krita.failures]
+        assert not raised, "\n".join(raised)
+
+
 @pytest.fixture
 def start_krita(
     krita_root: Path,
@@ -110,37 +156,24 @@ def start_krita(
     Keywords: ``root`` of the system it is on, ``daemon`` to ask (the shared one), ``config`` of the
     plug-in (instead of one that names that daemon's connection file), and those of `Krita`.
     """
-    started: list[Krita] = []
-    with ExitStack() as ends:
-
-        def start(
-            *files: Path,
-            root: Path = krita_root,
-            daemon: Daemon = shared_daemon,
-            config: dict[str, object] | None = None,
-            variables: dict[str, str] | None = None,
-            **rest: object,
-        ) -> Krita:
-            folder = tmp_path / f"krita-{len(started)}"
-            folder.mkdir()
-            named = folder / "plugin.json"
-            named.write_text(json.dumps(config or {"connection_file": str(daemon.connection_file)}))
-            seen = (tmp_path, installed_plug_in, daemon.folder, samples, HERE)
-            for one in seen:
-                one.mkdir(parents=True, exist_ok=True)
-            krita = Krita(
-                Place(root, seen),
-                folder,
-                [installed_plug_in],
-                {"CLIPCROP_PLUGIN_CONFIG": str(named), **(variables or {})},
-                template=template_of(root),
-                **rest,  # type: ignore[arg-type]
-            )
-            started.append(krita)
-            ends.callback(krita.end)
-            krita.start(*files)
-            return krita
-
+    with kritas(
+        tmp_path, krita_root, template_of, installed_plug_in, shared_daemon, samples
+    ) as start:
         yield start
-        raised = [failure for krita in started if krita.is_running for failure in krita.failures]
-        assert not raised, "\n".join(raised)
+
+
+@pytest.fixture(scope="module")
+def lasting_krita(
+    krita_root: Path,
+    template_of: Callable[[Path], Path],
+    installed_plug_in: Path,
+    shared_daemon: Daemon,
+    samples: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Krita]:
+    """One Krita for all tests of a file, with a photo, for tests that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("lasting")
+    with kritas(
+        folder, krita_root, template_of, installed_plug_in, shared_daemon, samples
+    ) as start:
+        yield start(samples / "astronaut.jpg")

@@ -26,7 +26,7 @@ CANNOT = 3
 SUITES = ("trixie", "bookworm")
 NEEDED = ("krita", "Xvfb", "openbox", "xdotool", "xwininfo", "import")
 PACKAGES = (
-    *("krita", "python3-pyqt5"),
+    *("krita", "python3-pyqt5", "python3-pyqt6"),  # the latter as Krita 6 has it
     *("xvfb", "openbox", "xdotool", "x11-utils", "imagemagick"),  # a screen, hands, and eyes
     *("fonts-dejavu-core", "locales"),
 )

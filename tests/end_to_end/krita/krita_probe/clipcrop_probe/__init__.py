@@ -13,8 +13,9 @@ import sys
 import traceback
 from typing import Any
 
-from krita import Extension, Krita
 from PyQt5.QtCore import QSocketNotifier
+
+from krita import Extension, Krita
 
 from . import tools
 

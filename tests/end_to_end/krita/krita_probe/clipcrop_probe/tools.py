@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from PyQt5 import QtCore, QtGui, QtWidgets  # noqa: F401 - for the tests
+from PyQt5.QtCore import QByteArray, QTimer  # noqa: F401 - likewise
+from PyQt5.QtWidgets import QWidget
 
-from krita import InfoObject, Krita, Selection
-from PyQt5.QtCore import QByteArray, QPoint, QTimer
-from PyQt5.QtGui import QImage
-from PyQt5.QtWidgets import QApplication, QDockWidget, QWidget
+from krita import Krita, Selection
 
 DOCK = "clipcrop_docker"
 
@@ -77,4 +76,19 @@ def place(name):
     """The middle of a widget of our docker, on the screen."""
     found = widget(name)
     middle = found.mapToGlobal(found.rect().center())
+    return [middle.x(), middle.y()]
+
+
+def desk(document=None):
+    """What our plug-in knows of a document."""
+    from clipcrop_krita.office import the_office
+
+    return the_office().desk_of(document or doc())
+
+
+def place_of_row(row):
+    """The middle of a row of the list, on the screen."""
+    found = widget("clipcrop_list")
+    rect = found.visualItemRect(found.item(row))
+    middle = found.viewport().mapToGlobal(rect.center())
     return [middle.x(), middle.y()]

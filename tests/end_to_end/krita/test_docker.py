@@ -1,0 +1,361 @@
+"""The docker and the actions, with keys and clicks in the real window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driver import wait_for
+from krita_driver import Krita
+
+pytestmark = pytest.mark.krita
+
+StartKrita = Callable[..., Krita]
+
+ASK, REPEAT = "ctrl+alt+k", "ctrl+alt+r"
+NEXT, PREVIOUS, APPLY = "ctrl+alt+n", "ctrl+alt+p", "ctrl+alt+Return"
+
+
+@pytest.fixture
+def krita(start_krita: StartKrita, astronaut_path: Path) -> Krita:
+    """With a photo, and the keys in its window."""
+    started = start_krita(astronaut_path)
+    started.focus_window()
+    return started
+
+
+def ask(krita: Krita, prompt: str) -> None:
+    """By keys alone."""
+    krita.key(ASK)
+    wait_for("the cursor", lambda: focused(krita) == "clipcrop_prompt")
+    krita.type(prompt)
+    krita.key("Return")
+    wait_for_suggestions(krita)
+
+
+def focused(krita: Krita) -> str:
+    return krita.run(
+        "found = QtWidgets.QApplication.focusWidget()\n"
+        "result = found.parent().objectName() if isinstance(found, QtWidgets.QLineEdit)"
+        " else found.objectName() if found else ''"
+    )
+
+
+def wait_for_suggestions(krita: Krita) -> list[list[int]]:
+    wait_for("suggestions", lambda: count(krita) > 0 and not is_busy(krita), 60)
+    return suggestions(krita)
+
+
+def count(krita: Krita) -> int:
+    return krita.run("result = widget('clipcrop_list').count()")
+
+
+def is_busy(krita: Krita) -> bool:
+    return krita.run("result = not widget('clipcrop_stop').isHidden()")
+
+
+def in_front(krita: Krita) -> str:
+    """The name of the document's file."""
+    return krita.run("result = doc().fileName().rpartition('/')[2]")
+
+
+def suggestions(krita: Krita) -> list[list[int]]:
+    """Their rectangles."""
+    return krita.run("result = [list(one.rect) for one in desk().session.suggestions]")
+
+
+def selection(krita: Krita) -> list[int] | None:
+    return krita.run("result = selection()")
+
+
+def status(krita: Krita) -> str:
+    return krita.run("result = widget('clipcrop_status').text()")
+
+
+def wait_for_selection(krita: Krita, expected: list[int] | None) -> None:
+    try:
+        wait_for("the selection", lambda: [selection(krita)] == [expected], 5)
+    except AssertionError:
+        assert selection(krita) == expected
+
+
+def test_actions_are_in_the_image_menu_with_their_keys(krita: Krita):
+    found = krita.run(
+        "menu = [a.menu() for a in app.activeWindow().qwindow().menuBar().actions()"
+        " if a.menu() and a.menu().objectName() == 'Image'][0]\n"
+        "result = {a.objectName(): [a.text(), a.shortcut().toString()] for a in menu.actions()"
+        " if a.objectName().startswith('clipcrop')}"
+    )
+
+    assert found == {
+        "clipcrop_ask": ["&Smart Crop by Description…", "Ctrl+Alt+K"],
+        "clipcrop_repeat": ["Smart Crop: &Repeat", "Ctrl+Alt+R"],
+        "clipcrop_next": ["&Next Crop Suggestion", "Ctrl+Alt+N"],
+        "clipcrop_previous": ["&Previous Crop Suggestion", "Ctrl+Alt+P"],
+        "clipcrop_apply": ["&Apply Crop Suggestion", "Ctrl+Alt+Return"],
+    }
+
+
+def test_no_key_of_ours_is_anybody_elses(krita: Krita):
+    doubled = krita.run(
+        "keys = {}\n"
+        "for a in app.actions():\n"
+        "    for key in a.shortcuts():\n"
+        "        keys.setdefault(key.toString(), set()).add(a.objectName())\n"
+        "result = [sorted(names) for names in keys.values()"
+        " if len(names) > 1 and any(name.startswith('clipcrop') for name in names)]"
+    )
+
+    assert doubled == []
+
+
+def test_a_description_is_asked_for_and_stepped_through_by_keys(krita: Krita):
+    ask(krita, "the woman")
+    rects = suggestions(krita)
+
+    assert len(rects) > 1
+    assert krita.run("result = widget('clipcrop_found').text()") == "Found: woman"
+    wait_for_selection(krita, rects[0])
+    krita.key(NEXT)
+    wait_for_selection(krita, rects[1])
+    krita.key(PREVIOUS)
+    wait_for_selection(krita, rects[0])
+    krita.key(PREVIOUS)
+    wait_for_selection(krita, rects[-1])
+    assert krita.run("result = doc().modified()") is False
+
+
+def test_all_of_it_goes_by_mouse(krita: Krita):
+    krita.run("docker().bring_to_front()")
+    wait_for(
+        "the panel",
+        lambda: krita.run("result = docker().findChild(QWidget, 'clipcrop_find') is not None"),
+    )
+    krita.click_on("clipcrop_prompt")
+    krita.type("the rocket")
+    krita.click_on("clipcrop_find")
+    rects = wait_for_suggestions(krita)
+
+    krita.click_on("clipcrop_next")
+
+    wait_for_selection(krita, rects[1])
+    krita.click(*krita.run("result = place_of_row(0)"))
+    wait_for_selection(krita, rects[0])
+    krita.click_on("clipcrop_dismiss")
+    wait_for_selection(krita, None)
+    krita.click(*krita.run("result = place_of_row(0)"))
+    wait_for_selection(krita, rects[0])
+
+
+def test_escape_puts_the_users_selection_back_soft_edges_and_all(krita: Krita):
+    krita.run("select(doc(), 20, 30, 40, 50, 128)")
+    ask(krita, "the woman")
+    wait_for_selection(krita, suggestions(krita)[0])
+
+    krita.key("Escape")
+
+    wait_for_selection(krita, [20, 30, 40, 50])
+    assert set(krita.run("result = mask(doc(), 20, 30, 40, 50)")) == {128}
+
+
+def test_what_the_user_selects_meanwhile_stays(krita: Krita):
+    ask(krita, "the woman")
+    krita.run("select(doc(), 1, 2, 3, 4)")
+
+    krita.run("widget('clipcrop_dismiss').click()")
+
+    assert selection(krita) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("how", ["selection", "crop", "guides", "new_image"])
+def test_a_suggestion_is_applied(krita: Krita, how: str, tmp_path: Path):
+    ask(krita, "the woman")
+    krita.key(NEXT)
+    x, y, width, height = rect = suggestions(krita)[1]
+    wait_for_selection(krita, rect)
+    krita.run("box = widget('clipcrop_apply'); box.setCurrentIndex(box.findData(how))", how=how)
+    before = krita.run("result = [colour(doc(), x + 5, y + 5), len(app.documents())]", x=x, y=y)
+
+    krita.key(APPLY)
+
+    if how == "selection":
+        wait_for_selection(krita, rect)
+        return
+    if how == "guides":
+        wait_for("guides", lambda: krita.run("result = doc().horizontalGuides()"))
+        assert krita.run("result = [doc().horizontalGuides(), doc().verticalGuides()]") == [
+            [y, y + height],
+            [x, x + width],
+        ]
+        assert selection(krita) is None
+        return
+    size = "result = [doc().width(), doc().height()]"
+    wait_for("the crop", lambda: krita.run(size) == [width, height])
+    assert krita.run("settle(); result = colour(doc(), 5, 5)") == before[0]
+    assert selection(krita) is None
+    saved = tmp_path / "saved.kra"
+    if how == "crop":
+        krita.run("app.action('edit_undo').trigger(); doc().waitForDone()")
+        wait_for("the undo", lambda: krita.run(size) == [512, 512])
+        assert krita.run("settle(); result = colour(doc(), x + 5, y + 5)", x=x, y=y) == before[0]
+        krita.run("app.action('edit_redo').trigger(); doc().waitForDone()")
+        wait_for("the redo", lambda: krita.run(size) == [width, height])
+    else:
+        assert krita.run("result = [len(app.documents()), doc().fileName()]") == [before[1] + 1, ""]
+        sizes = krita.run("result = sorted([d.width(), d.height()] for d in app.documents())")
+        assert sizes == sorted([[width, height], [512, 512]])
+    krita.run("app.setBatchmode(True); doc().saveAs(path)", path=str(saved))
+    assert krita.run(
+        "again = load(path, has_view=False)\n"
+        "result = [again.width(), again.height(), colour(again, 5, 5)]\n"
+        "again.close()",
+        path=str(saved),
+    ) == [width, height, before[0]]
+
+
+def test_repeat_asks_the_same_about_the_image_as_it_is_now(krita: Krita):
+    ask(krita, "the woman")
+    first = suggestions(krita)
+    krita.run("doc().crop(0, 0, 512, 400); doc().waitForDone()")
+
+    krita.key(NEXT)
+
+    wait_for("a reason", lambda: "another size" in status(krita))
+    krita.key(REPEAT)
+    wait_for("new suggestions", lambda: suggestions(krita) not in ([], first))
+    assert all(y + height <= 400 for _, y, _, height in suggestions(krita))
+
+
+def test_another_aspect_ratio_is_asked_for_without_reading_again(krita: Krita):
+    ask(krita, "the woman")
+
+    krita.run(
+        "box = widget('clipcrop_aspect'); box.setCurrentIndex(box.findData('1:1'));"
+        "box.activated.emit(box.currentIndex())"
+    )
+
+    wait_for(
+        "squares",
+        lambda: (
+            suggestions(krita)
+            and all(abs(width - height) <= 1 for _, _, width, height in suggestions(krita))
+        ),
+    )
+    wait_for_selection(krita, suggestions(krita)[0])
+
+
+def test_what_was_asked_is_remembered_and_completed(start_krita: StartKrita, astronaut_path: Path):
+    krita = start_krita(astronaut_path)
+    krita.focus_window()
+    ask(krita, "the woman in orange")
+    krita.quit()
+    krita.start(astronaut_path)
+    krita.focus_window()
+
+    krita.key(ASK)
+
+    wait_for("the cursor", lambda: focused(krita) == "clipcrop_prompt")
+    assert krita.run("result = widget('clipcrop_prompt').currentText()") == "the woman in orange"
+    krita.type("orange")
+    wait_for(
+        "a completion",
+        lambda: (
+            krita.run(
+                "popup = widget('clipcrop_prompt').completer().popup()\n"
+                "result = popup.isVisible() and popup.model().data(popup.model().index(0, 0))"
+            )
+            == "the woman in orange"
+        ),
+    )
+
+
+def test_the_selection_is_an_example(krita: Krita):
+    krita.run("select(doc(), 330, 0, 140, 230)")
+    krita.key(ASK)
+    wait_for("the cursor", lambda: focused(krita) == "clipcrop_prompt")
+    krita.run("box = widget('clipcrop_example'); box.setCurrentIndex(box.findData('selection'))")
+
+    krita.key("Return")
+
+    wait_for_suggestions(krita)
+    wait_for_selection(krita, suggestions(krita)[0])
+
+
+@pytest.mark.parametrize(
+    ("fill", "sentence"),
+    [
+        pytest.param("pass", "Describe what the crop should show", id="nothing asked for"),
+        pytest.param(
+            "widget('clipcrop_aspect').setEditText('wide')", "is no aspect ratio", id="no aspect"
+        ),
+        pytest.param(
+            "box = widget('clipcrop_example'); box.setCurrentIndex(box.findData('selection'))",
+            "Select the part of the image",
+            id="nothing selected as the example",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_said(krita: Krita, fill: str, sentence: str):
+    krita.key(ASK)
+    wait_for("the cursor", lambda: focused(krita) == "clipcrop_prompt")
+    krita.run(fill)
+
+    krita.click_on("clipcrop_find")
+
+    wait_for("a sentence", lambda: sentence in status(krita))
+
+
+def test_without_an_image_it_says_so(start_krita: StartKrita):
+    krita = start_krita()
+    krita.run("docker().bring_to_front(); docker().panel.next()")
+
+    assert status(krita) == "No image is open. Open a photo first."
+
+
+def test_each_document_has_its_own_suggestions(krita: Krita, samples: Path):
+    ask(krita, "the woman")
+    first = suggestions(krita)
+    krita.run("load(path)", path=str(samples / "coffee.jpg"))
+    wait_for(
+        "the other document", lambda: krita.run("result = doc().fileName()").endswith("coffee.jpg")
+    )
+
+    assert suggestions(krita) == []
+    ask(krita, "the cup")
+    assert suggestions(krita) != first
+    krita.run(
+        "app.activeWindow().qwindow().findChildren(QtWidgets.QMdiArea)[0].activatePreviousSubWindow()"
+    )
+    wait_for(
+        "the first document",
+        lambda: krita.run("result = doc().fileName()").endswith("astronaut.jpg"),
+    )
+    assert suggestions(krita) == first
+    wait_for("its list", lambda: count(krita) == len(first))
+
+
+def test_stepping_and_the_first_show_take_no_time(krita: Krita):
+    shown_ms: Any = krita.run(
+        "import time\n"
+        "began = time.perf_counter()\n"
+        "docker().bring_to_front()\n"
+        "while docker()._panel is None:\n"
+        "    QtWidgets.QApplication.processEvents()\n"
+        "QtWidgets.QApplication.processEvents()\n"
+        "result = 1000 * (time.perf_counter() - began)"
+    )
+    ask(krita, "the woman")
+    stepped_ms = krita.run(
+        "import time\nresult = []\n"
+        "for _ in range(20):\n"
+        "    began = time.perf_counter()\n"
+        "    app.action('clipcrop_next').trigger()\n"
+        "    QtWidgets.QApplication.processEvents()\n"
+        "    result.append(1000 * (time.perf_counter() - began))\n"
+        "result.sort()"
+    )
+
+    assert shown_ms < 1000
+    assert stepped_ms[10] < 50
