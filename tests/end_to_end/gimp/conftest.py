@@ -17,58 +17,13 @@ from clipcrop_wire.client import Client
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[2]
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from driver import Gimp, wait_for  # noqa: E402 - on the path just added
 from place import Place  # noqa: E402
+from real_daemon import Daemon  # noqa: E402
 
 StartGimp = Callable[..., Gimp]
-
-
-class Daemon:
-    """``clipcrop-daemon run`` with the lite tower and a connection file of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.connection_file = folder / "connection.json"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def command(self) -> list[str]:
-        """What starts it."""
-        program = Path(sys.executable).with_name("clipcrop-daemon")
-        options = {
-            "--model": "lite",
-            "--device": "cpu",
-            "--connection-file": str(self.connection_file),
-            "--log-file": str(self.folder / "daemon.log"),
-        }
-        return [str(program), "run", *(word for pair in options.items() for word in pair)]
-
-    def start(self) -> None:
-        """Start it and wait until it can be asked."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "output.log").open("ab") as output:
-            self.process = subprocess.Popen(self.command, stdout=output, stderr=output)
-        wait_for("the daemon", self.connection_file.exists)
-
-    def end(self) -> None:
-        """End it, and whoever was started in its stead."""
-        program, file = self.command[0], str(self.connection_file)
-        if self.connection_file.exists():
-            variables = {**os.environ, "CLIPCROP_CONNECTION_FILE": file}
-            subprocess.run([program, "stop"], env=variables, capture_output=True, timeout=20)
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(20)
-            self.process = None
-
-    def kill(self) -> None:
-        """As a crash would end it."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait(20)
-        self.process = None
 
 
 class FakeModelDaemon:

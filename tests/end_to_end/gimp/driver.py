@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +52,14 @@ class Window:
     y: int
     width: int
     height: int
+
+
+@lru_cache
+def _version_in(root: Path) -> str:
+    """Of the GIMP there; one that another version wrote its settings for greets the user."""
+    process = Place(root, ()).start(["gimp-console", "--version"], {}, stdout=-1)
+    said = process.popen.communicate(timeout=START_S)[0]
+    return said.split()[-1]
 
 
 class Gimp:
@@ -244,14 +253,18 @@ class Gimp:
             folder.mkdir(parents=True, exist_ok=True)
         for plug_in in plug_ins:
             (self.profile / "plug-ins" / plug_in.name).symlink_to(plug_in)
-        (core,) = self.place.root.glob("usr/lib/*/gimp/3.0/plug-ins")
-        inside = Path("/") / core.relative_to(self.place.root)
+        root = self.place.root
+        folders = [
+            *root.glob("usr/lib/*/gimp/3.0/plug-ins"),
+            *root.glob("usr/lib*/gimp/3.0/plug-ins"),
+        ]
+        inside = Path("/") / folders[0].relative_to(root)
         # Few of GIMP's own: starting is three times as fast.
         for name in ("python-eval", "file-png", "file-jpeg"):
             (self.profile / "core" / name).symlink_to(inside / name)
         (self.profile / "gimprc").write_text(
-            '(config-version "3.0.4")\n(show-welcome-dialog no)\n(check-updates no)\n'
-            "(save-session-info no)\n"
+            f'(config-version "{_version_in(root)}")\n'
+            "(show-welcome-dialog no)\n(check-updates no)\n(save-session-info no)\n"
             '(plug-in-path "${gimp_dir}/plug-ins:${gimp_dir}/core")\n'
         )
         actions = [f'(action "{name}" "{key}")\n' for name, key in shortcuts.items()]

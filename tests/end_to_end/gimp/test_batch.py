@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import Gimp, Process
+from driver import FailedInGimp, Gimp, Process, wait_for
 
 pytestmark = pytest.mark.gimp
 
@@ -240,6 +241,25 @@ def test_repeat_asks_what_was_asked_last_also_about_another_image(
     assert answer["status"] == "success"
     assert boxes(answer)[0][2] == boxes(answer)[0][3]
     assert boxes(last) == boxes(answer)
+
+
+def test_settings_outlive_gimp(gimp: Gimp, samples: Path):
+    remember(gimp, {"version": 1, "prompt": "the cat"})
+    quit_now = """
+procedure = Gimp.get_pdb().lookup_procedure("gimp-quit")
+config = procedure.create_config()
+config.set_property("force", True)
+procedure.run(config)
+"""
+
+    with contextlib.suppress(FailedInGimp, OSError):  # it answers no more
+        gimp.run(quit_now)
+    wait_for("GIMP's end", lambda: not gimp.is_running)
+    gimp.end()
+    gimp.start()
+    photo = gimp.run("result = load(path).get_id()", path=str(samples / "chelsea.jpg"))
+
+    assert call(gimp, REPEAT, photo)["matched"] == ["cat"]
 
 
 @pytest.mark.parametrize(

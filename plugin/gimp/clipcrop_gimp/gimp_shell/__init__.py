@@ -3,8 +3,8 @@
 procedures   what GIMP is told: menu, documentation, arguments, return values; calls `office`
 arguments    the arguments of a procedure <-> `Choices`
 office       the work behind each procedure, with and without a person who looks on
-desk         one image's work: suggestions, the crop that is shown, the user's own selection
-canvas       reads any kind of image and layer
+desks        the desk of each image; what a desk does is `clipcrop_plugin.desk`
+canvas       an image as such a desk's canvas: reads any kind of layer
 selection    the user's selection, kept and put back; steps of undo
 apply        what becomes of a crop
 memory       what is remembered from one run to the next

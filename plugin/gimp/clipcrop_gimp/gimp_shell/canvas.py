@@ -1,73 +1,106 @@
-"""Reads the canvas: any kind of image and layer -> pixels as the daemon wants them."""
+"""GIMP's image as a canvas: any kind of image and layer -> pixels as the daemon wants them."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Iterator, NamedTuple
+from typing import Callable, Iterator
 
 from gi.repository import Gegl, Gimp, Gio, GLib
 
+from clipcrop_plugin.choices import Choices
+from clipcrop_plugin.desk import Seen
 from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
 from clipcrop_plugin.picture import Picture, Raster, reduced_size
 from clipcrop_plugin.texts import _, isolated
 
-
-class Seen(NamedTuple):
-    """What was read."""
-
-    picture: Picture
-    note: str
-    """What the user should know about it; mostly empty."""
+from . import selection
+from .apply import apply_crop
 
 
-def read_picture(image: Gimp.Image, source: str) -> Seen:
-    """The part of the canvas that the layer, or all that is visible, covers.
+class GimpCanvas:
+    """An image that is open in GIMP, as `clipcrop_plugin.desk.Canvas`."""
 
-    Raises:
-        NothingToCrop: there is nothing to look at.
-    """
-    if not image.get_layers():
-        raise NothingToCrop(_("This image has no layer to look at. Add one, or open a photo."))
-    canvas = Size(image.get_width(), image.get_height())
-    layers = image.get_selected_layers()
-    if source == "layer" and len(layers) == 1:
-        area = _area_of(layers[0])
-        placement = Placement.of(area, canvas)
-        return Seen(_picture(layers[0], area, placement), "")
-    with _visible(image) as layer:
-        picture = _picture(layer, Rect(0, 0, *canvas), Placement.of_canvas(canvas))
-    is_as_asked = source == "visible"
-    return Seen(picture, "" if is_as_asked else _several(len(layers)))
+    def __init__(self, image: Gimp.Image) -> None:
+        """Touch nothing yet."""
+        self.image = image
+
+    @property
+    def is_open(self) -> bool:
+        """See `Canvas`."""
+        return bool(self.image.is_valid())
+
+    @property
+    def size(self) -> Size:
+        """See `Canvas`."""
+        return Size(self.image.get_width(), self.image.get_height())
+
+    @property
+    def name(self) -> str:
+        """Of the image's file, or what GIMP calls it."""
+        file = self.image.get_file() or self.image.get_imported_file()
+        return str(self.image.get_name() if file is None else file.get_basename())
+
+    def read_picture(self, source: str) -> Seen:
+        """The part of the canvas that the layer, or all that is visible, covers."""
+        image, canvas = self.image, self.size
+        if not image.get_layers():
+            raise NothingToCrop(_("This image has no layer to look at. Add one, or open a photo."))
+        layers = image.get_selected_layers()
+        if source == "layer" and len(layers) == 1:
+            area = _area_of(layers[0])
+            placement = Placement.of(area, canvas)
+            return Seen(_picture(layers[0], area, placement), "")
+        with _visible(image) as layer:
+            picture = _picture(layer, Rect(0, 0, *canvas), Placement.of_canvas(canvas))
+        is_as_asked = source == "visible"
+        return Seen(picture, "" if is_as_asked else _several(len(layers)))
+
+    def read_example(self, choices: Choices) -> Raster:
+        """What is selected, or a file."""
+        if choices.example_file:
+            return _read_file(choices.example_file)
+        return self._read_selected(choices.source)
+
+    def selected(self) -> Rect | None:
+        """See `Canvas`."""
+        return selection.bounds(self.image)
+
+    def keep_selection(self) -> Callable[[], None]:
+        """See `Canvas`."""
+        kept = selection.KeptSelection(self.image)
+
+        def put_back() -> None:
+            kept.put_back(self.image)
+            Gimp.displays_flush()  # GIMP's menus look at it then, too
+
+        return put_back
+
+    def show(self, rect: Rect) -> None:
+        """See `Canvas`."""
+        selection.show(self.image, rect)
+        Gimp.displays_flush()
+
+    def apply(self, rect: Rect, how: str) -> Gimp.Image:
+        """See `Canvas`."""
+        return apply_crop(self.image, rect, how)
+
+    def _read_selected(self, source: str) -> Raster:
+        selected = self.selected()
+        if selected is None:
+            raise BadChoice(
+                "example",
+                _("Select the part of the image that shows what to look for, then try again."),
+            )
+        layers = self.image.get_selected_layers()
+        if source == "layer" and len(layers) == 1:
+            return _example(layers[0], _area_of(layers[0]), selected)
+        with _visible(self.image) as layer:
+            return _example(layer, Rect(0, 0, *self.size), selected)
 
 
-def read_selected_example(image: Gimp.Image, source: str) -> Raster:
-    """What is selected, as the example of what to look for.
-
-    Raises:
-        BadChoice: nothing is selected there.
-        NothingToCrop: there is nothing to look at.
-    """
-    _ok, is_some, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
-    if not is_some:
-        raise BadChoice(
-            "example",
-            _("Select the part of the image that shows what to look for, then try again."),
-        )
-    selected = Rect(x1, y1, x2 - x1, y2 - y1)
-    layers = image.get_selected_layers()
-    if source == "layer" and len(layers) == 1:
-        return _example(layers[0], _area_of(layers[0]), selected)
-    with _visible(image) as layer:
-        return _example(layer, Rect(0, 0, image.get_width(), image.get_height()), selected)
-
-
-def read_file_example(path: str) -> Raster:
-    """An image file, as the example of what to look for.
-
-    Raises:
-        BadChoice: GIMP cannot open it.
-    """
+def _read_file(path: str) -> Raster:
+    """An image file, as the example of what to look for."""
     reason = ""
     try:
         image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))

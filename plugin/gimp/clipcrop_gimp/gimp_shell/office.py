@@ -16,7 +16,7 @@ from clipcrop_plugin.texts import _
 
 from . import memory
 from .arguments import AS_ASKED, read_choices, write_choices
-from .desk import Desk, Desks
+from .desks import Desks, ImageDesk
 from .main_loop import GLibLoop
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Office:
         return {"box": list(rect), "result": result}
 
     def _ask_person(
-        self, desk: Desk, procedure: Gimp.Procedure, config: Any
+        self, desk: ImageDesk, procedure: Gimp.Procedure, config: Any
     ) -> dict[str, Any] | None:
         self._open_windows()
         from .dialog import Dialog
@@ -110,7 +110,7 @@ class Office:
         self._show(desk)
         return {}
 
-    def _wait_and_apply(self, desk: Desk, choices: Choices) -> dict[str, Any]:
+    def _wait_and_apply(self, desk: ImageDesk, choices: Choices) -> dict[str, Any]:
         session = desk.session
         Gimp.progress_init(session.status)
 
@@ -146,14 +146,17 @@ class Office:
             "result": result,
         }
 
-    def _apply(self, desk: Desk, how: str, *, has_display: bool) -> tuple[Gimp.Image, Rect]:
-        result, rect = desk.apply(how)
+    def _apply(self, desk: ImageDesk, how: str, *, has_display: bool) -> tuple[Gimp.Image, Rect]:
+        """The image that the crop is in now, and where it was on the canvas."""
+        current = desk.session.current
+        result = desk.apply(how)
+        assert current is not None, "else it cannot be applied"
         if has_display and result.get_id() != desk.image.get_id():
             Gimp.Display.new(result)
         Gimp.displays_flush()
-        return result, rect
+        return result, current.rect
 
-    def _show(self, desk: Desk) -> None:
+    def _show(self, desk: ImageDesk) -> None:
         """The panel of an image, which applies and dismisses on its own."""
         self._open_windows()
         assert self._panels is not None

@@ -21,10 +21,10 @@ from clipcrop_plugin.session import Suggestion
 from clipcrop_plugin.texts import _, is_right_to_left, isolated
 
 from . import memory
-from .desk import Desk
+from .desks import ImageDesk
 from .thumbnails import BOX, reduce, with_crop
 
-Apply = Callable[[Desk, str], Any]
+Apply = Callable[[ImageDesk, str], Any]
 
 _LOOK_EVERY_S = 1  # whether the image is still open: GIMP tells nobody
 _PULSE_MS = 100
@@ -43,7 +43,7 @@ class Panels:
         self._apply = apply
         self._panels: dict[int, Panel] = {}
 
-    def show(self, desk: Desk) -> None:
+    def show(self, desk: ImageDesk) -> None:
         """Open the image's panel, or bring it to the front."""
         number = desk.image.get_id()
         panel = self._panels.get(number)
@@ -58,7 +58,7 @@ class Panels:
 class Panel(Gtk.Window):
     """Shows one desk; what it does to the canvas, the desk does."""
 
-    def __init__(self, desk: Desk, apply: Apply) -> None:
+    def __init__(self, desk: ImageDesk, apply: Apply) -> None:
         super().__init__(title=_title(desk), default_width=_WIDTH_PX, default_height=_HEIGHT_PX)
         self._desk, self._session, self._apply = desk, desk.session, apply
         self._listed: tuple[Suggestion, ...] = ()
@@ -204,7 +204,7 @@ class Panel(Gtk.Window):
 
     def _on_row(self, _list: Gtk.ListBox, row: Gtk.ListBoxRow | None) -> None:
         if row is not None and not self._is_filling:
-            self._do(lambda: self._session.select(row.get_index()))
+            self._do(lambda: self._desk.select(row.get_index()))
 
     def _on_aspect(self, combo: Gtk.ComboBoxText) -> None:
         aspect = combo.get_active_id()
@@ -260,9 +260,9 @@ class Panel(Gtk.Window):
             return False
         back, on = (_RIGHT, _LEFT) if is_right_to_left() else (_LEFT, _RIGHT)
         if key in _BACK | back:
-            self._do(self._session.previous)
+            self._do(lambda: self._desk.step(-1))
         elif key in _ON | on:
-            self._do(self._session.next)
+            self._do(lambda: self._desk.step(1))
         else:
             return False
         return True
@@ -313,10 +313,8 @@ def _percent(suggestion: Suggestion) -> int:
     return round(100 * suggestion.quality)
 
 
-def _title(desk: Desk) -> str:
-    file = desk.image.get_file() or desk.image.get_imported_file()
-    name = desk.image.get_name() if file is None else file.get_basename()
-    return _("Smart Crop: {image}").format(image=isolated(name))
+def _title(desk: ImageDesk) -> str:
+    return _("Smart Crop: {image}").format(image=isolated(desk.canvas.name))
 
 
 def _found(matched: tuple[str, ...]) -> str:
