@@ -160,6 +160,7 @@ class Desk:
         if self._put_back is not None and self.is_open and self.is_showing:
             self._put_back()
         self._put_back = self._shown = None
+        self._noticed = ((), -1)  # the same suggestions may be shown again
 
     def close(self) -> None:
         """The image is gone, or nobody wants suggestions for it any more."""
