@@ -104,7 +104,9 @@ def test_stepping_goes_past_both_ends_and_the_canvas_follows(gimp: Gimp, photo: 
     assert selection(gimp, photo) == back["box"] == all_of_them[-1]
 
 
-def test_stepping_takes_less_than_50_ms(gimp: Gimp, photo: int):
+@pytest.mark.parametrize("size", [(512, 512), (8000, 6000)], ids=["small", "48 megapixels"])
+def test_stepping_takes_less_than_50_ms(gimp: Gimp, photo: int, size: tuple[int, int]):
+    gimp.run("image_of(photo).scale(*size)", photo=photo, size=size)
     ask(gimp, photo, prompt="the woman")
 
     seconds = gimp.run(

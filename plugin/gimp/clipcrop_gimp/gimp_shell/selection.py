@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from contextlib import contextmanager
 from typing import Iterator
 
-from gi.repository import Gegl, Gimp
+from gi.repository import Gimp
 
 from clipcrop_plugin.geometry import Rect
-
-_FORMAT = "Y float"  # holds the selection of an image of any precision
 
 
 def bounds(image: Gimp.Image) -> Rect | None:
@@ -20,29 +17,44 @@ def bounds(image: Gimp.Image) -> Rect | None:
 
 
 class KeptSelection:
-    """A selection as it was, with soft edges and all."""
+    """A selection as it was, with soft edges and all.
+
+    GIMP keeps the copy, as a channel that is in no image: that takes milliseconds for any size.
+    """
 
     def __init__(self, image: Gimp.Image) -> None:
         """Keep what is selected now."""
-        self.rect = bounds(image)
         self._size = (image.get_width(), image.get_height())
-        self._mask = b""
-        if self.rect is not None:
-            mask = _buffer(image).get(_gegl(self.rect), 1.0, _FORMAT, Gegl.AbyssPolicy.NONE)
-            self._mask = zlib.compress(bytes(mask), 1)
+        is_some = bounds(image) is not None
+        self._copy = Gimp.Channel.copy(image.get_selection()) if is_some else None
 
     def put_back(self, image: Gimp.Image) -> None:
-        """Select that again, without a step of undo; nothing if the canvas is another now."""
+        """Select that again, once; nothing if the canvas has another size now."""
         was_dirty = image.is_dirty()
         with no_undo(image):
-            Gimp.Selection.none(image)
-            if self.rect is not None and self._size == (image.get_width(), image.get_height()):
-                buffer = _buffer(image)
-                buffer.set(_gegl(self.rect), _FORMAT, zlib.decompress(self._mask))
-                buffer.flush()
-                image.get_selection().update(*self.rect)
+            if self._copy is None or self._size != (image.get_width(), image.get_height()):
+                Gimp.Selection.none(image)
+            else:
+                _select(image, self._copy)
         if not was_dirty:
             image.clean_all()
+
+    def __del__(self) -> None:
+        """Have GIMP forget a copy that was not needed."""
+        if self._copy is not None and self._copy.is_valid():
+            self._copy.delete()
+
+
+def _select(image: Gimp.Image, channel: Gimp.Channel) -> None:
+    """What a channel says; it is in the image for that moment only, and gone then."""
+    layers, channels = image.get_selected_layers(), image.get_selected_channels()
+    image.insert_channel(channel, None, 0)
+    image.select_item(Gimp.ChannelOps.REPLACE, channel)
+    image.remove_channel(channel)
+    if channels:
+        image.set_selected_channels(channels)
+    elif layers:
+        image.set_selected_layers(layers)
 
 
 def show(image: Gimp.Image, rect: Rect) -> None:
@@ -72,11 +84,3 @@ def one_undo(image: Gimp.Image) -> Iterator[None]:
         yield
     finally:
         image.undo_group_end()
-
-
-def _buffer(image: Gimp.Image) -> Gegl.Buffer:
-    return image.get_selection().get_buffer()
-
-
-def _gegl(rect: Rect) -> Gegl.Rectangle:
-    return Gegl.Rectangle.new(*rect)
