@@ -36,8 +36,11 @@ class KritaCanvas:
 
     @property
     def is_open(self) -> bool:
-        """See `Canvas`."""
-        return any(one == self.document for one in Krita.instance().documents())
+        """See `Canvas`; a copy that was made by a script has a view, but is not listed."""
+        app = Krita.instance()
+        if any(one == self.document for one in app.documents()):
+            return True
+        return any(view.document() == self.document for view in app.views())
 
     @property
     def size(self) -> Size:

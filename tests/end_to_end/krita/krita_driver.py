@@ -106,7 +106,7 @@ class Krita(Gimp):
         return list(self.run("result = failures"))
 
     def click_on(self, name: str, button: int = 1) -> None:
-        """Click on a widget of the docker."""
+        """Click on a widget of the docker, which is scrolled to it."""
         self.click(*self.run("result = place(name)", name=name), button=button)
 
     def show_docker(self) -> None:

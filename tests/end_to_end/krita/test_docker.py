@@ -36,15 +36,15 @@ def ask(krita: Krita, prompt: str) -> None:
 
 
 def focused(krita: Krita) -> str:
+    """Name of the widget with the cursor."""
     return krita.run(
         "found = QtWidgets.QApplication.focusWidget()\n"
-        "result = found.parent().objectName() if isinstance(found, QtWidgets.QLineEdit)"
-        " else found.objectName() if found else ''"
+        "result = '' if found is None else found.objectName()"
     )
 
 
 def wait_for_suggestions(krita: Krita) -> list[list[int]]:
-    wait_for("suggestions", lambda: count(krita) > 0 and not is_busy(krita), 60)
+    wait_for("suggestions", lambda: count(krita) > 0 and not is_busy(krita), 30)
     return suggestions(krita)
 
 
@@ -176,7 +176,7 @@ def test_a_suggestion_is_applied(krita: Krita, how: str, tmp_path: Path):
     x, y, width, height = rect = suggestions(krita)[1]
     wait_for_selection(krita, rect)
     krita.run("box = widget('clipcrop_apply'); box.setCurrentIndex(box.findData(how))", how=how)
-    before = krita.run("result = [colour(doc(), x + 5, y + 5), len(app.documents())]", x=x, y=y)
+    before = krita.run("result = [colour(doc(), x + 5, y + 5), len(app.views())]", x=x, y=y)
 
     krita.key(APPLY)
 
@@ -203,8 +203,10 @@ def test_a_suggestion_is_applied(krita: Krita, how: str, tmp_path: Path):
         krita.run("app.action('edit_redo').trigger(); doc().waitForDone()")
         wait_for("the redo", lambda: krita.run(size) == [width, height])
     else:
-        assert krita.run("result = [len(app.documents()), doc().fileName()]") == [before[1] + 1, ""]
-        sizes = krita.run("result = sorted([d.width(), d.height()] for d in app.documents())")
+        assert krita.run("result = [len(app.views()), doc().fileName()]") == [before[1] + 1, ""]
+        sizes = krita.run(
+            "result = sorted([d.width(), d.height()] for d in (v.document() for v in app.views()))"
+        )
         assert sizes == sorted([[width, height], [512, 512]])
     krita.run("app.setBatchmode(True); doc().saveAs(path)", path=str(saved))
     assert krita.run(

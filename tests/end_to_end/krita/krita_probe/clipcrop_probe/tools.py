@@ -72,9 +72,16 @@ def widget(name):
     return found
 
 
+def scroll_to(found):
+    """As a user's wheel would, if the docker is low."""
+    docker().findChild(QtWidgets.QScrollArea).ensureWidgetVisible(found)
+    QtWidgets.QApplication.processEvents()
+
+
 def place(name):
     """The middle of a widget of our docker, on the screen."""
     found = widget(name)
+    scroll_to(found)
     middle = found.mapToGlobal(found.rect().center())
     return [middle.x(), middle.y()]
 
@@ -89,6 +96,8 @@ def desk(document=None):
 def place_of_row(row):
     """The middle of a row of the list, on the screen."""
     found = widget("clipcrop_list")
+    scroll_to(found)
+    found.scrollToItem(found.item(row))
     rect = found.visualItemRect(found.item(row))
     middle = found.viewport().mapToGlobal(rect.center())
     return [middle.x(), middle.y()]
