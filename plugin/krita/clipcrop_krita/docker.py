@@ -32,7 +32,7 @@ class Docker(DockWidget):  # type: ignore[misc]
         super().__init__()
         self._panel: Any = None
         self.setWindowTitle(_("Smart Crop"))
-        self.setWidget(QtWidgets.QWidget(self))
+        self.setWidget(_Placeholder(self))
         _all.append(self)
         self.destroyed.connect(lambda *_of_qt: self in _all and _all.remove(self))
 
@@ -72,8 +72,12 @@ class Docker(DockWidget):  # type: ignore[misc]
             document = None if canvas is None else Krita.instance().activeDocument()
             self._panel.look_at(document)
 
-    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Make the panel, once it can be seen and Krita has painted what it has."""
-        super().showEvent(event)
-        if self._panel is None:
-            QtCore.QTimer.singleShot(0, lambda: self.panel)
+
+class _Placeholder(QtWidgets.QWidget):  # type: ignore[misc]
+    """Has the panel made in its stead once it is painted: a docker is shown before it is hidden."""
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """It can be seen."""
+        super().paintEvent(event)
+        docker = self.parentWidget()
+        QtCore.QTimer.singleShot(0, lambda: docker.panel)

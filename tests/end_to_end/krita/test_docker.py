@@ -111,7 +111,23 @@ def test_no_key_of_ours_is_anybody_elses(krita: Krita):
     assert doubled == []
 
 
-def test_a_description_is_asked_for_and_stepped_through_by_keys(krita: Krita):
+@pytest.fixture(params=[0, -1], ids=["newest", "oldest"])
+def each_krita(
+    request: pytest.FixtureRequest,
+    start_krita: StartKrita,
+    krita_roots: list[Path],
+    astronaut_path: Path,
+) -> Krita:
+    """Like ``krita``, of each version."""
+    started = start_krita(astronaut_path, root=krita_roots[request.param])
+    started.focus_window()
+    return started
+
+
+def test_a_description_is_asked_for_stepped_through_and_applied_by_keys(
+    each_krita: Krita, tmp_path: Path
+):
+    krita = each_krita
     ask(krita, "the woman")
     rects = suggestions(krita)
 
@@ -125,6 +141,14 @@ def test_a_description_is_asked_for_and_stepped_through_by_keys(krita: Krita):
     krita.key(PREVIOUS)
     wait_for_selection(krita, rects[-1])
     assert krita.run("result = doc().modified()") is False
+    krita.move_away()
+    krita.screenshot(tmp_path / "krita.png")
+    krita.run("box = widget('clipcrop_apply'); box.setCurrentIndex(box.findData('crop'))")
+    krita.key(APPLY)
+    size = "result = [doc().width(), doc().height()]"
+    wait_for("the crop", lambda: krita.run(size) == rects[-1][2:])
+    krita.key("ctrl+z")
+    wait_for("the undo", lambda: krita.run(size) == [512, 512])
 
 
 def test_all_of_it_goes_by_mouse(krita: Krita):
