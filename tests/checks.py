@@ -7,7 +7,6 @@ left out, and the closing table says so. With arguments for pytest only the test
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -87,11 +86,10 @@ def missing_tools(recipe: Recipe, run: Runner = run_command) -> dict[str, str]:
     python = program(recipe, "python")
     if run([python, "-c", probe], folder=recipe.checkout, variables={}, on_line=lambda _: None):
         missing["gpu"] = "no GPU that PyTorch can use"
-    reason = _set_up(recipe, "gimp", run)
-    if reason:
-        missing["gimp"] = reason
-    if not shutil.which("krita"):
-        missing["krita"] = "Krita is not installed"
+    for editor in ("gimp", "krita"):
+        reason = _set_up(recipe, editor, run)
+        if reason:
+            missing[editor] = reason
     return missing
 
 
