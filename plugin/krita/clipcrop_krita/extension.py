@@ -13,10 +13,10 @@ _MENU = "Image"
 _MESSAGE_MS = 4000
 
 _ACTIONS = (
-    ("clipcrop_ask", N_("_Smart Crop by Description…"), "ask_for_description"),
-    ("clipcrop_repeat", N_("Smart Crop: _Repeat"), "repeat"),
+    ("clipcrop_ask", N_("Smart Crop _by Description…"), "ask_for_description"),
+    ("clipcrop_repeat", N_("Smart Crop: R_epeat"), "repeat"),
     ("clipcrop_next", N_("_Next Crop Suggestion"), "next"),
-    ("clipcrop_previous", N_("_Previous Crop Suggestion"), "previous"),
+    ("clipcrop_previous", N_("Pre_vious Crop Suggestion"), "previous"),
     ("clipcrop_apply", N_("_Apply Crop Suggestion"), "apply"),
 )
 """Name, text, and the method of `panel.Panel` that does it."""

@@ -169,7 +169,7 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         )
         self._rows_of_more: list[Any] = []
         for text, field, is_more in (
-            (_("_Show"), self._prompt, False),
+            (_("_Keep"), self._prompt, False),
             (_("Aspect _ratio"), self._aspect, False),
             (_("_Leave out"), self._exclude, True),
             (_("L_ook at"), self._source, True),
@@ -394,6 +394,11 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
 
     def _apply(self) -> None:
         self._office.active_desk().apply(self._how.currentData())
+        # Else undo would be that of the line with the cursor.
+        area = self.window().findChild(QtWidgets.QMdiArea)
+        view = area.currentSubWindow() if area is not None else None
+        if view is not None and view.widget() is not None:
+            view.widget().setFocus()
 
     def _dismiss(self) -> None:
         """Stop what is going on; then put the user's selection back."""

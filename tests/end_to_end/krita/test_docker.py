@@ -90,10 +90,10 @@ def test_actions_are_in_the_image_menu_with_their_keys(krita: Krita):
     )
 
     assert found == {
-        "clipcrop_ask": ["&Smart Crop by Description…", "Ctrl+Alt+K"],
-        "clipcrop_repeat": ["Smart Crop: &Repeat", "Ctrl+Alt+R"],
+        "clipcrop_ask": ["Smart Crop &by Description…", "Ctrl+Alt+K"],
+        "clipcrop_repeat": ["Smart Crop: R&epeat", "Ctrl+Alt+R"],
         "clipcrop_next": ["&Next Crop Suggestion", "Ctrl+Alt+N"],
-        "clipcrop_previous": ["&Previous Crop Suggestion", "Ctrl+Alt+P"],
+        "clipcrop_previous": ["Pre&vious Crop Suggestion", "Ctrl+Alt+P"],
         "clipcrop_apply": ["&Apply Crop Suggestion", "Ctrl+Alt+Return"],
     }
 

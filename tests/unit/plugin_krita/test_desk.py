@@ -1,0 +1,214 @@
+"""The desk of either editor, with a fake canvas and a fake way to the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from clipcrop_plugin.choices import Choices
+from clipcrop_plugin.desk import Desk, Seen
+from clipcrop_plugin.errors import BadChoice, NothingToCrop
+from clipcrop_plugin.geometry import Placement, Rect, Size
+from clipcrop_plugin.link import Question
+from clipcrop_plugin.picture import Picture, Raster
+from clipcrop_wire.messages import Progress, SuggestReply
+from clipcrop_wire.messages import Suggestion as WireSuggestion
+
+CROPS = (Rect(0, 0, 10, 10), Rect(5, 5, 20, 15), Rect(0, 0, 40, 20))
+OWN = Rect(1, 2, 3, 4)
+SOMETHING = Choices(prompt="a dog")
+
+
+class FakeCanvas:
+    """A canvas that only knows its size and what is selected."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.size = Size(40, 20)
+        self.selection: Rect | None = OWN
+        self.reads: list[str] = []
+        self.applied: list[Any] = []
+
+    def read_picture(self, source: str) -> Seen:
+        self.reads.append(source)
+        raster = Raster(bytes(4 * 40 * 20), 40, 20, "bgra8")
+        return Seen(Picture(raster, Placement.of_canvas(Size(40, 20))), "As it is.")
+
+    def read_example(self, choices: Choices) -> Raster:
+        self.reads.append(f"{choices.example} {self.selection}")
+        return Raster(bytes(4), 1, 1, "bgra8")
+
+    def selected(self) -> Rect | None:
+        return self.selection
+
+    def keep_selection(self) -> Callable[[], None]:
+        kept = self.selection
+        return lambda: setattr(self, "selection", kept)
+
+    def show(self, rect: Rect) -> None:
+        self.selection = rect
+
+    def apply(self, rect: Rect, how: str) -> Any:
+        self.applied.append((rect, how, self.selection))
+        return "the image"
+
+
+class FakeLink:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.question: Question | None = None
+
+    def suggest(self, request, pixels, *, on_answer, on_progress=None, timeout_s=0.0) -> Question:
+        self.question = Question(request, pixels, 0.0, on_answer, on_progress)
+        return self.question
+
+    def cancel(self, question: Question) -> None:
+        question.is_cancelled = True
+
+    def answer(self) -> None:
+        found = tuple(
+            WireSuggestion((0.0, 0.0, 1.0, 1.0), (r.x, r.y, r.right, r.bottom), 0.5) for r in CROPS
+        )
+        assert self.question is not None
+        self.question.answer = SuggestReply("lite", "cpu", "match", False, True, suggestions=found)
+        self.question.on_answer(self.question)
+
+
+@pytest.fixture
+def canvas() -> FakeCanvas:
+    return FakeCanvas()
+
+
+@pytest.fixture
+def link() -> FakeLink:
+    return FakeLink()
+
+
+@pytest.fixture
+def desk(canvas: FakeCanvas, link: FakeLink) -> Desk:
+    return Desk(canvas, link)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def answered(desk: Desk, link: FakeLink) -> Desk:
+    desk.ask(SOMETHING)
+    link.answer()
+    return desk
+
+
+def test_an_answer_is_shown_at_once(answered: Desk, canvas: FakeCanvas):
+    assert canvas.selection == CROPS[0]
+    assert answered.is_showing
+    assert answered.sentence == "As it is. 3 suggestions."
+
+
+def test_stepping_goes_round_and_shows_each(answered: Desk, canvas: FakeCanvas):
+    shown = []
+    for by in (1, 1, 1, -1):
+        answered.step(by)
+        shown.append(canvas.selection)
+
+    assert shown == [CROPS[1], CROPS[2], CROPS[0], CROPS[2]]
+
+
+def test_the_users_selection_comes_back(answered: Desk, canvas: FakeCanvas):
+    answered.step(1)
+    answered.dismiss()
+
+    assert canvas.selection == OWN
+    assert not answered.is_showing
+
+
+def test_after_it_was_put_back_the_same_can_be_shown_again(answered: Desk, canvas: FakeCanvas):
+    answered.dismiss()
+    answered.select(0)
+
+    assert canvas.selection == CROPS[0]
+
+
+def test_what_the_user_selects_meanwhile_is_theirs(answered: Desk, canvas: FakeCanvas):
+    mine = Rect(7, 7, 7, 7)
+    canvas.selection = mine
+    answered.dismiss()
+    assert canvas.selection == mine
+
+    answered.step(1)
+    answered.dismiss()
+    assert canvas.selection == mine
+
+
+def test_progress_does_not_take_the_users_selection(
+    answered: Desk, canvas: FakeCanvas, link: FakeLink
+):
+    answered.ask_again(Choices(prompt="a cat"))
+    canvas.selection = OWN
+
+    assert link.question is not None
+    assert link.question.on_progress is not None
+    link.question.on_progress(Progress("encoding"))
+
+    assert canvas.selection == OWN
+
+
+def test_the_same_pixels_are_not_read_twice(answered: Desk, canvas: FakeCanvas):
+    answered.ask_again(Choices(prompt="a cat"))
+    assert canvas.reads == ["layer"]
+
+    answered.ask_again(Choices(prompt="a cat", source="visible"))
+    assert canvas.reads == ["layer", "visible"]
+
+
+def test_the_example_is_what_the_user_has_selected_and_not_what_is_shown(
+    answered: Desk, canvas: FakeCanvas
+):
+    answered.ask(Choices(example="selection"))
+
+    assert canvas.reads[-1] == f"selection {OWN}"
+
+
+def test_a_crop_is_applied_over_the_users_own_selection(answered: Desk, canvas: FakeCanvas):
+    assert answered.apply("crop") == "the image"
+
+    assert canvas.applied == [(CROPS[0], "crop", OWN)]
+
+
+def test_nothing_is_asked_without_a_description_or_an_example(desk: Desk, canvas: FakeCanvas):
+    with pytest.raises(BadChoice, match="Describe what the crop should show"):
+        desk.ask(Choices())
+
+    assert canvas.reads == []
+
+
+def test_without_suggestions_there_is_nothing_to_step_to(desk: Desk):
+    with pytest.raises(NothingToCrop, match="no suggestions"):
+        desk.step(1)
+
+
+def test_suggestions_for_another_size_are_neither_shown_nor_applied(
+    answered: Desk, canvas: FakeCanvas, link: FakeLink
+):
+    canvas.size = Size(20, 20)
+
+    for do in (lambda: answered.step(1), lambda: answered.apply("crop")):
+        with pytest.raises(NothingToCrop, match="another size"):
+            do()
+    answered.ask_again(Choices(prompt="a cat"))
+    canvas.selection = OWN
+    link.answer()
+    assert (canvas.selection, canvas.applied) == (OWN, [])
+
+
+def test_an_answer_for_a_closed_image_goes_nowhere(desk: Desk, canvas: FakeCanvas, link: FakeLink):
+    told = []
+    desk.on_change = lambda: told.append(desk.session.state)
+    desk.ask(SOMETHING)
+    canvas.is_open = False
+    link.answer()
+    assert canvas.selection == OWN
+
+    desk.close()
+    assert not desk.is_open
+    assert desk.session.suggestions == ()
