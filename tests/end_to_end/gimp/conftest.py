@@ -97,18 +97,23 @@ def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
+def short_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For sockets, whose paths must be short: a test's own folder has its name in it."""
+    return tmp_path_factory.mktemp("d")
+
+
+@pytest.fixture
+def daemon(short_folder: Path) -> Iterator[Daemon]:
     """A daemon of this test's own, not started yet."""
-    one = Daemon(tmp_path / "daemon")
+    one = Daemon(short_folder)
     yield one
     one.end()
 
 
 @pytest.fixture
-def fake_daemon(tmp_path: Path) -> Iterator[FakeModelDaemon]:
+def fake_daemon(short_folder: Path) -> Iterator[FakeModelDaemon]:
     """A daemon whose model does what the prompt says, not started yet."""
-    one = FakeModelDaemon(tmp_path / "fake-daemon")
-    one.folder.mkdir()
+    one = FakeModelDaemon(short_folder)
     yield one
     one.kill()
 
