@@ -56,7 +56,8 @@ def with_crop(small: Any, crop: Rect, scale: float) -> Any:
         crop: In its pixels.
         scale: As for `reduce`.
     """
-    drawn = QtGui.QPixmap.fromImage(small)
+    # Painted before it becomes a pixmap: Qt's cache takes pixmaps of one image for the same.
+    drawn = small.copy()
     painter = QtGui.QPainter(drawn)
     x, y, width, height = crop
     right, bottom = x + width, y + height
@@ -77,4 +78,4 @@ def with_crop(small: Any, crop: Rect, scale: float) -> Any:
         painter.fillRect(side, _EDGE)
     painter.end()
     drawn.setDevicePixelRatio(scale)
-    return drawn
+    return QtGui.QPixmap.fromImage(drawn)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from krita_driver import Krita
 pytestmark = pytest.mark.krita
 
 StartKrita = Callable[..., Krita]
+
+SCREENSHOTS = "CLIPCROP_SCREENSHOTS"
+"""Environment variable with the folder to put the README's pictures in."""
 
 ASK, REPEAT = "ctrl+alt+k", "ctrl+alt+r"
 NEXT, PREVIOUS, APPLY = "ctrl+alt+n", "ctrl+alt+p", "ctrl+alt+Return"
@@ -54,6 +59,10 @@ def count(krita: Krita) -> int:
 
 def is_busy(krita: Krita) -> bool:
     return krita.run("result = not widget('clipcrop_stop').isHidden()")
+
+
+def version(krita: Krita) -> str:
+    return krita.run("result = app.version()").partition(" ")[0]
 
 
 def in_front(krita: Krita) -> str:
@@ -142,13 +151,31 @@ def test_a_description_is_asked_for_stepped_through_and_applied_by_keys(
     wait_for_selection(krita, rects[-1])
     assert krita.run("result = doc().modified()") is False
     krita.move_away()
-    krita.screenshot(tmp_path / "krita.png")
+    picture = krita.screenshot(tmp_path / f"krita_{version(krita)}.png")
+    if SCREENSHOTS in os.environ:
+        shutil.copy(picture, os.environ[SCREENSHOTS])
     krita.run("box = widget('clipcrop_apply'); box.setCurrentIndex(box.findData('crop'))")
     krita.key(APPLY)
     size = "result = [doc().width(), doc().height()]"
     wait_for("the crop", lambda: krita.run(size) == rects[-1][2:])
     krita.key("ctrl+z")
     wait_for("the undo", lambda: krita.run(size) == [512, 512])
+
+
+def test_each_thumbnail_shows_its_own_crop_also_when_chosen(krita: Krita):
+    ask(krita, "the woman")
+
+    shown = krita.run(
+        "found, result = widget('clipcrop_list'), []\n"
+        "for row in range(found.count()):\n"
+        "    for mode in (QtGui.QIcon.Normal, QtGui.QIcon.Selected):\n"
+        "        image = found.item(row).icon().pixmap(found.iconSize(), mode).toImage()\n"
+        "        bits = image.convertToFormat(QtGui.QImage.Format_RGB32).constBits()\n"
+        "        result.append(hash(bytes(bits.asarray(4 * image.width() * image.height()))))"
+    )
+
+    assert shown[0::2] == shown[1::2], "not another one, and no tint"
+    assert len(set(shown)) == len(shown) / 2
 
 
 def test_all_of_it_goes_by_mouse(krita: Krita):
