@@ -33,7 +33,8 @@ from .thumbnails import BOX, reduce, with_crop
 
 _FILE = "file"  # of the menu of examples; a path is in the choices
 _GAP_PX = 6
-_MIN_LIST_PX = 120
+_MIN_LIST_PX = 92
+_LABEL_PX = 70
 _ROLE = QtCore.Qt.ItemDataRole
 _MIN_CHARS = 8
 _TIMES = "\u00d7"
@@ -139,9 +140,6 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         outer = QtWidgets.QVBoxLayout(self)
         outer.setContentsMargins(_GAP_PX, _GAP_PX, _GAP_PX, _GAP_PX)
         outer.setSpacing(_GAP_PX)
-        form = QtWidgets.QFormLayout()
-        form.setSpacing(_GAP_PX)
-        form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         self._prompt = self._text("prompt", _("What the crop should show, in words"))
         self._exclude = self._text(
             "exclude", _("What the crop should not show, in words; commas between several")
@@ -167,20 +165,18 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             ],
             _("Something that looks like what the crop should show, instead of words"),
         )
-        self._rows_of_more: list[Any] = []
-        for text, field, is_more in (
-            (_("_Keep"), self._prompt, False),
-            (_("Aspect _ratio"), self._aspect, False),
-            (_("_Leave out"), self._exclude, True),
-            (_("L_ook at"), self._source, True),
-            (_("_Example"), self._example, True),
-        ):
-            label = QtWidgets.QLabel(_mnemonic(text), self)
-            label.setBuddy(field)
-            form.addRow(label, field)
-            if is_more:
-                self._rows_of_more += [label, field]
-        outer.addLayout(form)
+        self._few = self._form(
+            [(_("_Keep"), self._prompt), (_("Aspect _ratio"), self._aspect)],
+        )
+        self._many = self._form(
+            [
+                (_("_Leave out"), self._exclude),
+                (_("L_ook at"), self._source),
+                (_("_Example"), self._example),
+            ],
+        )
+        outer.addWidget(self._few)
+        outer.addWidget(self._many)
 
         go = QtWidgets.QHBoxLayout()
         self._find = self._button("find", _("_Find Crops"), self._ask)
@@ -216,6 +212,8 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         self._list.setObjectName("clipcrop_list")
         self._list.setIconSize(QtCore.QSize(*BOX))
         self._list.setMinimumHeight(_MIN_LIST_PX)
+        policies = QtWidgets.QSizePolicy.Policy
+        self._list.setSizePolicy(policies.Expanding, policies.Ignored)  # takes what is left
         self._list.setUniformItemSizes(True)
         self._list.setToolTip(
             _("Selects it at once. The step after the last suggestion is the first.")
@@ -251,6 +249,20 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             line.returnPressed.connect(self._slot(self._ask))
         for widget in self.findChildren(QtWidgets.QWidget):
             widget.installEventFilter(self)
+
+    def _form(self, rows: list[tuple[str, Any]]) -> Any:
+        """Fields with labels, whose widths are the same in all forms."""
+        whole = QtWidgets.QWidget(self)
+        form = QtWidgets.QFormLayout(whole)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setSpacing(_GAP_PX)
+        form.setFieldGrowthPolicy(QtWidgets.QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        for text, field in rows:
+            label = QtWidgets.QLabel(_mnemonic(text), whole)
+            label.setMinimumWidth(_LABEL_PX)
+            label.setBuddy(field)
+            form.addRow(label, field)
+        return whole
 
     def _text(self, name: str, hint: str) -> Any:
         """A line with what was written there before."""
@@ -338,8 +350,7 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         is_open = self._more.isChecked()
         arrows = QtCore.Qt.ArrowType
         self._more.setArrowType(arrows.UpArrow if is_open else arrows.DownArrow)
-        for widget in self._rows_of_more:
-            widget.setVisible(is_open)
+        self._many.setVisible(is_open)
 
     # What the user does.
 
@@ -462,7 +473,7 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
                 error.field
             )
             if field is not None:
-                if field in self._rows_of_more:
+                if field is self._exclude:
                     self._more.setChecked(True)
                 field.setFocus(QtCore.Qt.FocusReason.OtherFocusReason)
 

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.krita
 RED = "QByteArray(bytes([0, 0, 255, 255]) * {})"
 
 TOOLS = """
+from clipcrop_krita import vendored
+vendored.load()
 from clipcrop_krita.canvas import KritaCanvas
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.errors import PluginError
