@@ -176,7 +176,7 @@ def test_a_group_is_read_with_all_that_is_in_it(krita: Krita):
 
 
 def test_a_vector_layer_is_read_as_it_is_drawn(krita: Krita):
-    got = in_new_document(
+    in_new_document(
         krita,
         "v = add(d, 'shapes', 'vectorlayer')\n"
         'v.addShapesFromSvg(\'<svg width="72pt" height="48pt" viewBox="0 0 300 200">'
@@ -184,7 +184,9 @@ def test_a_vector_layer_is_read_as_it_is_drawn(krita: Krita):
         active="shapes",
     )
 
-    assert got["note"] == ""
+    read = "settle(); result = told(doc())"  # Krita draws shapes a moment later
+    got = wait_for("the shape", lambda: (now := inside(krita, read)).get("note") == "" and now)
+
     assert got["middle"] == [0, 0, 255, 255]
 
 
