@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from driver import wait_for
 from krita_driver import FailedInKrita, Krita
 
 pytestmark = pytest.mark.krita
@@ -31,5 +32,5 @@ def test_keys_reach_kritas_window(
 
     krita.key("ctrl+a")
 
-    assert krita.run("settle(); result = selection()") == [0, 0, 512, 512]
+    wait_for("the selection", lambda: krita.run("result = selection()") == [0, 0, 512, 512])
     assert krita.screenshot(tmp_path / "screen.png").stat().st_size > 10_000
