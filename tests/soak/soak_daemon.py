@@ -11,7 +11,6 @@ daemon's log is compared with what the clients have seen, and its memory with wh
 Exit code: 0, or 1 with the reasons on standard error.
 """
 
-
 from __future__ import annotations
 
 import argparse
