@@ -139,7 +139,9 @@ def read_connection_file(path: Path) -> ConnectionFile:
     try:
         values = json.loads(_read_own_file(path))
     except FileNotFoundError as exc:
-        raise DaemonNotRunning(f"no daemon: there is no {path}; start it") from exc
+        raise DaemonNotRunning(
+            f"no daemon: there is no {path}; start it with `clipcrop-daemon run`"
+        ) from exc
     except OSError as exc:
         raise BadConnectionFile(f"{path} cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, RecursionError) as exc:  # JSONDecodeError and UnicodeDecodeError

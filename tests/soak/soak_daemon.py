@@ -128,7 +128,7 @@ class Restless:
 
     def work(self) -> None:
         """Ask all requests."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of client below has its own way of asking
 
 
 class CallingClient(Restless):

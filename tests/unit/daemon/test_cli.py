@@ -213,7 +213,8 @@ def test_without_a_daemon_a_sentence_says_so(
 ):
     assert run(command) == 1
 
-    expected = f"error: no daemon: there is no {settings.connection_file}; start it\n"
+    path = settings.connection_file
+    expected = f"error: no daemon: there is no {path}; start it with `clipcrop-daemon run`\n"
     assert capsys.readouterr().err == expected
 
 
