@@ -13,6 +13,7 @@ suggestions   the answer as plain values
 remote        suggestions through the running daemon, the one module that knows the wire
 reports, contact_sheet, cli     suggestions as text, JSON, pictures; the command line
 checkpoint, device              weights on disk; where the arithmetic runs
+data, ratings, records          data sets of crops: readers, a checker; JSON lines
 training, evaluation            how the weights were made; how good they are
 samples, licenses               photos to try it on; the terms of what is not ours
 

@@ -7,7 +7,6 @@ A file holds one JSON object a line: ``image``, ``width_px``, ``height_px``, ``o
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
+from .records import naming_line, read_records
 
 MIN_MOS, MAX_MOS = 1.0, 5.0
 
@@ -48,19 +48,10 @@ def read_ratings(path: Path) -> list[RatedImage]:
     Raises:
         InputError: The file cannot be read, or a line of it is wrong; file and line are named.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"cannot read the ratings {path}: {exc}") from exc
     images = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            images.append(_parse(json.loads(line)))
-        except (KeyError, TypeError, ValueError, OverflowError) as exc:
-            reason = f"no {exc} in it" if isinstance(exc, KeyError) else exc
-            raise InputError(f"{path}, line {number}: not a rated image: {reason}") from exc
+    for number, record in read_records(path, "a rated image"):
+        with naming_line(path, number, "a rated image"):
+            images.append(_parse(record))
     if not images:
         raise InputError(f"{path} holds no rated images; expected one JSON object a line")
     return images
@@ -73,8 +64,6 @@ def mos_to_quality(mos: Tensor) -> Tensor:
 
 def _parse(record: dict[str, object]) -> RatedImage:
     """One line's object -> a photo; raises KeyError, TypeError or ValueError with the reason."""
-    if not isinstance(record, dict):
-        raise TypeError(f"expected a JSON object, got {type(record).__name__}")
     width_px, height_px = _side(record, "width_px"), _side(record, "height_px")
     scale = torch.tensor([width_px, height_px, width_px, height_px], dtype=torch.float32)
     crops = _table(record["crops"], "crops", columns=5)

@@ -11,7 +11,6 @@ column, "called general".
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from ..errors import InputError
 from ..grounding import GroundingOptions, ground
 from ..images import load_image
 from ..prompt import parse_prompt
+from ..records import naming_line, read_records, text_of
 from .grounding_metrics import Answer, CaseScore, score_case
 
 if TYPE_CHECKING:
@@ -242,19 +242,16 @@ def read_cases(path: Path) -> list[GroundingCase]:
         InputError: the file cannot be read, or a line of it is wrong; file and line are named.
     """
     cases = []
-    for number, record in _read_records(path):
-        try:
+    for number, record in read_records(path, "a grounding query"):
+        with naming_line(path, number, "a grounding query"):
             cases.append(
                 GroundingCase(
-                    image=_string(record, "image"),
-                    query=_string(record, "query"),
+                    image=text_of(record, "image"),
+                    query=text_of(record, "query"),
                     boxes_xyxy=_boxes(record["boxes"]),
                     line=number,
                 )
             )
-        except (KeyError, TypeError, ValueError) as exc:
-            reason = f"no {exc} in it" if isinstance(exc, KeyError) else exc
-            raise InputError(f"{path}, line {number}: not a grounding query: {reason}") from exc
     if not cases:
         raise InputError(f"{path} holds no queries; expected one JSON object a line")
     return cases
@@ -270,44 +267,16 @@ def queries_from_boxes(path: Path) -> list[dict[str, Any]]:
         InputError: the file cannot be read, or a line of it is wrong; file and line are named.
     """
     queries: list[dict[str, Any]] = []
-    for number, record in _read_records(path):
+    for number, record in read_records(path, "an annotated photo"):
         by_category: dict[str, list[list[float]]] = {}
-        try:
+        with naming_line(path, number, "an annotated photo"):
             for category, *box_xyxy in record["boxes"]:
                 by_category.setdefault(str(category), []).append(box_xyxy)
-            image = _string(record, "image")
+            image = text_of(record, "image")
             for category, boxes in by_category.items():
                 _boxes(boxes)
                 queries.append({"image": image, "query": category, "boxes": boxes})
-        except (KeyError, TypeError, ValueError) as exc:
-            reason = f"no {exc} in it" if isinstance(exc, KeyError) else exc
-            raise InputError(f"{path}, line {number}: not an annotated photo: {reason}") from exc
     return queries
-
-
-def _read_records(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"cannot read {path}: {exc}") from exc
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as exc:
-            raise InputError(f"{path}, line {number}: not JSON: {exc}") from exc
-        if not isinstance(record, dict):
-            kind = type(record).__name__
-            raise InputError(f"{path}, line {number}: expected a JSON object, got {kind}")
-        yield number, record
-
-
-def _string(record: dict[str, Any], name: str) -> str:
-    value = record[name]
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name!r} must be a text, got {value!r}")
-    return value
 
 
 def _boxes(rows: object) -> Tensor:

@@ -92,5 +92,5 @@ def test_judging_is_asked_with_normalised_boxes_and_the_shape_in_pixels(tmp_path
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"cannot read the ratings .*nothing\.jsonl"):
+    with pytest.raises(InputError, match=r"cannot read .*nothing\.jsonl"):
         evaluate_ratings(tmp_path / "nothing.jsonl", WidthScorer())
