@@ -7,6 +7,7 @@ geometry       rectangles of the canvas: what a picture covers, where a crop lie
 picture        pixels that a shell read, and where on the canvas they are
 choices        what the user asks for: checked, remembered
 history        the last prompts
+memory         what is remembered from one run of an editor to the next
 storage        small files of ours that may be missing or damaged
 config         where the daemon is, and how it is started
 loop           what a shell's main loop must offer; a plain one for batch mode and tests
@@ -15,6 +16,7 @@ pumped         a connection that the main loop keeps going
 dialer         finds the daemon, starts it if need be, begins a conversation
 link           questions to the daemon: a queue, deadlines, cancel, pixels only once
 session        one image's suggestions: ask, step through them, say how it stands
+preview        the current suggestion on the canvas, and the user's own selection
 
 No thread, nothing that waits, no polling. Runs inside editors: Python 3.8 and newer, pure Python,
 standard library, clipcrop_wire and msgpack only.

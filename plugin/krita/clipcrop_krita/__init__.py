@@ -4,9 +4,9 @@ vendored     imports what lies inside this package, and leaves other plug-ins al
 qt           PyQt5 or PyQt6, whichever Krita has
 guard        the edge between Krita and us: whatever fails becomes a sentence
 main_loop    Qt's event loop, as `clipcrop_plugin.loop.Loop`
-memory       what is remembered from one start of Krita to the next
+memory       where it is remembered what was asked
 canvas       one document: read it, select on it, crop it
-office       one for all of Krita: the way to the daemon, a desk for each document
+application  one for all of Krita: the way to the daemon, a preview for each document
 thumbnails   the picture with a crop on it
 panel        the widgets of the docker
 docker       the docker: empty until it is first seen

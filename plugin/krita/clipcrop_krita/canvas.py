@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Callable, Iterator, NamedTuple
 
 from clipcrop_plugin.choices import SELECTION_EXAMPLE, Choices
-from clipcrop_plugin.desk import Seen
 from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
 from clipcrop_plugin.picture import Picture, Raster, reduced_size
+from clipcrop_plugin.preview import Seen
 from clipcrop_plugin.texts import _, isolated
 from krita import Krita, Selection
 
@@ -29,7 +29,7 @@ _Read = Callable[[Rect], Any]
 
 
 class KritaCanvas:
-    """A `clipcrop_plugin.desk.Canvas`."""
+    """A `clipcrop_plugin.preview.Canvas`."""
 
     def __init__(self, document: Any) -> None:
         self.document = document

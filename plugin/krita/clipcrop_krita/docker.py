@@ -43,10 +43,10 @@ class Docker(DockWidget):  # type: ignore[misc]
             from . import vendored
 
             vendored.load()
-            from .office import the_office
+            from .application import the_application
             from .panel import Panel
 
-            self._panel = Panel(the_office(), self)
+            self._panel = Panel(the_application(), self)
             scrolled = QtWidgets.QScrollArea(self)  # a docker may be of any height
             scrolled.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
             scrolled.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -1,42 +1,23 @@
-"""What is remembered from one start of Krita to the next, in Krita's own settings."""
+"""Krita's own store for a plug-in's notes: its settings."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from clipcrop_plugin.choices import Choices
-from clipcrop_plugin.history import History
+from clipcrop_plugin.memory import Memory
 from krita import Krita
 
-GROUP, CHOICES, HISTORY = "clipcrop", "choices", "history"
+GROUP = "clipcrop"
 
 
-def last_choices() -> Choices:
-    """Of the last question that was asked, in whichever document; the defaults if none was."""
-    return Choices.from_json(_read(CHOICES))
+class Settings:
+    """See `clipcrop_plugin.memory.Notes`."""
+
+    def read(self, name: str) -> str:
+        """See `Notes`."""
+        return str(Krita.instance().readSetting(GROUP, name, "") or "")
+
+    def write(self, name: str, text: str) -> None:
+        """See `Notes`."""
+        Krita.instance().writeSetting(GROUP, name, text)
 
 
-def history() -> History:
-    """What was asked for before."""
-    return History.from_json(_read(HISTORY))
-
-
-def remember(choices: Choices) -> None:
-    """Keep them, also when Krita is started anew."""
-    # What a newer version of the plug-in keeps in the same note stays.
-    kept = replace(choices, others=last_choices().others)
-    _write(CHOICES, kept.to_json())
-    past = history()
-    if choices.prompt:
-        past = past.with_prompt(choices.prompt)
-    if choices.exclude:
-        past = past.with_exclusion(choices.exclude_text)
-    _write(HISTORY, past.to_json())
-
-
-def _read(name: str) -> str:
-    return str(Krita.instance().readSetting(GROUP, name, "") or "")
-
-
-def _write(name: str, text: str) -> None:
-    Krita.instance().writeSetting(GROUP, name, text)
+memory = Memory(Settings())

@@ -1,4 +1,4 @@
-"""The widgets of the docker. What they show is a desk's; what they decide is nothing."""
+"""The widgets of the docker. What they show is a preview's; what they decide is nothing."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from clipcrop_plugin.choices import (
     parse_exclude,
     source_label,
 )
-from clipcrop_plugin.desk import Desk
 from clipcrop_plugin.errors import BadChoice
 from clipcrop_plugin.geometry import Size
 from clipcrop_plugin.history import MAX_ENTRIES
 from clipcrop_plugin.messages import sentence as sentence_of
+from clipcrop_plugin.preview import Preview
 from clipcrop_plugin.session import Suggestion
 from clipcrop_plugin.texts import _, is_right_to_left, isolated
 
-from . import memory
+from .application import Application
 from .guard import guarded
-from .office import Office
+from .memory import memory
 from .qt import QtCore, QtGui, QtWidgets
 from .thumbnails import BOX, reduce, with_crop
 
@@ -43,20 +43,20 @@ _TIMES = "\u00d7"
 class Panel(QtWidgets.QWidget):  # type: ignore[misc]
     """Asks about the document in front, and shows what was suggested for it."""
 
-    def __init__(self, office: Office, parent: Any) -> None:
+    def __init__(self, application: Application, parent: Any) -> None:
         super().__init__(parent)
-        self._office = office
-        self._desk: Desk | None = None
+        self._application = application
+        self._preview: Preview | None = None
         self._listed: tuple[Suggestion, ...] = ()
-        self._problem = ""  # said instead of the desk's sentence until something else happens
+        self._problem = ""  # said instead of the preview's sentence until something else happens
         self._is_filling = False  # what changes now, the user has not changed
         self._example_path = ""
         if is_right_to_left():
             self.setLayoutDirection(QtCore.Qt.LayoutDirection.RightToLeft)
         self._build()
         self._remember_before()
-        stop = office.listen(self._on_desk_changed)
-        office.on_failure.append(self._say)
+        stop = application.listen(self._on_preview_changed)
+        application.on_failure.append(self._say)
         self.destroyed.connect(lambda *_of_qt: stop())
         self.refresh()
 
@@ -74,11 +74,11 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
 
     def next(self) -> None:
         """Show the next suggestion."""
-        self._do(lambda: self._office.active_desk().step(1))
+        self._do(lambda: self._application.active_preview().step(1))
 
     def previous(self) -> None:
         """Show the suggestion before this one."""
-        self._do(lambda: self._office.active_desk().step(-1))
+        self._do(lambda: self._application.active_preview().step(-1))
 
     def apply(self) -> None:
         """Do with the suggestion what was chosen."""
@@ -91,14 +91,14 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
 
     def look_at(self, document: Any) -> None:
         """Another document is in front, or none."""
-        self._desk = None if document is None else self._office.desk_of(document)
+        self._preview = None if document is None else self._application.preview_of(document)
         self._problem = ""
         self.refresh()
 
     def refresh(self) -> None:
         """Show how it stands."""
-        desk = self._desk
-        session = None if desk is None else desk.session
+        preview = self._preview
+        session = None if preview is None else preview.session
         suggestions = () if session is None else session.suggestions
         is_busy = session is not None and session.is_busy
         self._is_filling = True
@@ -122,17 +122,17 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             self._progress.setValue(round(100 * (session.fraction or 0.0)))
         self._find.setVisible(not is_busy)
         self._stop.setVisible(is_busy)
-        self._find.setEnabled(desk is not None)
+        self._find.setEnabled(preview is not None)
         for widget in (self._previous, self._next, self._apply_button):
             widget.setEnabled(bool(suggestions))
-        self._keep.setEnabled(desk is not None and desk.is_showing)
+        self._keep.setEnabled(preview is not None and preview.is_showing)
 
     def _sentence(self) -> str:
         if self._problem:
             return self._problem
-        if self._desk is None:
+        if self._preview is None:
             return _("No image is open. Open a photo first.")
-        return self._desk.sentence
+        return self._preview.sentence
 
     # How it looks.
 
@@ -297,7 +297,7 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
 
     def _fill_list(self) -> None:
         self._list.clear()
-        picture = None if self._desk is None else self._desk.session.picture
+        picture = None if self._preview is None else self._preview.session.picture
         if picture is None or not self._listed:
             return
         scale = float(self.devicePixelRatioF())
@@ -364,7 +364,7 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
                     self._do(self._dismiss)
                 return True
         elif event.type() == kinds.FocusIn and watched is self._prompt.lineEdit():
-            self._do(self._office.warm)
+            self._do(self._application.warm)
         return False
 
     def _choices(self) -> Choices:
@@ -388,23 +388,23 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         return str(self._aspect.itemData(index) if index >= 0 else self._aspect.currentText())
 
     def _ask(self) -> None:
-        self._office.ask(self._office.active_desk(), self._choices())
+        self._application.ask(self._application.active_preview(), self._choices())
         self._fill_history()
 
     def _repeat(self) -> None:
-        desk = self._office.active_desk()
-        self._office.ask(desk, desk.session.choices or memory.last_choices())
+        preview = self._application.active_preview()
+        self._application.ask(preview, preview.session.choices or memory.last_choices())
 
     def _cancel(self) -> None:
-        if self._desk is not None:
-            self._desk.session.cancel()
+        if self._preview is not None:
+            self._preview.session.cancel()
 
     def _step(self, by: int) -> None:
-        if self._desk is not None:
-            self._desk.step(by)
+        if self._preview is not None:
+            self._preview.step(by)
 
     def _apply(self) -> None:
-        self._office.active_desk().apply(self._how.currentData())
+        self._application.active_preview().apply(self._how.currentData())
         # Else undo would be that of the line with the cursor.
         area = self.window().findChild(QtWidgets.QMdiArea)
         view = area.currentSubWindow() if area is not None else None
@@ -413,19 +413,19 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
 
     def _dismiss(self) -> None:
         """Stop what is going on; then put the user's selection back."""
-        desk = self._desk
-        if desk is not None and desk.session.is_busy:
-            desk.session.cancel()
-        elif desk is not None:
-            desk.dismiss()
+        preview = self._preview
+        if preview is not None and preview.session.is_busy:
+            preview.session.cancel()
+        elif preview is not None:
+            preview.dismiss()
 
     def _on_aspect(self) -> None:
-        desk = self._desk
-        if desk is None or desk.session.choices is None or desk.session.picture is None:
+        preview = self._preview
+        if preview is None or preview.session.choices is None or preview.session.picture is None:
             return
-        choices = replace(desk.session.choices, aspect=self._written_aspect())
-        if choices != desk.session.choices:
-            desk.ask_again(choices)
+        choices = replace(preview.session.choices, aspect=self._written_aspect())
+        if choices != preview.session.choices:
+            preview.ask_again(choices)
 
     def _on_example(self) -> None:
         if self._example.currentData() != _FILE:
@@ -440,18 +440,18 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             self._example.setCurrentIndex(self._example.findData(NO_EXAMPLE))
 
     def _on_row(self, row: int) -> None:
-        if not self._is_filling and self._desk is not None and row >= 0:
-            self._do(lambda: self._desk and self._desk.select(row))
+        if not self._is_filling and self._preview is not None and row >= 0:
+            self._do(lambda: self._preview and self._preview.select(row))
 
     def _on_clicked(self, item: Any) -> None:
         """A click on the current one selects it again, after the user has put it back."""
         row = self._list.row(item)
-        desk = self._desk
-        if desk is not None and not desk.is_showing:
-            self._do(lambda: desk.select(row))
+        preview = self._preview
+        if preview is not None and not preview.is_showing:
+            self._do(lambda: preview.select(row))
 
-    def _on_desk_changed(self, desk: Desk) -> None:
-        if desk is self._desk:
+    def _on_preview_changed(self, preview: Preview) -> None:
+        if preview is self._preview:
             self._problem = ""
             self.refresh()
 

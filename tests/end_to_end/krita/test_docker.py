@@ -72,7 +72,7 @@ def in_front(krita: Krita) -> str:
 
 def suggestions(krita: Krita) -> list[list[int]]:
     """Their rectangles."""
-    return krita.run("result = [list(one.rect) for one in desk().session.suggestions]")
+    return krita.run("result = [list(one.rect) for one in preview().session.suggestions]")
 
 
 def selection(krita: Krita) -> list[int] | None:

@@ -159,10 +159,11 @@ def test_a_document_may_be_closed_while_it_is_waited_for(
     krita.run("load(path)", path=str(samples / "coffee.jpg"))
     krita.run(ASK.replace("the woman", "the cup"))
     wait_for_status(krita, "suggestions.")
-    assert (
-        krita.run("from clipcrop_krita.office import the_office\nresult = len(the_office()._desks)")
-        == 1
+    previews = krita.run(
+        "from clipcrop_krita.application import the_application\n"
+        "result = len(the_application()._previews)"
     )
+    assert previews == 1
 
 
 def test_switched_off_it_is_not_there(start_krita: StartKrita, astronaut_path: Path):

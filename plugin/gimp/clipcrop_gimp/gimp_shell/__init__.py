@@ -1,13 +1,13 @@
 """GIMP's half of the plug-in: declares, reads the canvas, shows, applies. Only it imports ``gi``.
 
-procedures   what GIMP is told: menu, documentation, arguments, return values; calls `office`
+procedures   what GIMP is told: menu, documentation, arguments, return values; calls `application`
 arguments    the arguments of a procedure <-> `Choices`
-office       the work behind each procedure, with and without a person who looks on
-desks        the desk of each image; what a desk does is `clipcrop_plugin.desk`
-canvas       an image as such a desk's canvas: reads any kind of layer
+application  the work behind each procedure, with and without a person who looks on
+previews     the preview of each image; what a preview does is `clipcrop_plugin.preview`
+canvas       an image as such a preview's canvas: reads any kind of layer
 selection    the user's selection, kept and put back; steps of undo
 apply        what becomes of a crop
-memory       what is remembered from one run to the next
+memory       where it is remembered what was asked
 main_loop    GLib's loop for `clipcrop_plugin`
 dialog       asks the user
 panel        shows suggestions beside the image

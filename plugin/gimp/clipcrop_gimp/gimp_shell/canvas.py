@@ -8,10 +8,10 @@ from typing import Callable, Iterator
 from gi.repository import Gegl, Gimp, Gio, GLib
 
 from clipcrop_plugin.choices import Choices
-from clipcrop_plugin.desk import Seen
 from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
 from clipcrop_plugin.picture import Picture, Raster, reduced_size
+from clipcrop_plugin.preview import Seen
 from clipcrop_plugin.texts import _, isolated
 
 from . import selection
@@ -19,7 +19,7 @@ from .apply import apply_crop
 
 
 class GimpCanvas:
-    """An image that is open in GIMP, as `clipcrop_plugin.desk.Canvas`."""
+    """An image that is open in GIMP, as `clipcrop_plugin.preview.Canvas`."""
 
     def __init__(self, image: Gimp.Image) -> None:
         """Touch nothing yet."""

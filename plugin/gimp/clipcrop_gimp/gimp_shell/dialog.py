@@ -11,8 +11,8 @@ from clipcrop_plugin.errors import BadChoice, PluginError
 from clipcrop_plugin.messages import sentence
 from clipcrop_plugin.texts import _
 
-from . import memory
 from .arguments import FILE_EXAMPLE, read_choices
+from .memory import memory
 
 _GAP = 6  # GIMP's own
 _SYNC = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE

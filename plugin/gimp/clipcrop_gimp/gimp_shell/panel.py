@@ -20,11 +20,11 @@ from clipcrop_plugin.messages import sentence
 from clipcrop_plugin.session import Suggestion
 from clipcrop_plugin.texts import _, is_right_to_left, isolated
 
-from . import memory
-from .desks import ImageDesk
+from .memory import memory
+from .previews import ImagePreview
 from .thumbnails import BOX, reduce, with_crop
 
-Apply = Callable[[ImageDesk, str], Any]
+Apply = Callable[[ImagePreview, str], Any]
 
 _LOOK_EVERY_S = 1  # whether the image is still open: GIMP tells nobody
 _PULSE_MS = 100
@@ -43,12 +43,12 @@ class Panels:
         self._apply = apply
         self._panels: dict[int, Panel] = {}
 
-    def show(self, desk: ImageDesk) -> None:
+    def show(self, preview: ImagePreview) -> None:
         """Open the image's panel, or bring it to the front."""
-        number = desk.image.get_id()
+        number = preview.image.get_id()
         panel = self._panels.get(number)
         if panel is None:
-            panel = Panel(desk, self._apply)
+            panel = Panel(preview, self._apply)
             panel.connect("destroy", lambda _panel: self._panels.pop(number, None))
             self._panels[number] = panel
         panel.refresh()
@@ -56,11 +56,11 @@ class Panels:
 
 
 class Panel(Gtk.Window):
-    """Shows one desk; what it does to the canvas, the desk does."""
+    """Shows one preview; what it does to the canvas, the preview does."""
 
-    def __init__(self, desk: ImageDesk, apply: Apply) -> None:
-        super().__init__(title=_title(desk), default_width=_WIDTH_PX, default_height=_HEIGHT_PX)
-        self._desk, self._session, self._apply = desk, desk.session, apply
+    def __init__(self, preview: ImagePreview, apply: Apply) -> None:
+        super().__init__(title=_title(preview), default_width=_WIDTH_PX, default_height=_HEIGHT_PX)
+        self._preview, self._session, self._apply = preview, preview.session, apply
         self._listed: tuple[Suggestion, ...] = ()
         self._is_filling = False
         self._pulse: int | None = None
@@ -72,11 +72,11 @@ class Panel(Gtk.Window):
         self.connect("key-press-event", self._on_key)
         self.connect("delete-event", self._on_delete)
         self.connect("destroy", self._on_destroy)
-        desk.on_change = self.refresh
+        preview.on_change = self.refresh
 
     def refresh(self) -> None:
         """Show how it stands."""
-        if not self._desk.is_open:
+        if not self._preview.is_open:
             self.destroy()
             return
         session = self._session
@@ -86,7 +86,7 @@ class Panel(Gtk.Window):
             self._prompt.set_text(choices.prompt or _("Like the example"))
             self._found.set_text(_found(session.matched))
             self._found.set_visible(bool(session.matched))
-            self._status.set_text(self._desk.sentence)
+            self._status.set_text(self._preview.sentence)
             self._fill_aspects(choices.aspect)
             self._how.set_active_id(choices.apply)
             if session.suggestions is not self._listed:
@@ -204,14 +204,14 @@ class Panel(Gtk.Window):
 
     def _on_row(self, _list: Gtk.ListBox, row: Gtk.ListBoxRow | None) -> None:
         if row is not None and not self._is_filling:
-            self._do(lambda: self._desk.select(row.get_index()))
+            self._do(lambda: self._preview.select(row.get_index()))
 
     def _on_aspect(self, combo: Gtk.ComboBoxText) -> None:
         aspect = combo.get_active_id()
         if aspect is None or self._is_filling:
             return
         choices = replace(self._session.choices or Choices(), aspect=aspect)
-        if self._do(lambda: self._desk.ask_again(choices)):
+        if self._do(lambda: self._preview.ask_again(choices)):
             memory.remember(choices)
 
     def _on_how(self, combo: Gtk.ComboBoxText) -> None:
@@ -222,18 +222,18 @@ class Panel(Gtk.Window):
 
     def _on_apply(self) -> None:
         choices = self._session.choices or Choices()
-        if self._do(lambda: self._apply(self._desk, choices.apply)):
+        if self._do(lambda: self._apply(self._preview, choices.apply)):
             self.destroy()
 
     def dismiss(self) -> None:
         """Put the user's own selection back, and go."""
         self._session.cancel()
-        self._do(self._desk.dismiss)
+        self._do(self._preview.dismiss)
         self.destroy()
 
     def _do(self, work: Callable[[], Any]) -> bool:
         """Whether it could be done; else the status says why not."""
-        if not self._desk.is_open:
+        if not self._preview.is_open:
             self.destroy()
             return False
         try:
@@ -260,9 +260,9 @@ class Panel(Gtk.Window):
             return False
         back, on = (_RIGHT, _LEFT) if is_right_to_left() else (_LEFT, _RIGHT)
         if key in _BACK | back:
-            self._do(lambda: self._desk.step(-1))
+            self._do(lambda: self._preview.step(-1))
         elif key in _ON | on:
-            self._do(lambda: self._desk.step(1))
+            self._do(lambda: self._preview.step(1))
         else:
             return False
         return True
@@ -272,14 +272,14 @@ class Panel(Gtk.Window):
         return True
 
     def _look_for_image(self) -> bool:
-        if not self._desk.is_open:
+        if not self._preview.is_open:
             self.destroy()
             return False
         return True
 
     def _on_destroy(self, _panel: Gtk.Window) -> None:
-        if self._desk.on_change == self.refresh:
-            self._desk.on_change = lambda: None
+        if self._preview.on_change == self.refresh:
+            self._preview.on_change = lambda: None
         for source in (self._look, self._pulse):
             if source is not None and GLib.MainContext.default().find_source_by_id(source):
                 GLib.source_remove(source)
@@ -313,8 +313,8 @@ def _percent(suggestion: Suggestion) -> int:
     return round(100 * suggestion.quality)
 
 
-def _title(desk: ImageDesk) -> str:
-    return _("Smart Crop: {image}").format(image=isolated(desk.canvas.name))
+def _title(preview: ImagePreview) -> str:
+    return _("Smart Crop: {image}").format(image=isolated(preview.canvas.name))
 
 
 def _found(matched: tuple[str, ...]) -> str:

@@ -14,7 +14,7 @@ from clipcrop_plugin.texts import _
 from .arguments import AS_ASKED, READ_WRITE, add_apply, add_choices
 
 if TYPE_CHECKING:
-    from .office import Office
+    from .application import Application
 
 ASK, REPEAT = "plug-in-clipcrop", "plug-in-clipcrop-repeat"
 NEXT, PREVIOUS, APPLY = (
@@ -28,7 +28,7 @@ MENU = "<Image>/Image/[Crop]"
 Values = Dict[str, Any]
 """Name of a return value -> value."""
 
-Work = Callable[["Office", Gimp.Procedure, Gimp.RunMode, Gimp.Image, Any], Optional[Values]]
+Work = Callable[["Application", Gimp.Procedure, Gimp.RunMode, Gimp.Image, Any], Optional[Values]]
 """What a procedure does; None: the user changed their mind."""
 
 _SENSITIVE = (
@@ -40,19 +40,19 @@ _SENSITIVE = (
 
 def declare(plug_in: Gimp.PlugIn) -> None:
     """Add them all; they live as long as this process does."""
-    offices: list[Office] = []
+    applications: list[Application] = []
 
-    def office() -> Office:
+    def application() -> Application:
         """Opened with the first call: GIMP's start need not wait for it."""
-        if not offices:
-            from .office import Office
+        if not applications:
+            from .application import Application
 
-            offices.append(Office())
-        return offices[0]
+            applications.append(Application())
+        return applications[0]
 
     def new(name: str, label: str, blurb: str, help_text: str, work: Work) -> Gimp.ImageProcedure:
         procedure = Gimp.ImageProcedure.new(
-            plug_in, name, Gimp.PDBProcType.TEMPORARY, _entry(office, work), None
+            plug_in, name, Gimp.PDBProcType.TEMPORARY, _entry(application, work), None
         )
         procedure.set_image_types("*")
         procedure.set_sensitivity_mask(_SENSITIVE)
@@ -70,7 +70,7 @@ def declare(plug_in: Gimp.PlugIn) -> None:
             "Asks what the crop should show and suggests crops of the image. Without a person to "
             "ask, it takes its arguments, applies the best suggestion and returns them all."
         ),
-        lambda office, *call: office.ask(*call),
+        lambda application, *call: application.ask(*call),
     )
     add_choices(ask)
     repeat = new(
@@ -78,7 +78,7 @@ def declare(plug_in: Gimp.PlugIn) -> None:
         _("Smart Crop: R_epeat"),
         _("Find crops of this image for the last description again"),
         _("Asks the same as the last time, about this image as it is now."),
-        lambda office, *call: office.repeat(*call),
+        lambda application, *call: application.repeat(*call),
     )
     for procedure in (ask, repeat):
         _add_suggestions(procedure)
@@ -88,14 +88,14 @@ def declare(plug_in: Gimp.PlugIn) -> None:
         _("_Next Crop Suggestion"),
         _("Select the next suggestion"),
         step_help,
-        lambda office, *call: office.step(1, *call),
+        lambda application, *call: application.step(1, *call),
     )
     back = new(
         PREVIOUS,
         _("Pre_vious Crop Suggestion"),
         _("Select the suggestion before this one"),
         step_help,
-        lambda office, *call: office.step(-1, *call),
+        lambda application, *call: application.step(-1, *call),
     )
     for procedure in (onwards, back):
         procedure.add_int_return_value(
@@ -110,7 +110,7 @@ def declare(plug_in: Gimp.PlugIn) -> None:
         _("_Apply Crop Suggestion"),
         _("Do with the suggestion what was asked for"),
         _("Selects it, crops the image, puts guides or makes a new image: one step of undo."),
-        lambda office, *call: office.apply(*call),
+        lambda application, *call: application.apply(*call),
     )
     add_apply(apply, AS_ASKED, {AS_ASKED: _("As asked for")})
     _add_box(apply)
@@ -151,7 +151,7 @@ def _add_result(procedure: Gimp.Procedure) -> None:
     )
 
 
-def _entry(office: Callable[[], Office], work: Work) -> Callable[..., Gimp.ValueArray]:
+def _entry(application: Callable[[], Application], work: Work) -> Callable[..., Gimp.ValueArray]:
     """What GIMP calls: whatever goes wrong inside becomes a sentence."""
 
     def run(
@@ -164,7 +164,7 @@ def _entry(office: Callable[[], Office], work: Work) -> Callable[..., Gimp.Value
     ) -> Gimp.ValueArray:
         status = Gimp.PDBStatusType
         try:
-            values = work(office(), procedure, run_mode, image, config)
+            values = work(application(), procedure, run_mode, image, config)
         except BadChoice as exc:
             return procedure.new_return_values(status.CALLING_ERROR, _error(exc))
         except Exception as exc:

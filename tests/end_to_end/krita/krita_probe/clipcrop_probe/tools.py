@@ -86,11 +86,11 @@ def place(name):
     return [middle.x(), middle.y()]
 
 
-def desk(document=None):
+def preview(document=None):
     """What our plug-in knows of a document."""
-    from clipcrop_krita.office import the_office
+    from clipcrop_krita.application import the_application
 
-    return the_office().desk_of(document or doc())
+    return the_application().preview_of(document or doc())
 
 
 def place_of_row(row):

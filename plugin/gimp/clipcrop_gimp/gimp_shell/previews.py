@@ -1,17 +1,17 @@
-"""The desk of each image."""
+"""The preview of each image."""
 
 from __future__ import annotations
 
 from gi.repository import Gimp
 
-from clipcrop_plugin.desk import Desk
 from clipcrop_plugin.link import Link
+from clipcrop_plugin.preview import Preview
 
 from .canvas import GimpCanvas
 
 
-class ImageDesk(Desk):
-    """A desk of ours: its canvas is GIMP's."""
+class ImagePreview(Preview):
+    """A preview of ours: its canvas is GIMP's."""
 
     canvas: GimpCanvas
 
@@ -25,24 +25,24 @@ class ImageDesk(Desk):
         return self.canvas.image
 
 
-class Desks:
+class Previews:
     """As many as images were asked about, and are open still."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._desks: dict[int, ImageDesk] = {}
+        self._previews: dict[int, ImagePreview] = {}
 
-    def of(self, image: Gimp.Image) -> ImageDesk:
-        """Its desk, a new one if there is none."""
+    def of(self, image: Gimp.Image) -> ImagePreview:
+        """Its preview, a new one if there is none."""
         self._clear()
         number = image.get_id()
-        if number not in self._desks:
-            self._desks[number] = ImageDesk(image, self._link)
-        return self._desks[number]
+        if number not in self._previews:
+            self._previews[number] = ImagePreview(image, self._link)
+        return self._previews[number]
 
     def _clear(self) -> None:
         """Forget images that were closed."""
-        for number, desk in list(self._desks.items()):
-            if not desk.is_open:
-                desk.close()
-                del self._desks[number]
+        for number, preview in list(self._previews.items()):
+            if not preview.is_open:
+                preview.close()
+                del self._previews[number]

@@ -14,10 +14,10 @@ from clipcrop_plugin.link import TIMEOUT_S, Link
 from clipcrop_plugin.session import FAILED
 from clipcrop_plugin.texts import _
 
-from . import memory
 from .arguments import AS_ASKED, read_choices, write_choices
-from .desks import Desks, ImageDesk
 from .main_loop import GLibLoop
+from .memory import memory
+from .previews import ImagePreview, Previews
 
 if TYPE_CHECKING:
     from .panel import Panels
@@ -28,38 +28,38 @@ LAST_VALUES = Gimp.RunMode.WITH_LAST_VALS
 _GRACE_S = 5.0  # the session's own deadline comes first
 
 
-class Office:
+class Application:
     """What all images share: the way to the daemon, the panels."""
 
     def __init__(self) -> None:
         self._loop = GLibLoop()
         self._link = Link(read_config(), self._loop, "GIMP")
-        self._desks = Desks(self._link)
+        self._previews = Previews(self._link)
         self._panels: Panels | None = None
 
     def ask(
         self, procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, config: Any
     ) -> dict[str, Any] | None:
         """Smart Crop by Description; None if the user changed their mind."""
-        desk = self._desks.of(image)
+        preview = self._previews.of(image)
         if run_mode == INTERACTIVE:
-            return self._ask_person(desk, procedure, config)
+            return self._ask_person(preview, procedure, config)
         if run_mode == LAST_VALUES:
             write_choices(memory.last_choices(), config)
         choices = read_choices(config)
-        desk.ask(choices)
-        return self._wait_and_apply(desk, choices)
+        preview.ask(choices)
+        return self._wait_and_apply(preview, choices)
 
     def repeat(
         self, procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, config: Any
     ) -> dict[str, Any]:
         """The last question again."""
-        desk, choices = self._desks.of(image), memory.last_choices()
-        desk.ask(choices)
+        preview, choices = self._previews.of(image), memory.last_choices()
+        preview.ask(choices)
         if run_mode == INTERACTIVE:
-            self._show(desk)
+            self._show(preview)
             return {}
-        return self._wait_and_apply(desk, choices)
+        return self._wait_and_apply(preview, choices)
 
     def step(
         self,
@@ -70,12 +70,12 @@ class Office:
         config: Any,
     ) -> dict[str, Any]:
         """The next suggestion, or the one before it."""
-        desk = self._desks.of(image)
-        suggestion = desk.step(by)
+        preview = self._previews.of(image)
+        suggestion = preview.step(by)
         if run_mode == INTERACTIVE:
-            self._show(desk)
+            self._show(preview)
         return {
-            "index": desk.session.index,
+            "index": preview.session.index,
             "box": list(suggestion.rect),
             "quality": suggestion.quality,
         }
@@ -84,15 +84,15 @@ class Office:
         self, procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, config: Any
     ) -> dict[str, Any]:
         """Do with the suggestion what was asked for, or what this call asks for."""
-        desk = self._desks.of(image)
+        preview = self._previews.of(image)
         how = str(config.get_property("apply"))
         if how == AS_ASKED:
-            how = (desk.session.choices or Choices()).apply
-        result, rect = self._apply(desk, how, has_display=run_mode == INTERACTIVE)
+            how = (preview.session.choices or Choices()).apply
+        result, rect = self._apply(preview, how, has_display=run_mode == INTERACTIVE)
         return {"box": list(rect), "result": result}
 
     def _ask_person(
-        self, desk: ImageDesk, procedure: Gimp.Procedure, config: Any
+        self, preview: ImagePreview, procedure: Gimp.Procedure, config: Any
     ) -> dict[str, Any] | None:
         self._open_windows()
         from .dialog import Dialog
@@ -101,17 +101,17 @@ class Office:
         write_choices(memory.last_choices(), config)
         dialog = Dialog(procedure, config)
         try:
-            choices = dialog.run(desk.ask)
+            choices = dialog.run(preview.ask)
         finally:
             dialog.destroy()
         if choices is None:
             return None
         memory.remember(choices)
-        self._show(desk)
+        self._show(preview)
         return {}
 
-    def _wait_and_apply(self, desk: ImageDesk, choices: Choices) -> dict[str, Any]:
-        session = desk.session
+    def _wait_and_apply(self, preview: ImagePreview, choices: Choices) -> dict[str, Any]:
+        session = preview.session
         Gimp.progress_init(session.status)
 
         def on_change() -> None:
@@ -122,45 +122,47 @@ class Office:
                 Gimp.progress_update(session.fraction)
 
         # The image may have a panel, which listens too.
-        listener, desk.on_change = desk.on_change, on_change
+        listener, preview.on_change = preview.on_change, on_change
         try:
             self._loop.run_until(lambda: not session.is_busy, TIMEOUT_S + _GRACE_S)
         finally:
-            desk.on_change = listener
+            preview.on_change = listener
             listener()
             Gimp.progress_end()
-        if not desk.is_open:
+        if not preview.is_open:
             raise NothingToCrop(_("The image was closed before there were suggestions."))
         if session.state == FAILED and session.error is not None:
             raise session.error
-        result = desk.image
+        result = preview.image
         if session.current is not None:
-            result, _rect = self._apply(desk, choices.apply, has_display=False)
+            result, _rect = self._apply(preview, choices.apply, has_display=False)
         return {
             "num-suggestions": len(session.suggestions),
             "boxes": [side for one in session.suggestions for side in one.rect],
             "qualities": [one.quality for one in session.suggestions],
             "kind": session.reply.kind if session.reply is not None else "",
             "matched": list(session.matched),
-            "sentence": desk.sentence,
+            "sentence": preview.sentence,
             "result": result,
         }
 
-    def _apply(self, desk: ImageDesk, how: str, *, has_display: bool) -> tuple[Gimp.Image, Rect]:
+    def _apply(
+        self, preview: ImagePreview, how: str, *, has_display: bool
+    ) -> tuple[Gimp.Image, Rect]:
         """The image that the crop is in now, and where it was on the canvas."""
-        current = desk.session.current
-        result = desk.apply(how)
+        current = preview.session.current
+        result = preview.apply(how)
         assert current is not None, "else it cannot be applied"
-        if has_display and result.get_id() != desk.image.get_id():
+        if has_display and result.get_id() != preview.image.get_id():
             Gimp.Display.new(result)
         Gimp.displays_flush()
         return result, current.rect
 
-    def _show(self, desk: ImageDesk) -> None:
+    def _show(self, preview: ImagePreview) -> None:
         """The panel of an image, which applies and dismisses on its own."""
         self._open_windows()
         assert self._panels is not None
-        self._panels.show(desk)
+        self._panels.show(preview)
 
     def _open_windows(self) -> None:
         """Load what windows need, once somebody wants one."""
@@ -170,4 +172,4 @@ class Office:
             open_windows()
             from .panel import Panels
 
-            self._panels = Panels(lambda desk, how: self._apply(desk, how, has_display=True))
+            self._panels = Panels(lambda preview, how: self._apply(preview, how, has_display=True))

@@ -1,4 +1,4 @@
-"""The desk of either editor, with a fake canvas and a fake way to the daemon."""
+"""The preview of either editor, with a fake canvas and a fake way to the daemon."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from clipcrop_plugin.choices import Choices
-from clipcrop_plugin.desk import Desk, Seen
 from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
 from clipcrop_plugin.link import Question
 from clipcrop_plugin.picture import Picture, Raster
+from clipcrop_plugin.preview import Preview, Seen
 from clipcrop_wire.messages import Progress, SuggestReply
 from clipcrop_wire.messages import Suggestion as WireSuggestion
 
@@ -88,24 +88,24 @@ def link() -> FakeLink:
 
 
 @pytest.fixture
-def desk(canvas: FakeCanvas, link: FakeLink) -> Desk:
-    return Desk(canvas, link)  # type: ignore[arg-type]
+def preview(canvas: FakeCanvas, link: FakeLink) -> Preview:
+    return Preview(canvas, link)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def answered(desk: Desk, link: FakeLink) -> Desk:
-    desk.ask(SOMETHING)
+def answered(preview: Preview, link: FakeLink) -> Preview:
+    preview.ask(SOMETHING)
     link.answer()
-    return desk
+    return preview
 
 
-def test_an_answer_is_shown_at_once(answered: Desk, canvas: FakeCanvas):
+def test_an_answer_is_shown_at_once(answered: Preview, canvas: FakeCanvas):
     assert canvas.selection == CROPS[0]
     assert answered.is_showing
     assert answered.sentence == "As it is. 3 suggestions."
 
 
-def test_stepping_goes_round_and_shows_each(answered: Desk, canvas: FakeCanvas):
+def test_stepping_goes_round_and_shows_each(answered: Preview, canvas: FakeCanvas):
     shown = []
     for by in (1, 1, 1, -1):
         answered.step(by)
@@ -114,7 +114,7 @@ def test_stepping_goes_round_and_shows_each(answered: Desk, canvas: FakeCanvas):
     assert shown == [CROPS[1], CROPS[2], CROPS[0], CROPS[2]]
 
 
-def test_the_users_selection_comes_back(answered: Desk, canvas: FakeCanvas):
+def test_the_users_selection_comes_back(answered: Preview, canvas: FakeCanvas):
     answered.step(1)
     answered.dismiss()
 
@@ -122,14 +122,14 @@ def test_the_users_selection_comes_back(answered: Desk, canvas: FakeCanvas):
     assert not answered.is_showing
 
 
-def test_after_it_was_put_back_the_same_can_be_shown_again(answered: Desk, canvas: FakeCanvas):
+def test_after_it_was_put_back_the_same_can_be_shown_again(answered: Preview, canvas: FakeCanvas):
     answered.dismiss()
     answered.select(0)
 
     assert canvas.selection == CROPS[0]
 
 
-def test_what_the_user_selects_meanwhile_is_theirs(answered: Desk, canvas: FakeCanvas):
+def test_what_the_user_selects_meanwhile_is_theirs(answered: Preview, canvas: FakeCanvas):
     mine = Rect(7, 7, 7, 7)
     canvas.selection = mine
     answered.dismiss()
@@ -141,7 +141,7 @@ def test_what_the_user_selects_meanwhile_is_theirs(answered: Desk, canvas: FakeC
 
 
 def test_progress_does_not_take_the_users_selection(
-    answered: Desk, canvas: FakeCanvas, link: FakeLink
+    answered: Preview, canvas: FakeCanvas, link: FakeLink
 ):
     answered.ask_again(Choices(prompt="a cat"))
     canvas.selection = OWN
@@ -153,7 +153,7 @@ def test_progress_does_not_take_the_users_selection(
     assert canvas.selection == OWN
 
 
-def test_the_same_pixels_are_not_read_twice(answered: Desk, canvas: FakeCanvas):
+def test_the_same_pixels_are_not_read_twice(answered: Preview, canvas: FakeCanvas):
     answered.ask_again(Choices(prompt="a cat"))
     assert canvas.reads == ["layer"]
 
@@ -162,33 +162,33 @@ def test_the_same_pixels_are_not_read_twice(answered: Desk, canvas: FakeCanvas):
 
 
 def test_the_example_is_what_the_user_has_selected_and_not_what_is_shown(
-    answered: Desk, canvas: FakeCanvas
+    answered: Preview, canvas: FakeCanvas
 ):
     answered.ask(Choices(example="selection"))
 
     assert canvas.reads[-1] == f"selection {OWN}"
 
 
-def test_a_crop_is_applied_over_the_users_own_selection(answered: Desk, canvas: FakeCanvas):
+def test_a_crop_is_applied_over_the_users_own_selection(answered: Preview, canvas: FakeCanvas):
     assert answered.apply("crop") == "the image"
 
     assert canvas.applied == [(CROPS[0], "crop", OWN)]
 
 
-def test_nothing_is_asked_without_a_description_or_an_example(desk: Desk, canvas: FakeCanvas):
+def test_nothing_is_asked_without_a_description_or_an_example(preview: Preview, canvas: FakeCanvas):
     with pytest.raises(BadChoice, match="Describe what the crop should show"):
-        desk.ask(Choices())
+        preview.ask(Choices())
 
     assert canvas.reads == []
 
 
-def test_without_suggestions_there_is_nothing_to_step_to(desk: Desk):
+def test_without_suggestions_there_is_nothing_to_step_to(preview: Preview):
     with pytest.raises(NothingToCrop, match="no suggestions"):
-        desk.step(1)
+        preview.step(1)
 
 
 def test_suggestions_for_another_size_are_neither_shown_nor_applied(
-    answered: Desk, canvas: FakeCanvas, link: FakeLink
+    answered: Preview, canvas: FakeCanvas, link: FakeLink
 ):
     canvas.size = Size(20, 20)
 
@@ -201,14 +201,16 @@ def test_suggestions_for_another_size_are_neither_shown_nor_applied(
     assert (canvas.selection, canvas.applied) == (OWN, [])
 
 
-def test_an_answer_for_a_closed_image_goes_nowhere(desk: Desk, canvas: FakeCanvas, link: FakeLink):
+def test_an_answer_for_a_closed_image_goes_nowhere(
+    preview: Preview, canvas: FakeCanvas, link: FakeLink
+):
     told = []
-    desk.on_change = lambda: told.append(desk.session.state)
-    desk.ask(SOMETHING)
+    preview.on_change = lambda: told.append(preview.session.state)
+    preview.ask(SOMETHING)
     canvas.is_open = False
     link.answer()
     assert canvas.selection == OWN
 
-    desk.close()
-    assert not desk.is_open
-    assert desk.session.suggestions == ()
+    preview.close()
+    assert not preview.is_open
+    assert preview.session.suggestions == ()

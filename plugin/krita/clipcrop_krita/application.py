@@ -1,4 +1,4 @@
-"""One for all of Krita: the way to the daemon, and a desk for each document."""
+"""One for all of Krita: the way to the daemon, and a preview for each document."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from typing import Any, Callable
 
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.config import read_config
-from clipcrop_plugin.desk import Desk
 from clipcrop_plugin.errors import NothingToCrop
 from clipcrop_plugin.link import Link
+from clipcrop_plugin.preview import Preview
 from clipcrop_plugin.texts import _
 from krita import Krita
 
-from . import memory
 from .canvas import KritaCanvas
 from .main_loop import QtLoop
+from .memory import memory
 
-Listener = Callable[[Desk], None]
+Listener = Callable[[Preview], None]
 
-_office: Office | None = None
+_application: Application | None = None
 
 
-def the_office() -> Office:
+def the_application() -> Application:
     """The one, opened when somebody needs it."""
-    global _office
-    if _office is None:
-        _office = Office()
-    return _office
+    global _application
+    if _application is None:
+        _application = Application()
+    return _application
 
 
-class Office:
-    """Finds a document's desk, and tells the panels what happens on it."""
+class Application:
+    """Finds a document's preview, and tells the panels what happens on it."""
 
     def __init__(self) -> None:
         """Ask nothing yet."""
         self._loop = QtLoop(self._tell_failure)
         self._link = Link(read_config(), self._loop, "Krita plug-in")
-        self._desks: list[Desk] = []
+        self._previews: list[Preview] = []
         self._listeners: list[Listener] = []
         self._is_warm = False
         self.on_failure: list[Callable[[Exception], None]] = []
@@ -47,18 +47,18 @@ class Office:
         notifier.applicationClosing.connect(self.close)
         notifier.viewClosed.connect(self._on_view_closed)
 
-    def desk_of(self, document: Any) -> Desk:
-        """Its desk, a new one if there is none."""
+    def preview_of(self, document: Any) -> Preview:
+        """Its preview, a new one if there is none."""
         self._clear()
-        for desk in self._desks:
-            if desk.canvas.document == document:
-                return desk
-        desk = Desk(KritaCanvas(document), self._link)
-        desk.on_change = lambda: self._tell(desk)
-        self._desks.append(desk)
-        return desk
+        for preview in self._previews:
+            if preview.canvas.document == document:
+                return preview
+        preview = Preview(KritaCanvas(document), self._link)
+        preview.on_change = lambda: self._tell(preview)
+        self._previews.append(preview)
+        return preview
 
-    def active_desk(self) -> Desk:
+    def active_preview(self) -> Preview:
         """That of the document in front.
 
         Raises:
@@ -67,15 +67,15 @@ class Office:
         document = Krita.instance().activeDocument()
         if document is None:
             raise NothingToCrop(_("No image is open. Open a photo first."))
-        return self.desk_of(document)
+        return self.preview_of(document)
 
-    def ask(self, desk: Desk, choices: Choices) -> None:
+    def ask(self, preview: Preview, choices: Choices) -> None:
         """Ask about the image as it is now, and remember what was asked.
 
         Raises:
             PluginError: there is nothing to ask, or nothing to ask about.
         """
-        desk.ask(choices)
+        preview.ask(choices)
         memory.remember(choices)
 
     def warm(self) -> None:
@@ -85,7 +85,7 @@ class Office:
             self._link.warm()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have all changes told, with the desk -> ends it."""
+        """Have all changes told, with the preview -> ends it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
@@ -95,17 +95,17 @@ class Office:
 
     def _clear(self) -> None:
         """Forget documents that were closed."""
-        for desk in [one for one in self._desks if not one.is_open]:
-            desk.close()
-            self._desks.remove(desk)
+        for preview in [one for one in self._previews if not one.is_open]:
+            preview.close()
+            self._previews.remove(preview)
 
     def _on_view_closed(self, *_view: object) -> None:
         # The document is closed a moment later, if this was its last view.
         self._loop.call_after(0.0, self._clear)
 
-    def _tell(self, desk: Desk) -> None:
+    def _tell(self, preview: Preview) -> None:
         for listener in list(self._listeners):
-            listener(desk)
+            listener(preview)
 
     def _tell_failure(self, error: Exception) -> None:
         for tell in list(self.on_failure):

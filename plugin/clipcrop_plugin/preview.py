@@ -69,7 +69,7 @@ class Canvas(Protocol):
         """
 
 
-class Desk:
+class Preview:
     """Shows the current crop as the image's selection until it is applied or dismissed."""
 
     def __init__(self, canvas: Canvas, link: Link) -> None:
