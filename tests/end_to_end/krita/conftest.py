@@ -89,9 +89,15 @@ def shared_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
+def short_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For sockets, whose paths must be short: a test's own folder has its name in it."""
+    return tmp_path_factory.mktemp("d")
+
+
+@pytest.fixture
+def daemon(short_folder: Path) -> Iterator[Daemon]:
     """A daemon of this test's own, not started yet."""
-    one = Daemon(tmp_path / "daemon")
+    one = Daemon(short_folder)
     yield one
     one.end()
 
