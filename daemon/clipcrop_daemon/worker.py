@@ -1,7 +1,7 @@
 """The model process: one request at a time, until its input ends.
 
-Two threads: one reads, so that a cancel is heard and the list of models given while the other
-works. The model's memory, a GPU's too, is given back by ending this process.
+One thread works. Another reads, so that a cancel is heard and the list of models given meanwhile,
+and a third compares hashes. The model's memory, a GPU's too, is given back by ending this process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO
 
@@ -63,7 +63,8 @@ class Worker:
         self._source, self._sink, self._shared = source, sink, shared
         self._sink_lock = threading.Lock()
         self._started_s = time.monotonic()
-        self._jobs: queue.SimpleQueue[tuple[Request, Future[None]]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._checker = ThreadPoolExecutor(1, "checker")
         self._cancelled_id = ""
         """The front sends one job at a time, so there is one to be cancelled at most."""
 
@@ -80,8 +81,8 @@ class Worker:
     def run(self) -> None:
         """Work, for ever."""
         while True:
-            request, are_pixels_true = self._jobs.get()
-            self._answer(request, partial(self._work, request, are_pixels_true))
+            request = self._jobs.get()
+            self._answer(request, partial(self._work, request))
             del request  # its pixels
             self._tell_state()
 
@@ -91,22 +92,16 @@ class Worker:
         elif request.kind == "models":
             self._answer(request, self._service.models)
         else:
-            # Hashes are compared while the model works already: nothing is answered, and nothing
-            # stays, before they are known to be right.
-            are_pixels_true: Future[None] = Future()
-            self._jobs.put((request, are_pixels_true))
-            try:
-                protocol.check_hashes(request)
-            except MalformedMessage as exc:
-                are_pixels_true.set_exception(InvalidRequest(str(exc)))
-            else:
-                are_pixels_true.set_result(None)
+            self._jobs.put(request)
 
-    def _work(self, request: Request, are_pixels_true: Future[None]) -> Message:
+    def _work(self, request: Request) -> Message:
+        # Hashes are compared while the model works: nothing is answered, and nothing stays, before
+        # they are known to be right. Begun by this thread, which the system lets run on.
+        check = self._checker.submit(_check_hashes, request)
         try:
             return self._service.answer(request, self._stages_of(request))
         finally:
-            error = are_pixels_true.exception()
+            error = check.exception()
             if error is not None:
                 self._service.forget(request)
                 raise error
@@ -147,6 +142,13 @@ class Worker:
     def _send(self, header: bytes) -> None:
         with self._sink_lock:
             write_message(self._sink, header)
+
+
+def _check_hashes(request: Request) -> None:
+    try:
+        protocol.check_hashes(request)
+    except MalformedMessage as exc:
+        raise InvalidRequest(str(exc)) from exc
 
 
 def _own_stdout() -> BinaryIO:

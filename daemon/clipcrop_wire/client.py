@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Callable, Sequence, TypeVar
 
 from .connection import Call, Connection
-from .endpoint import ConnectionFile, default_path, read_connection_file
+from .endpoint import ConnectionFile, default_path, read_connection_file, stamp_of
 from .errors import (
     Cancelled,
     DaemonNotRunning,
@@ -260,16 +260,18 @@ class _Lane:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self._connection: Connection | None = None
+        self._stamp: tuple[int, ...] = ()
         self._asked_s = 0.0
 
     def open(self, path: Path, socket_name: str, name: str, deadline: float) -> Connection:
         """The connection, a new one if there is none or the old one may be of no more use."""
-        info = read_connection_file(path)
+        stamp = stamp_of(path)
         if self._connection is not None:
             self._connection.pump()  # finds out whether it is lost
-            if self._is_good(self._connection) and self._connection.info == info:
+            if stamp and stamp == self._stamp and self._is_good(self._connection):
                 return self._connection
             self.close()
+        info = read_connection_file(path)
         errors = []
         endpoints = info.endpoints(socket_name)
         for index, endpoint in enumerate(endpoints):
@@ -278,6 +280,7 @@ class _Lane:
                 # One that says nothing must not use up the time of those after it.
                 share_s = left / (len(endpoints) - index)
                 self._connection = _open(info, socket_name, endpoint, name, share_s)
+                self._stamp = stamp
                 return self._connection
             except WireError as exc:
                 errors.append(exc)

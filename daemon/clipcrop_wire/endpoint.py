@@ -152,6 +152,18 @@ def read_connection_file(path: Path) -> ConnectionFile:
         raise BadConnectionFile(f"{path}: {exc}") from exc
 
 
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """What changes whenever the file or its rights do, so that it need not be read again.
+
+    Empty where there is no file: no stamp is good then.
+    """
+    try:
+        found = path.lstat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 def remove_connection_file(path: Path, session: str) -> None:
     """Remove the file if it is still that of this run of the daemon."""
     try:

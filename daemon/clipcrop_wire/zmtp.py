@@ -35,6 +35,9 @@ _MAX_UNSENT = 1000
 
 _KNOCK_S = 0.005
 
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""Unlike the default one, it needs no descriptor of its own, which each wait would open anew."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -220,7 +223,7 @@ class Dealer:
         if self._socket is None or seconds <= 0:
             return
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.wants_to_write else 0)
-        with selectors.DefaultSelector() as selector:
+        with _Selector() as selector:
             selector.register(self._socket, events)
             if wake is not None:
                 selector.register(wake, selectors.EVENT_READ)
