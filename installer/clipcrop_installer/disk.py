@@ -1,0 +1,100 @@
+"""The one layer that touches the disk; tests break it at any point.
+
+A file is written to a sibling of a name that is always the same, and renamed: whoever is killed
+leaves the old file or the new one, and at most that sibling, which `leftover` names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import stat
+from pathlib import Path
+
+
+def sha256_of(content: bytes) -> str:
+    """As the manifest has it: 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def leftover(path: Path) -> Path:
+    """What writing ``path`` leaves behind when it is cut off."""
+    return path.with_name(f".{path.name}.clipcrop-new")
+
+
+class Disk:
+    """Reads and writes. Every method raises OSError where it cannot, and says nothing else."""
+
+    def names_in(self, folder: Path) -> list[str]:
+        """Sorted; none if it is not there, is no folder, or may not be looked into."""
+        try:
+            return sorted(os.listdir(folder))  # noqa: PTH208 - names, not paths
+        except OSError:
+            return []
+
+    def kind_of(self, path: Path) -> str:
+        """What is there: file, folder, link or other; empty: nothing. Follows no link."""
+        try:
+            mode = path.lstat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+        return kinds.get(stat.S_IFMT(mode), "other")
+
+    def read(self, path: Path) -> bytes | None:
+        """A whole file; None if there is none."""
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def write(self, path: Path, content: bytes, mode: int = 0o644) -> None:
+        """Write a file, whole or not at all; what was there is replaced."""
+        new = leftover(path)
+        self.remove_file(new)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                self._fill(file.fileno(), content)
+                os.fsync(file.fileno())
+            new.chmod(mode)  # whatever the umask
+            new.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                new.unlink()
+            raise
+
+    def make_folder(self, path: Path, mode: int = 0o755) -> None:
+        """Make one folder; its parent must be there. Does nothing if it is there."""
+        path.mkdir(mode=mode, exist_ok=True)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give it another name; nothing may be there."""
+        if self.kind_of(new):
+            raise FileExistsError(17, "something is there already", str(new))
+        old.rename(new)
+
+    def remove_file(self, path: Path) -> None:
+        """Remove a file or a link, if it is there."""
+        path.unlink(missing_ok=True)
+
+    def remove_folder(self, path: Path) -> bool:
+        """Remove a folder if it is empty; whether it is gone."""
+        if self.kind_of(path) != "folder":
+            return not self.kind_of(path)
+        if self.names_in(path):
+            return False
+        path.rmdir()
+        return True
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a folder with all that is in it, if it is there; follows no link."""
+        if self.kind_of(path) == "folder":
+            shutil.rmtree(path)
+
+    def _fill(self, descriptor: int, content: bytes) -> None:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]

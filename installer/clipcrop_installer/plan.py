@@ -1,0 +1,97 @@
+"""A plan: steps that say what they would do, what they make, and do it.
+
+`Plan.lines` is what ``--dry-run`` shows; `apply.carry_out` does it. A new part of an installation
+(a way to start at login, say) is one more class with the methods of `Step`, and, where it makes
+something that is neither file nor folder, a function that undoes it (`undo.Undo`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .disk import Disk
+from .machine import Machine
+from .manifest import Item, Manifest
+from .process import Runner
+
+
+@dataclass(frozen=True)
+class World:
+    """The edges: all that steps may touch. Tests put fakes here."""
+
+    machine: Machine
+    disk: Disk
+    run: Runner
+    say: Callable[[str], None]
+    """Shows a line to the user."""
+
+    is_live: bool = False
+    """The user watches a terminal, where a line may be written over."""
+
+
+class Step(Protocol):
+    """One part of an installation."""
+
+    @property
+    def name(self) -> str:
+        """Such as "plug-in for GIMP 3.0"; always the same for the same thing.
+
+        The manifest's items carry it, and the summary shows it.
+        """
+
+    @property
+    def is_needed(self) -> bool:
+        """Nothing works without it: if it fails, the command ends there.
+
+        Any other is reported as not done, with the reason, and the next one follows.
+        """
+
+    def describe(self) -> Sequence[str]:
+        """What it would do, for people: one line, perhaps some more with paths. Touches nothing."""
+
+    def items(self, world: World, manifest: Manifest) -> Sequence[Item]:
+        """What it is about to make, folders before what is in them; touches nothing.
+
+        They are listed in the manifest before `apply`, and as made after it. What the manifest has
+        of this step and this does not return any more is undone after `apply`. Called when all
+        steps before are done. What is there and not in the manifest is not ours:
+
+        Raises:
+            NotOurs: it is in the way.
+            InstallError: it cannot be done; the reason in a sentence.
+        """
+
+    def apply(self, world: World, manifest: Manifest) -> Sequence[str]:
+        """Do it. May have been done before, wholly or in part: then only what is missing is done.
+
+        Returns:
+            What the user should know besides, each a sentence; mostly nothing.
+
+        Raises:
+            InstallError: it failed; the reason in a sentence.
+            OSError: likewise; the disk's reason is put in a sentence.
+        """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command would do."""
+
+    title: str
+    """Such as "install ClipCrop 0.1.0"."""
+
+    steps: Sequence[Step]
+    """In their order."""
+
+    notes: Sequence[str] = field(default=())
+    """What will not be done, and why; each a sentence."""
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [f"To {self.title}:"]
+        for number, step in enumerate(self.steps, start=1):
+            first, *rest = step.describe()
+            lines += [f"{number:2}. {first}", *(f"    {line}" for line in rest)]
+        return [*lines, *(f"Not done: {note}" for note in self.notes)]
