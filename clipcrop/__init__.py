@@ -5,6 +5,7 @@ images        any file or PIL image -> upright sRGB; crop_files writes crops of 
 prompt        a prompt -> texts to look for (spaCy: language, prompt_clauses, prompt_words)
 encoders      towers: images -> tokens with boxes, texts -> embeddings
 grounding     texts x tokens -> what was found, and its union box
+decoder       the paper's crop decoder; conditioning selects for it, decoder_checkpoint keeps it
 constraints   aspect ratio, smallest size
 candidates    frames round the union box, under constraints
 composition   learned quality of a frame

@@ -45,6 +45,22 @@ def iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
     return shared / union.clamp(min=1e-12)
 
 
+def generalised_iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
+    """[..., 4] and [..., 4], which broadcast -> [...] GIoU of each pair, -1 to 1.
+
+    As large as the IoU where two boxes fill the smallest box round them, less where they don't: it
+    says how far apart they are even if they share nothing.
+    """
+    low = torch.maximum(boxes_xyxy[..., :2], others_xyxy[..., :2])
+    high = torch.minimum(boxes_xyxy[..., 2:], others_xyxy[..., 2:])
+    shared = area(torch.cat([low, high], dim=-1))
+    union = (area(boxes_xyxy) + area(others_xyxy) - shared).clamp(min=1e-6)
+    first = torch.minimum(boxes_xyxy[..., :2], others_xyxy[..., :2])
+    last = torch.maximum(boxes_xyxy[..., 2:], others_xyxy[..., 2:])
+    hull = area(torch.cat([first, last], dim=-1)).clamp(min=1e-6)
+    return shared / union - (hull - union) / hull
+
+
 def covered(boxes_xyxy: Tensor, by_xyxy: Tensor) -> Tensor:
     """[A, 4] and [B, 4] -> [A, B] share of each box's area that lies in each other box."""
     return intersection(boxes_xyxy, by_xyxy) / area(boxes_xyxy)[:, None].clamp(min=1e-12)

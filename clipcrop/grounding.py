@@ -160,6 +160,14 @@ def ground(
     return _assemble(selections, dropped, excluded, wanted, options)
 
 
+def texts_of_variant(texts: Sequence[Text], variant: Variant) -> tuple[Text, ...]:
+    """The texts of a variant; all of them if there are none of that kind."""
+    if variant == "both":
+        return tuple(texts)
+    chosen = tuple(text for text in texts if text.is_whole_prompt == (variant == "main"))
+    return chosen or tuple(texts)
+
+
 @dataclass(frozen=True)
 class _Scored:
     """A text and the score of each token for it."""
@@ -234,11 +242,8 @@ def _detection(text: Text, scores: Tensor, boxes_xyxy: Tensor, token: int) -> To
 
 
 def _of_variant(found: Sequence[_Scored], variant: Variant) -> list[_Scored]:
-    """The texts of a variant; all of them if the prompt has none of that kind."""
-    if variant == "both":
-        return list(found)
-    chosen = [one for one in found if one.text.is_whole_prompt == (variant == "main")]
-    return chosen or list(found)
+    chosen = texts_of_variant([one.text for one in found], variant)
+    return [one for one in found if one.text in chosen]
 
 
 def _select_wanted(

@@ -12,7 +12,8 @@ E  width of the shared text-image space
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -24,6 +25,8 @@ from ..prompt import Text
 LACKING_COST = 0.5
 """A token with nothing of an attribute that was asked for loses this share of its score: enough to
 choose between two dogs, not enough to lose the only one in odd light."""
+
+_SAMPLES = 256
 
 
 class ImageTokens(NamedTuple):
@@ -64,13 +67,14 @@ class ImageTokens(NamedTuple):
 
         Args:
             text_embeddings: [W, E] from the same tower; [W, E + A] from one with attributes, the
-                last A how much each attribute is asked for.
+                last A how much each attribute is asked for. [B, W, ...] for texts of their own
+                for each image.
 
         Returns:
             [B, W, N] scores, 0 to 1; 0 for masked tokens.
         """
         size = self.class_embeddings.shape[2]
-        kinds, asked = text_embeddings[:, :size], text_embeddings[:, size:]
+        kinds, asked = text_embeddings[..., :size], text_embeddings[..., size:]
         similarity = kinds @ self.class_embeddings.transpose(1, 2)  # [B, W, N]
         if self.logit_shift is not None and self.logit_scale is not None:
             shifted = similarity + self.logit_shift[:, None, :]
@@ -78,7 +82,7 @@ class ImageTokens(NamedTuple):
         similarity = similarity.clamp(max=1.0)  # a breed and its kind may add up to more
         if self.attributes is not None:
             lacking = 1 - (asked @ self.attributes.transpose(1, 2)).clamp(max=1)  # [B, W, N]
-            is_asked = (asked > 0).any(dim=1)[:, None]  # [W, 1]
+            is_asked = (asked > 0).any(dim=-1, keepdim=True)  # [W, 1] or [B, W, 1]
             similarity = similarity * (1 - LACKING_COST * lacking * is_asked)
         return similarity * self.mask[:, None, :]
 
@@ -100,3 +104,21 @@ class Encoder(Protocol):
 
     def encode_image_query(self, image: Image.Image) -> Tensor:
         """Encode an example of what to look for, an RGB image, as [1, E]."""
+
+    def fingerprint(self) -> str:
+        """The same for the same image weights, on every machine; see `weights_fingerprint`."""
+
+
+def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """16 hexadecimal digits that differ as soon as weights were trained further.
+
+    Of each tensor its name, its shape and 256 values evenly spread over it are hashed: all values
+    of a large tower would take a second.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        flat = value.detach().reshape(-1)
+        digest.update(f"{name} {tuple(value.shape)}\n".encode())
+        sample = flat[:: max(1, len(flat) // _SAMPLES)].to("cpu", torch.float32)
+        digest.update(sample.numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -22,7 +22,7 @@ from ..checkpoint import EMBEDDED_LITE
 from ..device import memory_errors_named
 from ..errors import CheckpointError
 from ..prompt import Text
-from .base import ImageTokens
+from .base import ImageTokens, weights_fingerprint
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
 from .lite_imagenet import imagenet_activations
 from .lite_network import (
@@ -109,6 +109,10 @@ class LiteEncoder:
         embedding = tokens.class_embeddings[0, prominence.argmax()]
         weights = embedding / embedding.square().sum().clamp(min=1e-6)
         return torch.nn.functional.pad(weights, (0, len(COLOURS)))[None]
+
+    def fingerprint(self) -> str:
+        """Of the network; the table of words has no part in what image tokens mean."""
+        return weights_fingerprint(self._network.state_dict())
 
     def _encode(self, image: Image.Image) -> ImageTokens:
         view = letterbox(image)

@@ -36,7 +36,7 @@ from ..checkpoint import Checkpoint, Kind, verify_checkpoint
 from ..device import memory_errors_named
 from ..errors import CheckpointError, InputError, OutOfMemory
 from ..prompt import Text
-from .base import ImageTokens
+from .base import ImageTokens, weights_fingerprint
 from .owlvit_pixels import pad_to_square, stretch_to_square
 
 MIN_SCORE = 0.1
@@ -175,6 +175,10 @@ class OwlVitEncoder:
                 "choose one that shows the thing larger"
             )
         return normalize(embedding[:, 0], dim=-1)
+
+    def fingerprint(self) -> str:
+        """Of all weights."""
+        return weights_fingerprint(self._model.state_dict())
 
     def _feature_map(self, images: Sequence[Image.Image]) -> tuple[Tensor, Tensor]:
         """Images -> [B, rows, columns, D] tokens as the heads take them, and [B, 2] extents."""

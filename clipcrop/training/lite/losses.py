@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ...boxes import cxcywh_to_xyxy
+from ...boxes import cxcywh_to_xyxy, generalised_iou
 from ...encoders.lite_network import Classifier, DenseOutput, decode_boxes
 from .shards import Targets
 
@@ -67,7 +67,7 @@ def distillation_losses(
 
     sure = weights >= MIN_BOX_OBJECTNESS
     view, cell = targets.view[sure], targets.cell[sure]
-    overlap = paired_giou(
+    overlap = generalised_iou(
         cxcywh_to_xyxy(decode_boxes(output.boxes[view, cell], corners[cell], strides[cell])),
         cxcywh_to_xyxy(decode_boxes(targets.boxes[sure], corners[cell], strides[cell])),
     )
@@ -96,22 +96,3 @@ def classifier_drift(classifier: Classifier, stride32: Tensor, before: Tensor) -
     )
     divergence = torch.nn.functional.kl_div(now, was.detach(), log_target=True, reduction="none")
     return divergence.sum(dim=1).mean()
-
-
-def paired_giou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
-    """[K, 4] and [K, 4] -> [K] generalised intersection over union of each pair, -1 to 1."""
-    size = (
-        torch.minimum(boxes_xyxy[:, 2:], others_xyxy[:, 2:])
-        - torch.maximum(boxes_xyxy[:, :2], others_xyxy[:, :2])
-    ).clamp(min=0)
-    shared = size[:, 0] * size[:, 1]
-    areas = [
-        (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        for boxes in (boxes_xyxy, others_xyxy)
-    ]
-    union = (areas[0] + areas[1] - shared).clamp(min=1e-6)
-    hull_size = torch.maximum(boxes_xyxy[:, 2:], others_xyxy[:, 2:]) - torch.minimum(
-        boxes_xyxy[:, :2], others_xyxy[:, :2]
-    )
-    hull = (hull_size[:, 0] * hull_size[:, 1]).clamp(min=1e-6)
-    return shared / union - (hull - union) / hull

@@ -10,6 +10,7 @@ from clipcrop.boxes import (
     clip_to_image,
     covered,
     cxcywh_to_xyxy,
+    generalised_iou,
     intersection,
     iou,
     non_maximum_suppression,
@@ -71,3 +72,13 @@ def test_boxes_that_overlap_are_averaged_by_weight_and_others_left_alone():
 
     torch.testing.assert_close(averaged[:2], torch.tensor([[0.0, 0.0, 1.0, 0.95]] * 2))
     torch.testing.assert_close(averaged[2:], boxes[2:])
+
+
+def test_giou_of_pairs_by_hand():
+    boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
+    others = torch.tensor([[1.0, 0.0, 3.0, 2.0], [0.0, 0.0, 1.0, 1.0], [2.0, 0.0, 3.0, 1.0]])
+
+    giou = generalised_iou(boxes, others)
+
+    # shared 2 of union 6, hull 6; the same; apart with a hull of 3 around a union of 2
+    torch.testing.assert_close(giou, torch.tensor([2 / 6, 1.0, 0.0 - 1 / 3]))

@@ -55,6 +55,9 @@ class FakeEncoder:
     def encode_image_query(self, image: Image.Image) -> Tensor:
         return torch.zeros(1, 3)
 
+    def fingerprint(self) -> str:
+        return "fake"
+
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:

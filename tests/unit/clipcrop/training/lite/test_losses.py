@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy
 
 from clipcrop.encoders.lite_network import DenseOutput, cell_grid
-from clipcrop.training.lite.losses import distillation_losses, paired_giou
+from clipcrop.training.lite.losses import distillation_losses
 from clipcrop.training.lite.shards import Targets
 
 
@@ -77,13 +77,3 @@ def test_a_box_that_the_teacher_is_unsure_of_teaches_nothing():
     losses = distillation_losses(output._replace(boxes=boxes), targets, corners, strides)
 
     assert losses.boxes.item() == pytest.approx(0.0, abs=1e-6)
-
-
-def test_giou_of_pairs_by_hand():
-    boxes = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
-    others = torch.tensor([[1.0, 0.0, 3.0, 2.0], [0.0, 0.0, 1.0, 1.0], [2.0, 0.0, 3.0, 1.0]])
-
-    giou = paired_giou(boxes, others)
-
-    # shared 2 of union 6, hull 6; the same; apart with a hull of 3 around a union of 2
-    torch.testing.assert_close(giou, torch.tensor([2 / 6, 1.0, 0.0 - 1 / 3]))

@@ -1,0 +1,83 @@
+"""The Hungarian algorithm: which predicted crop is to become which crop that people rated high.
+
+Each rated crop gets one prediction, so that the sum of costs is least; the others go without
+(section 3.3). The costs are those of DETR, on which the paper builds.
+
+Axes beside those of `clipcrop.encoders.base`: T, target crops of an image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..boxes import cxcywh_to_xyxy, generalised_iou
+from ..errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchCosts:
+    """Weights of the parts of the cost; the paper gives none, so they are DETR's."""
+
+    l1: float = 5.0
+    """Of the sum of absolute differences of the four numbers (cxcywh)."""
+
+    giou: float = 2.0
+    """Of the generalised IoU, subtracted."""
+
+    quality: float = 1.0
+    """Of the predicted quality, subtracted, as DETR subtracts the probability of the class: of two
+    predictions as near, the surer one is matched."""
+
+    def __post_init__(self) -> None:
+        """Refuse costs that say nothing or want the worst."""
+        values = (self.l1, self.giou, self.quality)
+        if min(values) < 0 or not any(values):
+            raise ValueError(f"costs must be at least 0 and not all 0, got {values}")
+
+
+def match(
+    boxes_cxcywh: Tensor,
+    quality: Tensor,
+    target_boxes_cxcywh: Tensor,
+    costs: MatchCosts | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Match the predictions of one image with its targets.
+
+    Args:
+        boxes_cxcywh: [M, 4] predicted crops.
+        quality: [M] predicted quality, 0 to 1.
+        target_boxes_cxcywh: [T, 4] crops to match.
+        costs: Weights.
+
+    Returns:
+        [min(M, T)] int64 indices of predictions, rising, and of their targets.
+
+    Raises:
+        InputError: A prediction or a target is not a finite number: training has diverged.
+    """
+    cost = match_cost(boxes_cxcywh, quality, target_boxes_cxcywh, costs or MatchCosts())
+    if not bool(cost.isfinite().all()):
+        raise InputError(
+            "a predicted or annotated crop is not a finite number, so it cannot be matched; check "
+            "the annotations, or train with a lower learning rate"
+        )
+    from scipy.optimize import linear_sum_assignment  # only training needs it
+
+    predictions, targets = linear_sum_assignment(cost.cpu().double().numpy())
+    device = boxes_cxcywh.device
+    return torch.as_tensor(predictions, device=device), torch.as_tensor(targets, device=device)
+
+
+@torch.no_grad()
+def match_cost(
+    boxes_cxcywh: Tensor, quality: Tensor, target_boxes_cxcywh: Tensor, costs: MatchCosts
+) -> Tensor:
+    """[M, T] the cost of each pair; arguments as for `match`."""
+    distance = (boxes_cxcywh[:, None] - target_boxes_cxcywh[None]).abs().sum(dim=-1)
+    overlap = generalised_iou(
+        cxcywh_to_xyxy(boxes_cxcywh)[:, None], cxcywh_to_xyxy(target_boxes_cxcywh)[None]
+    )
+    return costs.l1 * distance - costs.giou * overlap - costs.quality * quality[:, None]
