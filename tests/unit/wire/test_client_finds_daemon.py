@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 
 import pytest
@@ -8,7 +9,13 @@ import pytest
 from clipcrop_wire import protocol
 from clipcrop_wire.client import Client
 from clipcrop_wire.endpoint import ConnectionFile, write_connection_file
-from clipcrop_wire.errors import DaemonNotRunning, InvalidRequest, RequestTimeout, VersionMismatch
+from clipcrop_wire.errors import (
+    BadConnectionFile,
+    DaemonNotRunning,
+    InvalidRequest,
+    RequestTimeout,
+    VersionMismatch,
+)
 from clipcrop_wire.messages import PingReply, Progress
 
 
@@ -38,6 +45,23 @@ def test_a_client_finds_the_daemon_that_was_started_anew(client, daemon, short_p
 
     assert reply.model == "lite"
     assert [len(one.pixels) for one in second.requests if one.kind == "suggest"] == [1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_a_connection_file_is_not_trusted_any_more_once_others_may_read_it(client, daemon):
+    client.ping()
+    daemon.path.chmod(0o644)
+
+    with pytest.raises(BadConnectionFile, match="others have access"):
+        client.ping()
+
+
+def test_a_connection_file_that_has_gone_means_no_daemon_though_one_is_connected(client, daemon):
+    client.ping()
+    daemon.path.unlink()
+
+    with pytest.raises(DaemonNotRunning, match="there is no"):
+        client.ping()
 
 
 def test_a_daemon_that_dies_while_it_works_is_an_error_at_once(client, daemon, tiny_image):

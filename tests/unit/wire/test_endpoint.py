@@ -14,6 +14,7 @@ from clipcrop_wire.endpoint import (
     default_path,
     read_connection_file,
     remove_connection_file,
+    stamp_of,
     write_connection_file,
 )
 from clipcrop_wire.errors import BadConnectionFile, DaemonNotRunning, VersionMismatch
@@ -194,6 +195,31 @@ def test_only_its_own_file_is_removed(path):
     remove_connection_file(path, INFO.session)
     assert not path.exists()
     remove_connection_file(path, INFO.session)
+
+
+def test_the_stamp_stays_while_the_file_does(path):
+    assert stamp_of(path) == stamp_of(path) != ()
+
+
+def test_another_file_in_its_place_has_another_stamp(path):
+    before = stamp_of(path)
+
+    write_connection_file(path, INFO)
+
+    assert stamp_of(path) != before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+def test_other_rights_change_the_stamp(path):
+    before = stamp_of(path)
+    while stamp_of(path) == before:  # the file system's clock may stand for some milliseconds
+        path.chmod(0o640)
+
+    assert stamp_of(path)[:4] == before[:4]
+
+
+def test_no_file_has_no_stamp(tmp_path):
+    assert stamp_of(tmp_path / "none.json") == ()
 
 
 def test_the_environment_names_another_file(monkeypatch):
