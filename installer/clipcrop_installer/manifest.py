@@ -2,8 +2,8 @@
 
 A step says what it is about to make (`Manifest.begin`), then makes it, then that is noted as made
 (`Manifest.finish`). Whoever is killed between the two has left at most what is listed: so
-``uninstall`` always finds everything, and the next ``install`` knows what is ours. An item is undone
-by its kind (`undo`); an undone item is struck off (`Manifest.forget`).
+``uninstall`` always finds everything, and the next ``install`` knows what is ours. An item is
+undone by its kind (`undo`); an undone item is struck off (`Manifest.forget`).
 
     {"format": 1, "version": "0.1.0", "values": {"environment": ...},
      "items": [{"kind": "file", "path": "...", "step": "...", "hashes": [...], "is_made": true}]}

@@ -1,0 +1,89 @@
+"""Where everything of ClipCrop is on each system; a pure function of the `Machine`.
+
+The data folder is the one in which daemon and plug-ins look for each other: under the home, where
+sandboxed editors see it too (`clipcrop_wire.endpoint` has the same rule).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from .machine import Machine
+
+
+@dataclass(frozen=True)
+class Places:
+    """Files and folders of one user."""
+
+    data: Path
+    """Holds all the others but the log."""
+
+    log: Path
+    """Folder of the daemon's log."""
+
+    @property
+    def connection_file(self) -> Path:
+        """The daemon writes it."""
+        return self.data / "connection.json"
+
+    @property
+    def plugin_settings(self) -> Path:
+        """The plug-ins read it."""
+        return self.data / "plugin.json"
+
+    @property
+    def sandbox_settings(self) -> Path:
+        """Plug-ins in Flatpak's sandbox read this one instead."""
+        return self.data / "plugin.flatpak.json"
+
+    @property
+    def manifest(self) -> Path:
+        """See `manifest`."""
+        return self.data / "manifest.json"
+
+    @property
+    def lock(self) -> Path:
+        """See `lock`."""
+        return self.data / "install.lock"
+
+    @property
+    def environments(self) -> Path:
+        """Folders of private environments."""
+        return self.data / "environments"
+
+    @property
+    def downloads(self) -> Path:
+        """Pip's cache while an environment is made, where the user has none."""
+        return self.data / "downloads"
+
+
+def places(machine: Machine) -> Places:
+    """On that machine."""
+    home = machine.home
+    if machine.platform == "win32":
+        local = machine.folder_named("LOCALAPPDATA", home / "AppData" / "Local")
+        data, log = local / "clipcrop", local / "clipcrop" / "Logs"
+    elif machine.platform == "darwin":
+        data = home / "Library" / "Application Support" / "clipcrop"
+        log = home / "Library" / "Logs" / "clipcrop"
+    else:
+        data = home / ".local" / "share" / "clipcrop"
+        state = machine.folder_named("XDG_STATE_HOME", home / ".local" / "state")
+        log = state / "clipcrop" / "log"
+    return Places(Path(data), Path(log))
+
+
+def pip_cache(machine: Machine) -> PurePath | None:
+    """The user's own, if there is one."""
+    named = machine.variables.get("PIP_CACHE_DIR")
+    if named:
+        return machine.path(named)
+    home = machine.home
+    if machine.platform == "win32":
+        folder = machine.folder_named("LOCALAPPDATA", home / "AppData" / "Local") / "pip"
+    elif machine.platform == "darwin":
+        folder = home / "Library" / "Caches" / "pip"
+    else:
+        folder = machine.folder_named("XDG_CACHE_HOME", home / ".cache") / "pip"
+    return folder if machine.has(folder) else None
