@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dispatcher_with_fakes import Front
 from fake_daemon import FakeDaemon
 
 from clipcrop_daemon.settings import Settings
@@ -44,3 +45,9 @@ def fake_daemon(short_path: Path) -> Iterator[FakeDaemon]:
     running = FakeDaemon(short_path)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def front() -> Front:
+    """Nobody is there yet."""
+    return Front()

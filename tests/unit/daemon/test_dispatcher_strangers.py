@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from dispatcher_with_fakes import (
+    CROPS,
+    PIXELS,
+    Front,
+    suggest,
+)
+
+from clipcrop_daemon.conversations import Peer
+from clipcrop_wire import protocol, sealing
+from clipcrop_wire.errors import (
+    InvalidRequest,
+)
+
+
+def test_another_version_is_answered_with_ours_and_nothing_else(front: Front):
+    front.tell(Peer("work", b"stranger"), [b"CCW\x09" + bytes(40), b""])
+
+    assert front.raw == [sealing.version_frames()]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        pytest.param([b"GET / HTTP/1.1"], id="another protocol"),
+        pytest.param([], id="nothing"),
+        pytest.param([b"CCW\x01" + b"\1" * 40, b"header"], id="a message before any hello"),
+        pytest.param([b"CCW\x01" + bytes(40), b"header"], id="a hello without the key"),
+        pytest.param([b"CCW\x01" + bytes(40), b"h", b"p", b"q"], id="too many frames"),
+    ],
+)
+def test_who_lacks_the_key_gets_no_answer(front: Front, frames: list[bytes]):
+    front.tell(Peer("work", b"stranger"), frames)
+
+    assert front.raw == []
+    assert front.status().num_clients == 0
+
+
+def test_a_bad_request_of_a_good_client_is_told_why(front: Front):
+    client = front.client()
+    header = protocol.encode_request("1", suggest())
+    assert client._channel is not None
+
+    frames = [*client._channel.seal(header, [b"short"]), b"short"]
+    front.tell(client.peer, frames)
+
+    assert isinstance(client.last("1"), InvalidRequest)
+    assert "5 bytes of pixels" in str(client.last("1"))
+    assert front.models == []
+
+
+def test_strangers_do_not_fill_the_log(front: Front, caplog: pytest.LogCaptureFixture):
+    for _ in range(100):
+        front.tell(Peer("work", b"stranger"), [b"GET / HTTP/1.1"])
+
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+
+
+def test_the_log_has_ids_and_no_prompts(front: Front, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO")
+    client = front.client()
+    client.ask("1", suggest(prompt="a secret"), PIXELS)
+    front.say("1", CROPS)
+
+    assert "request.done id=1 kind=suggest client=a" in caplog.text
+    assert "secret" not in caplog.text
