@@ -68,6 +68,8 @@ def condition(
         Mean and union box; nothing is found where an image has no text that the tower knows, or no
         allowed token.
     """
+    # One more row of zeros, so that there is a text even where there is none.
+    text_embeddings = torch.nn.functional.pad(text_embeddings, (0, 0, 0, 1))
     is_known = (text_embeddings != 0).any(dim=2)  # [B, W]
     scores = tokens.scores(text_embeddings).masked_fill(~tokens.mask[:, None], -1.0)  # [B, W, N]
     if is_allowed is None:

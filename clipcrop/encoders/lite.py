@@ -76,7 +76,7 @@ class LiteEncoder:
         network = load_network(path or EMBEDDED_LITE)
         return cls(network, WordTable.read(words_path or EMBEDDED_WORDS), device)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # and not inference mode: a decoder may be trained on the tokens
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32."""
         with memory_errors_named(self.device):

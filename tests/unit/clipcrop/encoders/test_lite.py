@@ -190,3 +190,12 @@ def test_weights_of_another_network_are_refused(tmp_path: Path):
 
 def test_what_is_embedded_stays_within_its_budget():
     assert EMBEDDED_LITE.stat().st_size + EMBEDDED_WORDS.stat().st_size <= 25_000_000
+
+
+def test_a_decoder_can_be_trained_on_its_tokens(embedded: LiteEncoder):
+    tokens = embedded.encode_images([Image.new("RGB", (64, 48), "grey")]).tokens
+    layer = torch.nn.Linear(tokens.shape[2], 1)
+
+    layer(tokens).sum().backward()
+
+    assert layer.weight.grad is not None

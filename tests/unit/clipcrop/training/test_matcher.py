@@ -1,0 +1,94 @@
+"""The matcher: as good as trying all."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from clipcrop.errors import InputError
+from clipcrop.training.matcher import MatchCosts, match, match_cost
+
+
+def made_case(predictions: int, targets: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Random crops, quality and targets."""
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        torch.rand(predictions, 4, generator=generator),
+        torch.rand(predictions, generator=generator),
+        torch.rand(targets, 4, generator=generator),
+    )
+
+
+def least_cost(cost: Tensor) -> float:
+    """Of all ways to give each row a column of its own (or each column a row), by trying them."""
+    if cost.shape[0] > cost.shape[1]:
+        cost = cost.T
+    rows = range(cost.shape[0])
+    return min(
+        sum(float(cost[row, column]) for row, column in zip(rows, columns, strict=True))
+        for columns in permutations(range(cost.shape[1]), cost.shape[0])
+    )
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("predictions", "targets"), [(5, 3), (4, 4), (3, 5), (1, 1)])
+def test_no_other_matching_costs_less(predictions: int, targets: int, seed: int):
+    case = made_case(predictions, targets, seed)
+
+    ours, theirs = match(*case)
+
+    assert len(ours) == len(theirs) == min(predictions, targets)
+    assert len(set(ours.tolist())) == len(set(theirs.tolist())) == len(ours)
+    cost = match_cost(*case, MatchCosts())
+    assert float(cost[ours, theirs].sum()) == pytest.approx(least_cost(cost), abs=1e-5)
+
+
+def test_the_cost_of_a_pair_by_hand():
+    prediction = torch.tensor([[0.25, 0.5, 0.5, 1.0]])  # the left half
+    target = torch.tensor([[0.5, 0.5, 1.0, 1.0]])  # the whole image
+
+    cost = match_cost(prediction, torch.tensor([0.75]), target, MatchCosts())
+
+    # L1: .25 + .5, five times; GIoU: half, twice; quality: .75
+    assert cost.item() == pytest.approx(5 * 0.75 - 2 * 0.5 - 0.75)
+
+
+def test_equal_crops_are_matched_whatever_their_order():
+    _, quality, targets = made_case(6, 6, 0)
+    order = torch.tensor([3, 5, 0, 1, 4, 2])
+
+    ours, theirs = match(targets[order], quality, targets)
+
+    assert order[ours].tolist() == theirs.tolist()
+
+
+def test_of_two_equal_predictions_the_surer_is_matched():
+    box = torch.tensor([[0.5, 0.5, 0.5, 0.5]])
+
+    ours, _ = match(box.repeat(2, 1), torch.tensor([0.3, 0.6]), box)
+
+    assert ours.tolist() == [1]
+
+
+def test_without_targets_nothing_is_matched():
+    ours, theirs = match(*made_case(4, 0, 0))
+
+    assert len(ours) == len(theirs) == 0
+
+
+def test_crops_that_are_no_numbers_are_refused():
+    boxes, quality, targets = made_case(4, 2, 0)
+    boxes[1, 2] = torch.nan
+
+    with pytest.raises(InputError, match="not a finite number"):
+        match(boxes, quality, targets)
+
+
+@pytest.mark.parametrize("costs", [{"l1": -1.0}, {"l1": 0.0, "giou": 0.0, "quality": 0.0}])
+def test_costs_that_say_nothing_are_refused(costs: dict[str, Any]):
+    with pytest.raises(ValueError, match="costs must be"):
+        MatchCosts(**costs)
