@@ -27,6 +27,7 @@ from . import __version__
 from .errors import AlreadyRunning, BadSetting, DaemonError
 from .logs import Log
 from .settings import Settings, option_of, resolve, sentence_of, variable_of
+from .systemd import notify_ready
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -127,6 +128,7 @@ def _run(options: argparse.Namespace, log: Log) -> int:
     found = claim_or_find(settings)
     if isinstance(found, StatusReply):
         sentence = f"already running: process {found.pid}, {found.state}"
+        notify_ready(sentence)  # else systemd takes a good end for a failed start
         _show(options, {"is_new": False, **asdict(found)}, sentence)
         return 0
     from .server import serve  # libzmq is needed by nobody else

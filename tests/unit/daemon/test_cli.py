@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import re
 import signal
 import subprocess
@@ -439,6 +440,26 @@ def test_a_daemon_that_is_there_already_is_enough(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "already running: process 77, idle"
     assert json.loads(lines[1])["is_new"] is False
+    instance.close()
+
+
+def test_systemd_hears_that_a_daemon_is_there_already(
+    claimed_daemon: tuple[FakeDaemon, Instance],
+    run: Run,
+    short_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Else it would take the good end of its own one for a start that failed."""
+    daemon, instance = claimed_daemon
+    answer(daemon, "status", STATUS)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(short_path / "notify"))
+        listener.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(short_path / "notify"))
+
+        assert run("run") == 0
+
+        assert listener.recv(1000).startswith(b"READY=1\nSTATUS=already running")
     instance.close()
 
 

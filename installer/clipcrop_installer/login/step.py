@@ -1,0 +1,205 @@
+"""The step that has the daemon started at login, and how it is undone.
+
+Its name is always the same. So where another way fits by now, as on a system that has got systemd,
+the installer undoes what the manifest has of the old one: the daemon is never started twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from ..disk import sha256_of
+from ..errors import InstallError, NotOurs
+from ..manifest import Item, Manifest
+from ..plan import World
+from ..process import Runner
+from ..undo import GONE, KEPT, REMOVED, Outcome, Undo
+from .items import ASK_MANAGER, LoginFile, LoginItem, Way, choose_way, make_login_item
+from .run_key import (
+    RUN_KEY,
+    VALUE_NAME,
+    Registry,
+    read_run_value,
+    remove_run_value,
+    write_run_value,
+)
+from .systemd_unit import NVIDIA_MODPROBE
+
+STEP_NAME = "start at login"
+
+_SWITCH, _VALUE = "login-switch", "login-value"
+_VALUE_PATH = rf"HKEY_CURRENT_USER\{RUN_KEY}\{VALUE_NAME}"
+
+_SENTENCES: Mapping[Way, str] = {
+    "systemd": "have systemd start the daemon at login, and start it now",
+    "launchd": "have launchd start the daemon at login, and start it now",
+    "xdg": "have the desktop session start the daemon at login",
+    "run-key": "have Windows start the daemon at login",
+}
+
+
+def login_item(world: World, command: Sequence[str]) -> LoginItem:
+    """What fits this machine.
+
+    Args:
+        world: Its machine, and its processes: systemd's manager is asked for.
+        command: From `commands.daemon_command`.
+
+    Raises:
+        InstallError: the command cannot be written down.
+    """
+    machine = world.machine
+    home = Path(machine.home)
+    has_manager = machine.platform == "linux" and has_user_manager(world.run)
+    return make_login_item(
+        choose_way(machine.platform, has_user_manager=has_manager),
+        command,
+        home=home,
+        config_home=Path(machine.folder_named("XDG_CONFIG_HOME", machine.home / ".config")),
+        user_id=os.getuid() if hasattr(os, "getuid") else 0,
+        has_nvidia_modprobe=machine.has(machine.path(NVIDIA_MODPROBE)),
+    )
+
+
+def has_user_manager(run: Runner) -> bool:
+    """Whether systemd's user manager answers in this session."""
+    try:
+        return run(ASK_MANAGER, folder=Path("/"), variables={}, on_line=lambda line: None) == 0
+    except OSError:  # no systemctl
+        return False
+
+
+class StartAtLogin:
+    """A step of the installer (`plan.Step`).
+
+    Args:
+        wanted: What must be where, and what must be run.
+        registry: Windows' own unless a test brings another.
+    """
+
+    name = STEP_NAME
+    is_needed = False
+
+    def __init__(self, wanted: LoginItem, registry: Registry | None = None) -> None:
+        self._wanted = wanted
+        self._registry = registry
+
+    def describe(self) -> list[str]:
+        """One line, and where it is written down."""
+        wanted = self._wanted
+        place = str(wanted.path) if isinstance(wanted, LoginFile) else _VALUE_PATH
+        return [_SENTENCES[wanted.way], place]
+
+    def items(self, world: World, manifest: Manifest) -> list[Item]:
+        """Folders, the file, what is switched on; or the value of the registry.
+
+        Raises:
+            NotOurs: such a file or value is there already, and was not made by this program.
+        """
+        wanted = self._wanted
+        if not isinstance(wanted, LoginFile):
+            self._refuse_strange_value(manifest)
+            return [Item(kind=_VALUE, path=_VALUE_PATH, step=self.name)]
+        kind = world.disk.kind_of(wanted.path)
+        if kind and manifest.find("file", wanted.path) is None:
+            raise NotOurs(
+                f"{wanted.path} is there already, and was not made by this program; "
+                "move it away and try again"
+            )
+        items = [
+            Item(kind="folder", path=str(folder), step=self.name)
+            for folder in self._folders(world, manifest)
+        ]
+        hashes = (sha256_of(wanted.content),)
+        items.append(Item(kind="file", path=str(wanted.path), step=self.name, hashes=hashes))
+        if wanted.switch_off:
+            details = {"command": list(wanted.switch_off)}
+            items.append(Item(kind=_SWITCH, path=wanted.path.name, step=self.name, details=details))
+        return items
+
+    def apply(self, world: World, manifest: Manifest) -> list[str]:
+        """Write it, and switch it on.
+
+        Raises:
+            InstallError: the system did not take it.
+        """
+        wanted = self._wanted
+        if not isinstance(wanted, LoginFile):
+            write_run_value(_registry(self._registry), wanted.command_line)
+            return []
+        for folder in self._folders(world, manifest):
+            world.disk.make_folder(folder, 0o700)
+        if world.disk.read(wanted.path) != wanted.content:
+            if wanted.way == "launchd":  # it does not read a file twice
+                _run(world, wanted.switch_off)
+            world.disk.write(wanted.path, wanted.content)
+        for command in wanted.attempts:
+            _run(world, command)
+        for command in wanted.switch_on:
+            code, said = _run(world, command)
+            if code:
+                raise InstallError(
+                    f"`{' '.join(command)}` ended with exit code {code}: {said}; the daemon may "
+                    "not start at login, but editors start it when they need it"
+                )
+        return []
+
+    def _folders(self, world: World, manifest: Manifest) -> list[Path]:
+        """Those that are not there, or that we made: outermost first."""
+        assert isinstance(self._wanted, LoginFile)
+        innermost = self._wanted.folder_of_links or self._wanted.path.parent
+        return [
+            folder
+            for folder in (*reversed(innermost.parents), innermost)
+            if not world.disk.kind_of(folder) or manifest.find("folder", folder) is not None
+        ]
+
+    def _refuse_strange_value(self, manifest: Manifest) -> None:
+        found = read_run_value(_registry(self._registry))
+        if found is not None and manifest.find(_VALUE, _VALUE_PATH) is None:
+            raise NotOurs(
+                f"{_VALUE_PATH} is there already, and was not made by this program: {found}; "
+                "remove it and try again"
+            )
+
+
+def undos(registry: Registry | None = None) -> dict[str, Undo]:
+    """Kind of an item of this step -> what undoes it; files and folders are undone as all are."""
+
+    def undo_value(item: Item, world: World) -> Outcome:
+        if read_run_value(_registry(registry)) is None:
+            return Outcome(GONE)
+        remove_run_value(_registry(registry))
+        return Outcome(REMOVED)
+
+    return {_SWITCH: _undo_switch, _VALUE: undo_value}
+
+
+def _undo_switch(item: Item, world: World) -> Outcome:
+    """Stop it, and have it not started again; the file goes after that."""
+    try:
+        code, said = _run(world, [str(part) for part in item.details["command"]])
+    except InstallError as exc:
+        code, said = 1, str(exc)
+    # Whoever runs this without a session finds no manager. Without its file nothing is started.
+    return Outcome(REMOVED) if not code else Outcome(KEPT, f"{item.path} may still run: {said}")
+
+
+def _run(world: World, command: Sequence[str]) -> tuple[int, str]:
+    """The exit code, and the last thing said."""
+    lines: list[str] = []
+    try:
+        code = world.run(
+            command, folder=Path(world.machine.home), variables={}, on_line=lines.append
+        )
+    except OSError as exc:
+        raise InstallError(f"{command[0]} cannot be run: {exc.strerror or exc}") from exc
+    return code, next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _registry(given: Registry | None) -> Registry:
+    return given if given is not None else cast("Registry", import_module("winreg"))

@@ -1,0 +1,8 @@
+"""What the installer's tests with real programs share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

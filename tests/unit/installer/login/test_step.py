@@ -1,0 +1,254 @@
+"""The step on a fake machine: what it makes, and that nothing is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from fake_registry import FakeRegistry
+
+from clipcrop_installer.disk import Disk
+from clipcrop_installer.errors import InstallError, NotOurs
+from clipcrop_installer.login.items import ASK_MANAGER, LoginFile, LoginValue, choose_way
+from clipcrop_installer.login.run_key import read_run_value
+from clipcrop_installer.login.step import StartAtLogin, login_item, undos
+from clipcrop_installer.machine import Machine
+from clipcrop_installer.manifest import Manifest
+from clipcrop_installer.plan import World
+from clipcrop_installer.undo import FILES, KEPT, Outcome
+
+COMMAND = ("/opt/environment/bin/clipcrop-daemon", "run")
+
+
+class FakeSession:
+    """A `Runner` that notes what was run; commands with one of ``failing`` in them fail."""
+
+    def __init__(self, *failing: str) -> None:
+        self.failing = failing
+        self.commands: list[str] = []
+
+    def __call__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        folder: Path,
+        variables: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> int:
+        line = " ".join(map(str, command))
+        self.commands.append(line)
+        if any(word in line for word in self.failing):
+            on_line("no such thing")
+            return 1
+        return 0
+
+
+def world_of(home: Path, session: FakeSession, platform: str = "linux") -> World:
+    disk = Disk()
+    machine = Machine(
+        platform=platform,
+        home=home,
+        variables={},
+        names_in=lambda path: disk.names_in(Path(path)),
+        read=lambda path: disk.read(Path(path)),
+    )
+    return World(machine=machine, disk=disk, run=session, say=lambda line: None)
+
+
+def install(step: StartAtLogin, world: World, manifest: Manifest) -> None:
+    items = step.items(world, manifest)
+    manifest.begin(items)
+    step.apply(world, manifest)
+    manifest.finish(items)
+
+
+def uninstall(world: World, manifest: Manifest, registry: FakeRegistry | None = None) -> list[str]:
+    undo = {**FILES, **undos(registry)}
+    outcomes: list[Outcome] = []
+    for item in reversed(manifest.items):
+        outcomes.append(undo[item.kind](item, world))
+        manifest.forget([item])
+    return [outcome.verdict for outcome in outcomes]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    return Manifest(tmp_path / "manifest.json", Disk())
+
+
+@pytest.mark.parametrize(
+    ("platform", "has_manager", "way"),
+    [
+        ("linux", True, "systemd"),
+        ("linux", False, "xdg"),
+        ("darwin", False, "launchd"),
+        ("win32", False, "run-key"),
+        pytest.param("freebsd14", False, "xdg", id="another system with desktop sessions"),
+    ],
+)
+def test_each_system_has_one_way(platform: str, has_manager: bool, way: str):
+    assert choose_way(platform, has_user_manager=has_manager) == way
+
+
+def test_a_session_with_systemd_gets_a_unit_that_is_switched_on(home: Path, manifest: Manifest):
+    session = FakeSession()
+    world = world_of(home, session)
+
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+
+    unit = home / ".config" / "systemd" / "user" / "clipcrop-daemon.service"
+    assert "ExecStart=/opt/environment/bin/clipcrop-daemon run" in unit.read_text()
+    assert session.commands == [
+        " ".join(ASK_MANAGER),
+        "systemctl --user daemon-reload",
+        "systemctl --user enable clipcrop-daemon.service",
+        "systemctl --user restart clipcrop-daemon.service",
+    ]
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_nothing_is_left_when_it_is_undone(platform: str, home: Path, manifest: Manifest):
+    world = world_of(home, FakeSession(), platform)
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+
+    uninstall(world, manifest)
+
+    assert list(home.iterdir()) == []
+
+
+def test_it_is_stopped_before_its_file_goes(home: Path, manifest: Manifest):
+    seen: list[bool] = []
+    unit = home / ".config" / "systemd" / "user" / "clipcrop-daemon.service"
+
+    class Watching(FakeSession):
+        def __call__(self, command: Sequence[str | Path], **options: object) -> int:  # type: ignore[override]
+            if "disable" in command:
+                seen.append(unit.exists())
+            return super().__call__(command, **options)  # type: ignore[arg-type]
+
+    world = world_of(home, Watching())
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+
+    uninstall(world, manifest)
+
+    assert seen == [True]
+
+
+def test_folders_that_were_there_stay(home: Path, manifest: Manifest):
+    (home / ".config" / "autostart").mkdir(parents=True)
+    world = world_of(home, FakeSession("--property=Version"))
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    assert (home / ".config" / "autostart" / "clipcrop-daemon.desktop").exists()
+
+    uninstall(world, manifest)
+
+    assert list((home / ".config" / "autostart").iterdir()) == []
+
+
+def test_a_machine_without_systemctl_gets_a_desktop_entry(home: Path):
+    class WithoutSystemctl(FakeSession):
+        def __call__(self, command: Sequence[str | Path], **options: object) -> int:  # type: ignore[override]
+            raise FileNotFoundError(2, "No such file or directory", "systemctl")
+
+    item = login_item(world_of(home, WithoutSystemctl()), COMMAND)
+
+    assert isinstance(item, LoginFile)
+    assert item.way == "xdg"
+
+
+def test_a_second_installation_changes_nothing(home: Path, manifest: Manifest):
+    world = world_of(home, FakeSession())
+    step = StartAtLogin(login_item(world, COMMAND))
+    install(step, world, manifest)
+    before = {item.key: item for item in manifest.items}
+
+    install(step, world, manifest)
+
+    assert {item.key: item for item in manifest.items} == before
+
+
+def test_the_old_way_is_not_among_what_a_new_way_makes(home: Path, manifest: Manifest):
+    """So the installer undoes it: what the manifest has of a step and the step does not say."""
+    world = world_of(home, FakeSession("--property=Version"))
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    entry = str(home / ".config" / "autostart" / "clipcrop-daemon.desktop")
+
+    with_systemd = world_of(home, FakeSession())
+    items = StartAtLogin(login_item(with_systemd, COMMAND)).items(with_systemd, manifest)
+
+    assert entry in {item.path for item in manifest.of_step(StartAtLogin.name)}
+    assert entry not in {item.path for item in items}
+
+
+def test_a_unit_of_the_same_name_that_is_not_ours_is_left_alone(home: Path, manifest: Manifest):
+    unit = home / ".config" / "systemd" / "user" / "clipcrop-daemon.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("mine")
+    world = world_of(home, FakeSession())
+
+    with pytest.raises(NotOurs, match="was not made by this program; move it away"):
+        StartAtLogin(login_item(world, COMMAND)).items(world, manifest)
+
+
+def test_what_the_system_refuses_is_told(home: Path, manifest: Manifest):
+    world = world_of(home, FakeSession("restart"))
+    step = StartAtLogin(login_item(world, COMMAND))
+
+    with pytest.raises(InstallError, match=r"restart .* ended with exit code 1: no such thing; "):
+        install(step, world, manifest)
+
+
+def test_a_daemon_that_could_not_be_stopped_is_told(home: Path, manifest: Manifest):
+    world = world_of(home, FakeSession())
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+
+    verdicts = uninstall(world_of(home, FakeSession("disable")), manifest)
+
+    assert verdicts[0] == KEPT
+    assert list(home.iterdir()) == []
+
+
+def test_launchd_forgets_the_old_file_before_it_reads_the_new_one(home: Path, manifest: Manifest):
+    session = FakeSession("bootstrap", "bootout")
+    world = world_of(home, session, "darwin")
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    session.commands.clear()
+
+    install(StartAtLogin(login_item(world, ("/other", "run"))), world, manifest)
+
+    assert [command.split()[1] for command in session.commands] == [
+        "bootout",
+        "bootstrap",
+        "kickstart",
+    ]
+
+
+def test_windows_gets_a_value_of_the_registry(home: Path, manifest: Manifest):
+    registry = FakeRegistry()
+    world = world_of(home, FakeSession(), "win32")
+    item = login_item(world, ("C:\\e\\pythonw.exe", "-m", "clipcrop_daemon", "run"))
+    assert isinstance(item, LoginValue)
+
+    install(StartAtLogin(item, registry), world, manifest)
+
+    assert read_run_value(registry) == "C:\\e\\pythonw.exe -m clipcrop_daemon run"
+    uninstall(world, manifest, registry)
+    assert read_run_value(registry) is None
+
+
+def test_a_strange_value_of_the_registry_is_left_alone(home: Path, manifest: Manifest):
+    registry = FakeRegistry()
+    world = world_of(home, FakeSession(), "win32")
+    step = StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",)), registry)
+    install(step, world, manifest)
+
+    with pytest.raises(NotOurs, match="remove it and try again"):
+        step.items(world, Manifest(home / "another.json", Disk()))
+
+
+def test_what_would_be_done_is_described_with_its_place(home: Path):
+    sentence, place = StartAtLogin(login_item(world_of(home, FakeSession()), COMMAND)).describe()
+
+    assert "systemd" in sentence
+    assert place == str(home / ".config" / "systemd" / "user" / "clipcrop-daemon.service")
