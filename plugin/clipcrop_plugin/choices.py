@@ -21,7 +21,7 @@ ASPECTS = (FREE, ORIGINAL, "1:1", "3:2", "2:3", "4:3", "3:4", "5:4", "4:5", "16:
 """Presets, in the order of a menu; any other "width:height" may be typed."""
 
 SOURCES = ("layer", "visible")
-APPLIES = ("selection", "crop", "guides", "new_image")
+APPLIES = ("selection", "crop", "canvas", "guides", "new_image")
 NO_EXAMPLE, SELECTION_EXAMPLE = "none", "selection"
 
 MAX_ASPECT = 100.0
@@ -53,7 +53,8 @@ class Choices:
     """What to look at: the chosen "layer", or all that is "visible"."""
 
     apply: str = "selection"
-    """What becomes of the crop: a "selection", a "crop" of the image, "guides", a "new_image"."""
+    """What becomes of the crop: a "selection", a "crop" of the image, a crop of its "canvas" only
+    (layers keep what lies beyond), "guides", a "new_image"."""
 
     example: str = NO_EXAMPLE
     """Shows what to look for: "none", the "selection", or the path of an image file."""
@@ -186,6 +187,7 @@ def apply_label(apply: str) -> str:
     return {
         "selection": _("Select it"),
         "crop": _("Crop the image to it"),
+        "canvas": _("Crop the canvas only"),
         "guides": _("Put guides around it"),
         "new_image": _("Make a new image of it"),
     }[apply]

@@ -147,6 +147,18 @@ photo = copy.get_id()
     assert gimp.run(MASK, photo=photo) == expected
 
 
+def test_layers_keep_what_lies_beyond_a_cropped_canvas(gimp: Gimp, photo: int):
+    box = boxes(ask(gimp, photo, prompt="the woman", apply="canvas"))[0]
+
+    layer = gimp.run(
+        "image = image_of(photo); layer = image.get_layers()[0]\n"
+        "result = [image.get_width(), image.get_height(), layer.get_width(), layer.get_height(),"
+        " *layer.get_offsets()[1:]]",
+        photo=photo,
+    )
+    assert layer == [*box[2:], 512, 512, -box[0], -box[1]]
+
+
 def test_guides_stand_at_the_crops_four_edges(gimp: Gimp, photo: int):
     before = make_soft_selection(gimp, photo)
 

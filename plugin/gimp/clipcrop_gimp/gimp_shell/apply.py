@@ -29,6 +29,9 @@ def apply_crop(image: Gimp.Image, rect: Rect, how: str) -> Gimp.Image:
     elif how == "crop":
         with one_undo(image):
             _check(image.crop(rect.width_px, rect.height_px, rect.x, rect.y))
+    elif how == "canvas":
+        with one_undo(image):
+            _check(image.resize(rect.width_px, rect.height_px, -rect.x, -rect.y))
     else:
         with one_undo(image):
             for x in (rect.x, rect.right):
