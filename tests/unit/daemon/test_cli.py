@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
