@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .errors import InputError
-from .records import naming_line, read_records
+from .records import read_records
 
 MIN_MOS, MAX_MOS = 1.0, 5.0
 
@@ -48,10 +49,7 @@ def read_ratings(path: Path) -> list[RatedImage]:
     Raises:
         InputError: The file cannot be read, or a line of it is wrong; file and line are named.
     """
-    images = []
-    for number, record in read_records(path, "a rated image"):
-        with naming_line(path, number, "a rated image"):
-            images.append(_parse(record))
+    images = read_records(path, "a rated image", lambda record, _: _parse(record))
     if not images:
         raise InputError(f"{path} holds no rated images; expected one JSON object a line")
     return images
@@ -62,7 +60,7 @@ def mos_to_quality(mos: Tensor) -> Tensor:
     return (mos - MIN_MOS) / (MAX_MOS - MIN_MOS)
 
 
-def _parse(record: dict[str, object]) -> RatedImage:
+def _parse(record: dict[str, Any]) -> RatedImage:
     """One line's object -> a photo; raises KeyError, TypeError or ValueError with the reason."""
     width_px, height_px = _side(record, "width_px"), _side(record, "height_px")
     scale = torch.tensor([width_px, height_px, width_px, height_px], dtype=torch.float32)
@@ -85,7 +83,7 @@ def _parse(record: dict[str, object]) -> RatedImage:
     )
 
 
-def _side(record: dict[str, object], name: str) -> float:
+def _side(record: dict[str, Any], name: str) -> float:
     side = record[name]
     if isinstance(side, bool) or not isinstance(side, (int, float)) or not 0 < side < 1e6:
         raise ValueError(f"{name} is {side!r}, expected a positive number of pixels")

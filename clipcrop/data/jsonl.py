@@ -14,26 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from ..crop_files import written_at_once
-from ..records import naming_line, read_records, text_of
+from ..records import Complain, fail, numbers_of, read_records, text_of
 from .examples import Example, RatedCrop
 
 
-def read_jsonl(path: Path, images: Path | None = None) -> list[Example]:
+def read_jsonl(
+    path: Path, images: Path | None = None, *, complain: Complain = fail
+) -> list[Example]:
     """Read a file of examples.
 
     Args:
         path: The file.
         images: The folder that photos are relative to, by default the file's own.
+        complain: What is done with a line that is wrong; by default it is raised.
 
     Raises:
         InputError: The file cannot be read, or a line of it is wrong; file and line are named.
     """
     folder = images or path.parent
-    examples = []
-    for number, record in read_records(path, "an example"):
-        with naming_line(path, number, "an example"):
-            examples.append(_example(record, folder, f"{path}, line {number}"))
-    return examples
+
+    def parse(record: dict[str, Any], line: int) -> Example:
+        return _example(record, folder, f"{path}, line {line}")
+
+    return read_records(path, "an example", parse, complain)
 
 
 def write_jsonl(examples: Iterable[Example], path: Path, images: Path) -> None:
@@ -73,14 +76,9 @@ def _example(record: dict[str, Any], folder: Path, source: str) -> Example:
 
 
 def _crop(row: object) -> RatedCrop:
-    if not isinstance(row, list) or len(row) not in (4, 5) or not all(map(_is_number, row)):
-        raise ValueError(f"a crop must be [x0, y0, x1, y1] or that and a rating, got {row!r}")
-    x0, y0, x1, y1 = map(float, row[:4])
-    return RatedCrop(box_xyxy_px=(x0, y0, x1, y1), rating=float(row[4]) if row[4:] else None)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_rated = isinstance(row, list) and len(row) > 4
+    x0, y0, x1, y1, *rating = numbers_of(row, 5 if is_rated else 4, "a crop")
+    return RatedCrop(box_xyxy_px=(x0, y0, x1, y1), rating=rating[0] if rating else None)
 
 
 def _side_px(record: dict[str, Any], name: str) -> int:

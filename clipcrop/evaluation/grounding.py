@@ -25,7 +25,7 @@ from ..errors import InputError
 from ..grounding import GroundingOptions, ground
 from ..images import load_image
 from ..prompt import parse_prompt
-from ..records import naming_line, read_records, text_of
+from ..records import read_records, text_of
 from .grounding_metrics import Answer, CaseScore, score_case
 
 if TYPE_CHECKING:
@@ -241,17 +241,7 @@ def read_cases(path: Path) -> list[GroundingCase]:
     Raises:
         InputError: the file cannot be read, or a line of it is wrong; file and line are named.
     """
-    cases = []
-    for number, record in read_records(path, "a grounding query"):
-        with naming_line(path, number, "a grounding query"):
-            cases.append(
-                GroundingCase(
-                    image=text_of(record, "image"),
-                    query=text_of(record, "query"),
-                    boxes_xyxy=_boxes(record["boxes"]),
-                    line=number,
-                )
-            )
+    cases = read_records(path, "a grounding query", _case)
     if not cases:
         raise InputError(f"{path} holds no queries; expected one JSON object a line")
     return cases
@@ -266,17 +256,31 @@ def queries_from_boxes(path: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: the file cannot be read, or a line of it is wrong; file and line are named.
     """
-    queries: list[dict[str, Any]] = []
-    for number, record in read_records(path, "an annotated photo"):
-        by_category: dict[str, list[list[float]]] = {}
-        with naming_line(path, number, "an annotated photo"):
-            for category, *box_xyxy in record["boxes"]:
-                by_category.setdefault(str(category), []).append(box_xyxy)
-            image = text_of(record, "image")
-            for category, boxes in by_category.items():
-                _boxes(boxes)
-                queries.append({"image": image, "query": category, "boxes": boxes})
-    return queries
+    photos = read_records(path, "an annotated photo", _queries)
+    return [query for queries in photos for query in queries]
+
+
+def _case(record: dict[str, Any], line: int) -> GroundingCase:
+    return GroundingCase(
+        image=text_of(record, "image"),
+        query=text_of(record, "query"),
+        boxes_xyxy=_boxes(record["boxes"]),
+        line=line,
+    )
+
+
+def _queries(record: dict[str, Any], _line: int) -> list[dict[str, Any]]:
+    """The queries of one annotated photo."""
+    by_category: dict[str, list[list[float]]] = {}
+    for category, *box_xyxy in record["boxes"]:
+        by_category.setdefault(str(category), []).append(box_xyxy)
+    image = text_of(record, "image")
+    for boxes in by_category.values():
+        _boxes(boxes)
+    return [
+        {"image": image, "query": category, "boxes": boxes}
+        for category, boxes in by_category.items()
+    ]
 
 
 def _boxes(rows: object) -> Tensor:

@@ -88,7 +88,9 @@ def test_what_is_written_is_read_again(tmp_path):
         pytest.param("[]", "expected a JSON object, got list", id="no object"),
         pytest.param({"crops": [[0, 0, 1, 1]]}, "no 'image' in it", id="no image"),
         pytest.param({**LINE, "crops": []}, "'crops' must be a list", id="no crops"),
-        pytest.param({**LINE, "crops": [[1, 2, 3]]}, "a crop must be", id="three numbers"),
+        pytest.param(
+            {**LINE, "crops": [[1, 2, 3]]}, "a crop must be 4 numbers", id="three numbers"
+        ),
         pytest.param({**LINE, "crops": [[9, 0, 1, 1]]}, "left to right", id="turned round"),
         pytest.param({**LINE, "crops": [[0, 0, 1, float("nan")]]}, "left to right", id="NaN"),
         pytest.param({**LINE, "crops": [[0, 0, 1, 1, 6]]}, "rating must be 1 to 5", id="off scale"),
