@@ -1,32 +1,29 @@
-"""Requests answered: a fake tower shows what goes wrong, the real lite one what is right."""
+"""Requests answered: a fake tower shows what is asked of it."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-import PIL.Image
 import pytest
-import torch
+from service_with_fakes import (
+    BLUE,
+    BLUE_IMAGE,
+    NOTE,
+    RED,
+    RED_BY_HASH,
+    RED_IMAGE,
+    FakeMachine,
+    suggest,
+    warm,
+)
 
-from clipcrop import Constraints, EncodedImage, Predictor, Suggestions
-from clipcrop import errors as clipcrop_errors
+from clipcrop import Constraints
 from clipcrop.checkpoint import EMBEDDED_LITE
-from clipcrop.encoders.base import ImageTokens
 from clipcrop.errors import CheckpointError, EmptyPrompt, InputError, OutOfMemory
-from clipcrop.images import LoadedImage, load_image
-from clipcrop_daemon.image_cache import ImageCache
-from clipcrop_daemon.residency import Residency
-from clipcrop_daemon.service import ERRORS, Service, ServiceState, error_for, make_service
-from clipcrop_daemon.worker_options import WorkerOptions
-from clipcrop_wire import protocol
+from clipcrop_daemon.service import ServiceState, error_for
 from clipcrop_wire.errors import (
     Cancelled,
-    InternalError,
     InvalidRequest,
     MalformedMessage,
     Unavailable,
@@ -35,97 +32,8 @@ from clipcrop_wire.errors import (
 from clipcrop_wire.messages import (
     Image,
     StatusRequest,
-    SuggestReply,
-    SuggestRequest,
-    WarmReply,
-    WarmRequest,
 )
 from clipcrop_wire.protocol import Request
-
-NOTE = "not enough memory on cuda:0; the CPU was used"
-RED = bytes([255, 0, 0]) * 64
-RED_IMAGE = Image.of(RED, 8, 8, "rgb8")
-RED_BY_HASH = replace(RED_IMAGE, is_inline=False)
-BLUE = bytes([0, 0, 255]) * 64
-BLUE_IMAGE = Image.of(BLUE, 8, 8, "rgb8")
-
-
-class FakePredictor:
-    """A tower that finds nothing, on a device of any name, and writes down what it is asked."""
-
-    def __init__(self, machine: FakeMachine, device: str) -> None:
-        self._machine, self._device = machine, device
-
-    def encode(self, image: LoadedImage) -> EncodedImage:
-        self._machine.take("encode", self._device)
-        self._machine.encoded.append((image.rgb.getpixel((0, 0)), self._device))
-        tokens = ImageTokens(*(torch.zeros(1, 2, 4) for _ in range(3)), *torch.zeros(2, 1, 2))
-        return EncodedImage(tokens, torch.zeros(0, 4), image.width_px, image.height_px, 0.1)
-
-    def suggest(
-        self,
-        encoded: EncodedImage,
-        prompt: str = "",
-        *,
-        exclude: Sequence[str] = (),
-        image_query: LoadedImage | None = None,
-        constraints: Constraints | None = None,
-        count: int = 8,
-    ) -> Suggestions:
-        self._machine.take("suggest", self._device)
-        size_px = (encoded.width_px, encoded.height_px)
-        query_rgb = image_query.rgb.getpixel((0, 0)) if image_query else None
-        self._machine.asked.append((prompt, exclude, query_rgb, constraints, count, size_px))
-        return Suggestions("lite", "general", False, (), (), (), (), 0.1)
-
-
-@dataclass
-class FakeMachine:
-    """Where fake towers run, with too little memory for some things."""
-
-    full: set[tuple[str, str]] = field(default_factory=set)
-    """(what, device) for which there is no memory; what is "load", "encode" or "suggest"."""
-
-    loads: list[tuple[str, str]] = field(default_factory=list)
-    encoded: list[tuple[tuple[int, int, int], str]] = field(default_factory=list)
-    asked: list[tuple[object, ...]] = field(default_factory=list)
-
-    def take(self, what: str, device: str) -> None:
-        if (what, device) in self.full:
-            raise OutOfMemory(f"out of memory on {device}; close other programs that use it")
-
-    def load(self, tower: str, device: str) -> FakePredictor:
-        self.loads.append((tower, device))
-        self.take("load", device)
-        return FakePredictor(self, device)
-
-    def service(self, model: str = "auto", cache_bytes: int = 10**6) -> Service:
-        cache = ImageCache(cache_bytes)
-        residency = Residency(self.load, lambda setting: "cuda:0", "auto", cache.drop_tower)
-        return Service(residency, cache, model)
-
-
-def suggest(
-    service: Service,
-    image: Image = RED_IMAGE,
-    prompt: str = "the dog",
-    *,
-    pixels: Sequence[bytes] = (RED,),
-    enter_stage: Callable[[str, str], None] = lambda stage, text: None,
-    **options: object,
-) -> SuggestReply:
-    body = SuggestRequest(image, prompt, **options)
-    views = tuple(map(memoryview, pixels[: len(body.inline_images)]))
-    reply = service.answer(Request("suggest", "r1", body, views), enter_stage)
-    assert isinstance(reply, SuggestReply)
-    return reply
-
-
-def warm(service: Service, model: str = "auto") -> WarmReply:
-    request = Request("warm", "r1", WarmRequest(model))
-    reply = service.answer(request, lambda stage, text: None)
-    assert isinstance(reply, WarmReply)
-    return reply
 
 
 def test_slow_stages_are_told_and_what_was_done_before_is_not_done_again():
@@ -391,222 +299,3 @@ def test_a_request_that_is_not_for_the_model_is_refused():
 
     with pytest.raises(InvalidRequest, match="'status' is not for the model"):
         service.answer(Request("status", "r1", StatusRequest()), lambda stage, text: None)
-
-
-def library_errors() -> Iterator[type[Exception]]:
-    left = [clipcrop_errors.ClipCropError]
-    while left:
-        kinds = left.pop().__subclasses__()
-        yield from kinds
-        left += kinds
-
-
-@pytest.mark.parametrize("kind", list(library_errors()), ids=lambda kind: kind.__name__)
-def test_every_error_of_the_library_has_a_code(kind: type[Exception]):
-    error = error_for(kind("what is wrong; what to do"), "r1")
-
-    assert not isinstance(error, InternalError)
-    assert str(error) == "what is wrong; what to do"
-
-
-def test_in_the_table_no_error_hides_a_more_special_one():
-    kinds = list(ERRORS)
-
-    assert not [
-        (general, special)
-        for place, general in enumerate(kinds)
-        for special in kinds[place + 1 :]
-        if issubclass(special, general)
-    ]
-
-
-@pytest.mark.parametrize("error", [UnknownImage("send them"), Cancelled("cancelled")], ids=repr)
-def test_errors_of_the_wire_stay_what_they_are(error: Exception):
-    assert error_for(error, "r1") is error
-
-
-@pytest.mark.parametrize("said", ["", "Cannot allocate memory (os error 12)"])
-def test_pythons_own_memory_error_gets_words(said: str):
-    error = error_for(MemoryError(said), "r1")
-
-    assert type(error) is Unavailable
-    assert str(error).startswith("out of memory; close other programs")
-
-
-def test_a_bug_is_told_by_the_requests_id_alone():
-    error = error_for(KeyError("the dog's secret"), "r1")
-
-    assert type(error) is InternalError
-    assert str(error) == "internal error; the daemon's log has it under 'r1'"
-
-
-def in_fresh_python(code: str, checkout: Path) -> list[str]:
-    command = [sys.executable, "-c", f"import json, sys; {code}"]
-    output = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
-    return json.loads(output.stdout)
-
-
-def test_importing_the_service_loads_nothing_slow(checkout: Path):
-    code = "import clipcrop_daemon.service; print(json.dumps(sorted(sys.modules)))"
-
-    loaded = set(in_fresh_python(code, checkout))
-
-    assert "clipcrop_daemon.service" in loaded
-    assert not loaded & {"torch", "transformers", "spacy", "numpy", "PIL", "huggingface_hub"}
-
-
-def test_models_are_listed_without_pytorch(checkout: Path):
-    code = (
-        "from clipcrop_daemon.service import make_service; "
-        "from clipcrop_daemon.worker_options import WorkerOptions; "
-        "names = [model.name for model in make_service(WorkerOptions()).models().models]; "
-        "print(json.dumps([*names, *(m for m in ('torch', 'spacy') if m in sys.modules)]))"
-    )
-
-    listed = in_fresh_python(code, checkout)
-
-    assert "lite" in listed
-    assert "torch" not in listed
-    assert "spacy" not in listed
-
-
-def test_what_looks_for_weights_is_imported_before_there_are_two_threads(checkout: Path):
-    code = (
-        "from clipcrop_daemon.service import make_service; "
-        "from clipcrop_daemon.worker_options import WorkerOptions; "
-        "service = make_service(WorkerOptions()); before = set(sys.modules); service.models(); "
-        "print(json.dumps(sorted(set(sys.modules) - before)))"
-    )
-
-    assert in_fresh_python(code, checkout) == []
-
-
-@pytest.fixture(scope="module")
-def real() -> Service:
-    """The lite tower on the CPU, as the model process has it."""
-    return make_service(WorkerOptions(model="lite", device="cpu", threads=1))
-
-
-@pytest.fixture(scope="module")
-def predictor() -> Predictor:
-    """The same without the daemon."""
-    return Predictor.load("lite", "cpu")
-
-
-@pytest.fixture(scope="module")
-def astronaut(samples: Path) -> PIL.Image.Image:
-    """512 x 512 pixels: a woman, a flag, a model of a shuttle."""
-    return load_image(samples / "astronaut.jpg").rgb
-
-
-def wire_image(image: PIL.Image.Image, image_format: str = "rgb8") -> tuple[Image, bytes]:
-    data = image.tobytes()
-    return Image.of(data, *image.size, image_format), data
-
-
-def crops_of(reply: SuggestReply | Suggestions) -> list[tuple[object, ...]]:
-    crops = reply.suggestions if isinstance(reply, SuggestReply) else reply.crops
-    return [(crop.crop_xyxy, crop.crop_px, crop.quality) for crop in crops]
-
-
-OPTIONS = [
-    pytest.param({"prompt": "the woman"}, {"prompt": "the woman"}, id="prompt"),
-    pytest.param(
-        {"prompt": "the woman", "exclude": ("the flag",), "count": 3},
-        {"prompt": "the woman", "exclude": ("the flag",), "count": 3},
-        id="exclude and count",
-    ),
-    pytest.param(
-        {"prompt": "the woman", "aspect": 1.0, "min_width_px": 200},
-        {"prompt": "the woman", "constraints": Constraints(aspect=1.0, min_width_px=200)},
-        id="constraints",
-    ),
-]
-
-
-@pytest.mark.parametrize(("asked", "directly"), OPTIONS)
-def test_the_answer_is_the_predictors(
-    real: Service,
-    predictor: Predictor,
-    astronaut: PIL.Image.Image,
-    asked: dict[str, object],
-    directly: dict[str, object],
-):
-    image, data = wire_image(astronaut)
-
-    reply = suggest(real, image, pixels=(data,), **asked)
-    found = predictor.suggest(predictor.encode(astronaut), **directly)
-
-    assert crops_of(reply) == crops_of(found)
-    assert reply.suggestions
-    assert [one.text for one in reply.matched] == [one.text for one in found.matched]
-    assert (reply.model, reply.device, reply.kind) == ("lite", "cpu", found.kind)
-    assert set(reply.seconds) >= {"decode", "load", "encode", "search"}
-    assert protocol.encode_reply("r1", "suggest", reply)
-
-
-def test_the_answer_for_a_hash_is_that_for_its_pixels(real: Service, astronaut: PIL.Image.Image):
-    image, data = wire_image(astronaut)
-    inline = suggest(real, image, "the flag", pixels=(data,))
-
-    by_hash = suggest(real, replace(image, is_inline=False), "the flag")
-
-    assert inline.is_image_cached
-    assert replace(by_hash, seconds={}) == replace(inline, seconds={})
-
-
-@pytest.mark.parametrize("image_format", ["rgba8", "bgra8", "rgb8 with padded rows"])
-def test_the_answer_does_not_depend_on_how_pixels_are_written(
-    real: Service, astronaut: PIL.Image.Image, image_format: str
-):
-    image, data = wire_image(astronaut)
-    expected = suggest(real, image, "the woman", pixels=(data,))
-    if image_format == "rgba8":
-        other, other_data = wire_image(astronaut.convert("RGBA"), "rgba8")
-    elif image_format == "bgra8":
-        red, green, blue, alpha = astronaut.convert("RGBA").split()
-        swapped = PIL.Image.merge("RGBA", (blue, green, red, alpha))
-        other, other_data = wire_image(swapped, "bgra8")
-    else:
-        rows = (data[start:][: 512 * 3] for start in range(0, len(data), 512 * 3))
-        other_data = b"".join(row + b"\xee" * 5 for row in rows)
-        other = Image.of(other_data, 512, 512, "rgb8")
-
-    reply = suggest(real, other, "the woman", pixels=(other_data,))
-
-    assert other.sha256 != image.sha256
-    assert crops_of(reply) == crops_of(expected)
-
-
-def test_pixels_of_crops_are_those_of_the_original(real: Service, astronaut: PIL.Image.Image):
-    image, data = wire_image(astronaut)
-
-    reply = suggest(
-        real, image, "the woman", pixels=(data,), original_width_px=4000, original_height_px=4000
-    )
-
-    assert max(side for crop in reply.suggestions for side in crop.crop_px) > 512
-    for crop in reply.suggestions:
-        assert crop.crop_xyxy == pytest.approx([side / 4000 for side in crop.crop_px], abs=1e-6)
-
-
-def test_an_example_image_stands_for_words(
-    real: Service, predictor: Predictor, astronaut: PIL.Image.Image
-):
-    example = astronaut.crop((100, 0, 350, 250))
-    (image, data), (query, query_data) = wire_image(astronaut), wire_image(example)
-
-    reply = suggest(real, image, "", pixels=(data, query_data), image_query=query)
-    found = predictor.suggest(predictor.encode(astronaut), image_query=example)
-
-    assert crops_of(reply) == crops_of(found)
-    assert [one.text for one in reply.matched] == ["image query"]
-
-
-def test_grey_pixels_are_taken(real: Service, predictor: Predictor, astronaut: PIL.Image.Image):
-    grey = astronaut.convert("L")
-    image, data = wire_image(grey, "gray8")
-
-    reply = suggest(real, image, "the woman", pixels=(data,))
-
-    assert crops_of(reply) == crops_of(predictor.suggest(predictor.encode(grey), "the woman"))
