@@ -1,4 +1,4 @@
-"""The command line: ``clipcrop suggest | models | evaluate``.
+"""The command line: ``clipcrop suggest | models | train | evaluate``.
 
 It parses, calls, prints and picks the exit code: 0 all went well, 1 some images failed, 2 the
 request cannot be carried out, 70 a bug.
@@ -39,7 +39,8 @@ _STAGES = ("read", "encode", "suggest")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(is_training="train" in arguments[:1]).parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.WARNING
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=level)
     try:
@@ -61,12 +62,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, is_training: bool = False) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="clipcrop", description="Smart crops by description.")
     parser.add_argument("--version", action="version", version=f"clipcrop {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_suggest(commands.add_parser("suggest", help="suggest crops of images"))
     _add_models(commands.add_parser("models", help="list the models and where their weights are"))
+    train = commands.add_parser("train", help="train the crop decoder")
+    if is_training:  # its options are made of the network's, which takes seconds to import
+        from .training.cli import add_arguments
+
+        add_arguments(train)
     evaluate = commands.add_parser("evaluate", help="measure against what people annotated")
     kinds = evaluate.add_subparsers(metavar="WHAT", required=True)
     _add_ratings(kinds.add_parser("ratings", help="the composition score, on rated crops"))
@@ -116,6 +122,14 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
         "(main), its keywords (key), or both",
     )
     _add_model(parser)
+    parser.add_argument(
+        "--decoder",
+        default="auto",
+        metavar="FILE",
+        help="a decoder that `clipcrop train` wrote, whose crops join the others; auto: the one in "
+        "the models folder that is named after the model, decoders/MODEL.safetensors, if it is "
+        "there; none",
+    )
     parser.add_argument(
         "--daemon",
         action="store_true",
@@ -267,6 +281,11 @@ def _check_daemon_options(options: argparse.Namespace) -> None:
             f"no --device {options.device} beside --daemon: that is the daemon's own setting; "
             "leave out one of the two"
         )
+    if options.decoder != "auto":
+        raise InputError(
+            f"no --decoder {options.decoder} beside --daemon, which takes the one in the models "
+            "folder; leave out one of the two"
+        )
     if options.grounding != "default":
         raise InputError(
             f"no --grounding {options.grounding} beside --daemon, which has its default only; "
@@ -288,7 +307,7 @@ def _a_predictor(
     """The model in this process."""
     from .predictor import Predictor
 
-    predictor = Predictor.load(options.model, options.device)
+    predictor = Predictor.load(options.model, options.device, options.decoder)
     grounding = _grounding(options.grounding)
 
     def ask(image: LoadedImage) -> tuple[Suggestions, float]:

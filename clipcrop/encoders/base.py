@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..prompt import Text
 
@@ -107,6 +108,25 @@ class Encoder(Protocol):
 
     def fingerprint(self) -> str:
         """The same for the same image weights, on every machine; see `weights_fingerprint`."""
+
+
+@runtime_checkable
+class TrainableEncoder(Encoder, Protocol):
+    """A tower that can be trained along with the decoder."""
+
+    def begin_training(self) -> nn.Module:
+        """Let gradients flow through `encode_images`, where PyTorch records them.
+
+        Returns:
+            The part of the tower that they reach: what image tokens and initial boxes come from.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write the weights so that they can be loaded by the folder's name; replaces it.
+
+        Raises:
+            CheckpointError: They cannot be written there.
+        """
 
 
 def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:

@@ -22,6 +22,7 @@ Axes are those of `clipcrop.encoders.base`.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ..checkpoint import Checkpoint, Kind, verify_checkpoint
@@ -96,6 +97,7 @@ class OwlVitEncoder:
         self._side_px: int = model.config.vision_config.image_size
         self._max_text_tokens: int = model.config.text_config.max_position_embeddings
         self._generic_embeddings: Tensor | None = None
+        self._is_trained = False
 
     @classmethod
     def load(
@@ -135,10 +137,10 @@ class OwlVitEncoder:
             autocast_dtype=autocast_dtype or _default_autocast_dtype(device),
         )
 
-    @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         """Encode RGB images of any size; a batch gives what its images give one by one."""
-        with memory_errors_named(self.device):
+        is_recorded = self._is_trained and torch.is_grad_enabled()
+        with torch.set_grad_enabled(is_recorded), memory_errors_named(self.device):
             feature_map, extents = self._feature_map(images)
             tokens = feature_map.flatten(1, 2)  # [B, N, D]
             head = self._model.class_head
@@ -175,6 +177,37 @@ class OwlVitEncoder:
                 "choose one that shows the thing larger"
             )
         return normalize(embedding[:, 0], dim=-1)
+
+    def begin_training(self) -> nn.Module:
+        """Train the image transformer and the box head; classes and texts stay comparable."""
+        self._is_trained = True
+        self._model.requires_grad_(False)
+        trained = nn.ModuleDict(
+            {
+                "vision_model": self._clip.vision_model,
+                "layer_norm": self._model.layer_norm,
+                "box_head": self._model.box_head,
+            }
+        )
+        return trained.requires_grad_(True)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, configuration and tokenizer as the transformers library does.
+
+        Raises:
+            CheckpointError: They cannot be written there.
+        """
+        part = folder.with_name(f"{folder.name}.part")
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            self._model.save_pretrained(part)
+            self._tokenizer.save_pretrained(part)
+            shutil.rmtree(folder, ignore_errors=True)
+            part.rename(folder)
+        except OSError as exc:
+            raise CheckpointError(
+                f"cannot write the tower {folder}: {exc}; choose a folder with room that is yours"
+            ) from exc
 
     def fingerprint(self) -> str:
         """Of all weights."""

@@ -1,0 +1,72 @@
+"""What is looked at before a training starts, so that none fails in its third hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from tqdm import tqdm
+
+from ..data import Example
+from ..decoder import DecoderVariant
+from ..errors import InputError
+from ..images import load_image
+from ..prompt import check_prompt
+
+_SMALL_PX = 64  # JPEGs are decoded at an eighth, which reads all of the file in little time
+
+
+def check_examples(
+    examples: Sequence[Example],
+    min_opinion: float,
+    variant: DecoderVariant,
+    *,
+    show_progress: bool = False,
+) -> None:
+    """Read every photo, crop and text once.
+
+    Args:
+        examples: What is trained and validated on.
+        min_opinion: Crops rated at least so high are matched.
+        variant: Whether texts are needed.
+        show_progress: Show a bar on the terminal.
+
+    Raises:
+        InputError: The first mistake, with file and line, and how many more there are.
+    """
+    if not examples:
+        raise InputError("no example to train on; name data with a part for training")
+    progress = tqdm(examples, desc="reading the data", unit="photo", disable=not show_progress)
+    mistakes = [mistake for one in progress if (mistake := _mistake(one, variant))]
+    if mistakes:
+        more = f"; {len(mistakes) - 1} more examples have mistakes" if len(mistakes) > 1 else ""
+        raise InputError(mistakes[0] + more)
+    if not any(bool((one.ratings() >= min_opinion).any()) for one in examples):
+        raise InputError(
+            f"no crop of the {len(examples)} examples is rated {min_opinion:g} or more, so there "
+            "is nothing to learn from; check the ratings, or lower --min-matched-opinion"
+        )
+
+
+def _mistake(example: Example, variant: DecoderVariant) -> str:
+    where = f"{example.source}: " if example.source else ""
+    try:
+        loaded = load_image(example.photo, _SMALL_PX)
+        if example.query_image is not None:
+            load_image(example.query_image, _SMALL_PX)
+        if variant != "base" and example.query_image is None:
+            check_prompt(example.text)
+    except InputError as exc:
+        return f"{where}{exc}"
+    size_px = example.size_px or (loaded.width_px, loaded.height_px)
+    crops_xyxy = example.crops_xyxy(size_px)
+    if not len(crops_xyxy):
+        return f"{where}no crop of {str(example.photo)!r}; every example needs one"
+    is_empty = (crops_xyxy[:, 2:] <= crops_xyxy[:, :2]).any(dim=1)
+    if bool(is_empty.any()):
+        crop = example.crops[int(torch.nonzero(is_empty)[0])]
+        return (
+            f"{where}the crop {[round(side, 1) for side in crop.box_xyxy_px]} lies outside of the "
+            f"photo, which has {size_px[0]} x {size_px[1]} pixels"
+        )
+    return ""
