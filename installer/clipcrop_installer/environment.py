@@ -1,8 +1,8 @@
-"""A virtual environment inside the checkout, with the project and exact versions in it.
+"""A virtual environment with the project and exact versions in it.
 
 Made once; used again while what it was made from is the same; made anew otherwise. A build that
-was interrupted has no stamp, because the stamp is written last. Nothing outside the checkout is
-written, except by pip to its own cache.
+was interrupted has no stamp, because the stamp is written last. Nothing outside its folder is
+written, except by pip to its cache.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ NEEDED_BYTES = 2_500_000_000
 """Free space below which a build is not even begun: the environment with the CPU build of PyTorch
 takes 1.7 GB, and pip unpacks beside it."""
 
+_PACKAGES = ("clipcrop", "daemon", "installer", "plugin")  # folders of the checkout
 _LAYOUT = "1"  # part of the stamp: raise it when this module builds something else
 _CHECKERS = re.compile(rb"^\[tool\.(?!hatch)", re.MULTILINE)
 _MARKER = "made-by-clipcrop"
@@ -48,10 +49,25 @@ class Recipe:
     groups: tuple[str, ...] = ()
     """Dependency groups to install besides the project."""
 
+    parent: Path | None = None
+    """The folder that the environment's is in, instead of the checkout."""
+
+    is_copy: bool = False
+    """The project is copied into it, so that the checkout may go away; else it is linked."""
+
+    torch: tuple[str, ...] = ()
+    """Arguments of pip for a PyTorch to be there before all else; none: any."""
+
+    cache: Path | None = None
+    """Where pip keeps what it downloads, instead of its usual place."""
+
+    needed_bytes: int = NEEDED_BYTES
+    """Free space below which a build is not even begun."""
+
     @property
     def folder(self) -> Path:
         """Where the environment is."""
-        return self.checkout / self.name
+        return (self.parent or self.checkout) / self.name
 
     @property
     def log(self) -> Path:
@@ -59,15 +75,32 @@ class Recipe:
         return self.folder / _LOG
 
     def stamp(self) -> str:
+        """Another one for everything that asks for another environment, or for another place."""
+        return self.digest(str(self.folder))
+
+    def digest(self, place: str = "") -> str:
         """Another one for everything that asks for another environment."""
         digest = hashlib.sha256()
-        for part in (_LAYOUT, sys.version, sys.base_prefix, str(self.folder), *self.groups):
-            digest.update(part.encode() + b"\0")
+        for part in (_LAYOUT, sys.version, sys.base_prefix, place, *self.groups, *self.torch):
+            digest.update(part.encode(errors="surrogateescape") + b"\0")
+        if self.is_copy:
+            digest.update(_digest_of_packages(self.checkout))
         project = (self.checkout / "pyproject.toml").read_bytes()
         # What follows are settings of checkers, which change often and install nothing.
         digest.update(_CHECKERS.split(project)[0] + b"\0")
         digest.update((self.checkout / "constraints.txt").read_bytes())
         return digest.hexdigest()
+
+
+def _digest_of_packages(checkout: Path) -> bytes:
+    """Of everything in the checkout that is copied."""
+    digest = hashlib.sha256()
+    for name in _PACKAGES:
+        for path in sorted((checkout / name).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(checkout)).encode() + b"\0")
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.digest()
 
 
 def ensure(
@@ -127,15 +160,15 @@ def _check_python() -> None:
 
 
 def _check_disk(recipe: Recipe) -> None:
-    free_bytes = shutil.disk_usage(recipe.checkout).free
-    if free_bytes < NEEDED_BYTES:
+    free_bytes = shutil.disk_usage(recipe.folder.parent).free
+    if free_bytes < recipe.needed_bytes:
         raise DiskFull(_no_room(recipe, free_bytes))
 
 
 def _no_room(recipe: Recipe, free_bytes: int) -> str:
     return (
         f"no room for the environment: {free_bytes / 1e9:.1f} GB are free where {recipe.folder} "
-        f"would be, and it takes {NEEDED_BYTES / 1e9:.1f} GB; free some and try again"
+        f"would be, and it takes {recipe.needed_bytes / 1e9:.1f} GB; free some and try again"
     )
 
 
@@ -146,7 +179,7 @@ def _translated_disk_errors(recipe: Recipe) -> Iterator[None]:
         yield
     except OSError as exc:
         if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-            free_bytes = shutil.disk_usage(recipe.checkout).free
+            free_bytes = shutil.disk_usage(recipe.folder.parent).free
             raise DiskFull(_no_room(recipe, free_bytes)) from exc
         raise InstallError(
             f"cannot write {recipe.folder}: {exc.strerror or exc}; check that the folder is yours"
@@ -175,19 +208,24 @@ def _is_ours(folder: Path) -> bool:
 def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: bool) -> None:
     python = program(recipe, "python")
     groups = [part for group in recipe.groups for part in ("--group", group)]
-    pip: list[str | Path] = [python, "-m", "pip", "install", "--constraint"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--constraint", _constraints(recipe)]
     # Compiling everything takes longer than all the rest; Python compiles what it uses.
-    pip += [recipe.checkout / "constraints.txt", "--progress-bar", "off", "--no-compile"]
+    pip += ["--progress-bar", "off", "--no-compile"]
     steps: list[tuple[str, list[str | Path]]] = [
         ("an empty environment", [sys.executable, "-m", "venv", recipe.folder]),
         ("pip", [*pip, "--upgrade", "pip"]),  # dependency groups need pip 25.1
-        ("ClipCrop and what it needs", [*pip, "--editable", recipe.checkout, *groups]),
     ]
+    if recipe.torch:
+        steps.append(("PyTorch", [*pip, *recipe.torch]))
+    project = [recipe.checkout] if recipe.is_copy else ["--editable", recipe.checkout]
+    steps.append(("ClipCrop and what it needs", [*pip, *project, *groups]))
 
     # Downloads go through here rather than a system folder that may be small.
     temporary = recipe.folder / "tmp"
     temporary.mkdir()
+    cache = {} if recipe.cache is None else {"PIP_CACHE_DIR": str(recipe.cache)}
     variables = {
+        **cache,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
@@ -209,6 +247,17 @@ def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: 
             if code:
                 raise explain(lines, code, where=_machine(), log=recipe.log)
     shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _constraints(recipe: Recipe) -> Path:
+    """The exact versions; without that of PyTorch where another one is asked for."""
+    path = recipe.checkout / "constraints.txt"
+    if not recipe.torch or recipe.torch[0] == "torch":
+        return path
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    others = recipe.folder / path.name
+    others.write_text("".join(line for line in lines if not line.startswith("torch=")), "utf-8")
+    return others
 
 
 def _machine() -> str:

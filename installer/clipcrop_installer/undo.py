@@ -6,15 +6,18 @@ Undoing something twice, or something that was never made, is no error: an inter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .disk import leftover, sha256_of
-from .manifest import Item
+from .disk import Disk, leftover, sha256_of
+from .errors import InstallError
+from .manifest import Item, Manifest
 from .plan import World
+from .settings_line import Line, take_back, value_of
 
 REMOVED, GONE, KEPT, FAILED = "removed", "gone", "kept", "failed"
+_CACHE = "__pycache__"
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,34 @@ class Outcome:
 
 Undo = Callable[[Item, World], Outcome]
 """Undoes one item; raises OSError or InstallError where it cannot, which counts as FAILED."""
+
+
+def undo_items(
+    items: Iterable[Item], world: World, manifest: Manifest, kinds: Mapping[str, Undo]
+) -> list[Outcome]:
+    """Undo them, the last one first, and strike off all that did not fail."""
+    outcomes, done = [], []
+    for item in reversed(list(items)):
+        outcome = undo_item(item, world, kinds)
+        outcomes.append(outcome)
+        if outcome.verdict != FAILED:
+            done.append(item)
+    if done:
+        manifest.forget(done)
+    return outcomes
+
+
+def undo_item(item: Item, world: World, kinds: Mapping[str, Undo]) -> Outcome:
+    """Undo one; never raises."""
+    undo = kinds.get(item.kind)
+    if undo is None:
+        return Outcome(FAILED, f"{item.path}: a newer version of the installer made it; use that")
+    try:
+        return undo(item, world)
+    except InstallError as exc:
+        return Outcome(FAILED, str(exc))
+    except OSError as exc:
+        return Outcome(FAILED, f"{item.path} cannot be removed: {exc.strerror or exc}")
 
 
 def undo_file(item: Item, world: World) -> Outcome:
@@ -51,10 +82,86 @@ def undo_folder(item: Item, world: World) -> Outcome:
     path = Path(item.path)
     if world.disk.kind_of(path) != "folder":
         return Outcome(GONE)
+    _remove_stale_caches(path, world.disk)
     if world.disk.remove_folder(path):
         return Outcome(REMOVED)
-    return Outcome(KEPT, f"{path} is kept: something else is in it")
+    names = world.disk.names_in(path)
+    more = ", ..." if len(names) > 3 else ""
+    return Outcome(KEPT, f"{path} is kept: {', '.join(names[:3])}{more} in it is not ours")
 
 
-FILES: Mapping[str, Undo] = {"file": undo_file, "folder": undo_folder}
+def undo_tree(item: Item, world: World) -> Outcome:
+    """Remove a folder of ours with all that is in it."""
+    path = Path(item.path)
+    kind = world.disk.kind_of(path)
+    if not kind:
+        return Outcome(GONE)
+    if kind != "folder":
+        return Outcome(KEPT, f"{path} is no folder any more, and is kept")
+    world.disk.remove_tree(path)
+    return Outcome(REMOVED)
+
+
+def undo_trace(item: Item, world: World) -> Outcome:
+    """Remove a file that ClipCrop's programs make while they run, whatever is in it."""
+    path = Path(item.path)
+    if world.disk.kind_of(path) not in ("file", "link"):
+        return Outcome(GONE)
+    world.disk.remove_file(path)
+    return Outcome(REMOVED)
+
+
+def undo_moved(item: Item, world: World) -> Outcome:
+    """Put back what was in the way."""
+    path, kept = Path(item.path), Path(item.details["to"])
+    if not world.disk.kind_of(kept):
+        return Outcome(GONE)
+    if world.disk.kind_of(path):
+        return Outcome(KEPT, f"what was {path} before is {kept} now: something is in its place")
+    world.disk.rename(kept, path)
+    return Outcome(REMOVED)
+
+
+def undo_setting(item: Item, world: World) -> Outcome:
+    """Take back a line of a settings file."""
+    path = Path(item.path).resolve()
+    world.disk.remove_file(leftover(path))
+    content = world.disk.read(path)
+    details = item.details
+    line = Line(details["group"], details["key"], details["value"])
+    found = None if content is None else value_of(content, line)
+    if content is None or found is None:
+        return Outcome(GONE)
+    if found != line.value:
+        return Outcome(KEPT, f"{line.key} in {path} was changed since, and is kept")
+    if details["before"] == line.value:  # as it was
+        return Outcome(REMOVED)
+    without = take_back(content, details)
+    if without is None:
+        world.disk.remove_file(path)
+    else:
+        world.disk.write(path, without, path.stat().st_mode & 0o777)
+    return Outcome(REMOVED)
+
+
+FILES: Mapping[str, Undo] = {
+    "file": undo_file,
+    "folder": undo_folder,
+    "moved": undo_moved,
+    "setting": undo_setting,
+    "trace": undo_trace,
+    "tree": undo_tree,
+}
 """Kind of an item -> what undoes it."""
+
+
+def _remove_stale_caches(folder: Path, disk: Disk) -> None:
+    """What editors' Pythons compiled from modules that are not there any more."""
+    cache = folder / _CACHE
+    if disk.kind_of(cache) != "folder":
+        return
+    for name in disk.names_in(cache):
+        module = name.partition(".")[0] + ".py"
+        if ".pyc" in name and not disk.kind_of(folder / module):
+            disk.remove_file(cache / name)
+    disk.remove_folder(cache)

@@ -1,0 +1,97 @@
+"""Carries out a plan: each step is listed in the manifest, then done, then noted as done."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .errors import DiskFull, InstallError
+from .manifest import Item, Manifest
+from .plan import Plan, Step, World
+from .undo import FAILED, KEPT, Undo, undo_items
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one step."""
+
+    name: str
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+    error: InstallError | None = None
+    """Why it is not done."""
+
+    @property
+    def is_done(self) -> bool:
+        """It did what it said."""
+        return self.error is None
+
+
+def carry_out(
+    plan: Plan, world: World, manifest: Manifest, kinds: Mapping[str, Undo]
+) -> list[Result]:
+    """Do the steps one after the other.
+
+    One that fails takes back what it has begun anew. The next follows, unless the failed one is
+    needed: then the others are not begun.
+
+    Args:
+        plan: What to do.
+        world: Where.
+        manifest: Follows every step.
+        kinds: Undoes what is not wanted any more.
+    """
+    results: list[Result] = []
+    for step in plan.steps:
+        world.say(f"- {step.name}")
+        result = _do(step, world, manifest, kinds)
+        results.append(result)
+        if not result.is_done and step.is_needed:
+            break
+    return results
+
+
+def sentence_for(exc: OSError) -> InstallError:
+    """What the disk says, for people."""
+    place = f" {exc.filename}" if exc.filename else ""
+    if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(
+            f"the disk is full{' at' + place if place else ''}; make room and try again"
+        )
+    return InstallError(
+        f"cannot write{place}: {exc.strerror or exc}; check that it is yours, and try again"
+    )
+
+
+def _do(step: Step, world: World, manifest: Manifest, kinds: Mapping[str, Undo]) -> Result:
+    before = {item.key: item for item in manifest.items}
+    begun: Sequence[Item] = ()
+    try:
+        items = step.items(world, manifest)
+        begun = [item for item in items if item.key not in before]
+        manifest.begin(items)
+        notes = list(step.apply(world, manifest))
+        manifest.finish(items)
+    except (InstallError, OSError) as exc:
+        error = sentence_for(exc) if isinstance(exc, OSError) else exc
+        return Result(step.name, tuple(_take_back(begun, world, manifest, kinds)), error)
+    wanted = {item.key for item in items}
+    stale = [item for item in before.values() if item.step == step.name and item.key not in wanted]
+    outcomes = undo_items(stale, world, manifest, kinds) if stale else []
+    notes += [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]
+    return Result(step.name, tuple(notes))
+
+
+def _take_back(
+    begun: Sequence[Item], world: World, manifest: Manifest, kinds: Mapping[str, Undo]
+) -> list[str]:
+    """Undo what a failed step has begun; what is left of it stays listed."""
+    try:
+        outcomes = undo_items(begun, world, manifest, kinds)
+    except (
+        OSError
+    ):  # not even the manifest can be written; it has the items, `uninstall` will do it
+        return []
+    return [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]

@@ -1,0 +1,106 @@
+"""Files that a step makes: listing them, making sure that nothing is in the way, writing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .disk import sha256_of
+from .errors import NotOurs
+from .manifest import Item, Manifest
+from .plan import World
+
+BEFORE, YOURS = "before-clipcrop", "yours"
+"""Ends of the names of what is put aside: what was there first; what the user made of ours."""
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file as it shall be."""
+
+    path: Path
+    content: bytes
+    mode: int = 0o644
+
+
+def missing_folders(folder: Path, world: World, manifest: Manifest) -> list[Path]:
+    """The folder and those that it is in, outermost first: what is not there, or is ours."""
+    return [
+        one
+        for one in (*reversed(folder.parents), folder)
+        if not world.disk.kind_of(one) or manifest.find("folder", one) is not None
+    ]
+
+
+def items_of(step: str, files: Sequence[NewFile], world: World, manifest: Manifest) -> list[Item]:
+    """Folders that must be made, then the files."""
+    folders: dict[Path, None] = {}
+    for parent in dict.fromkeys(file.path.parent for file in files):
+        folders.update(dict.fromkeys(missing_folders(parent, world, manifest)))
+    return [
+        *(Item(kind="folder", path=str(one), step=step) for one in folders),
+        *(
+            Item(kind="file", path=str(one.path), step=step, hashes=(sha256_of(one.content),))
+            for one in files
+        ),
+    ]
+
+
+def refuse_strangers(paths: Iterable[Path], world: World, manifest: Manifest) -> None:
+    """Make sure that nothing is in the way.
+
+    Args:
+        paths: Of files and folders that will be ours alone.
+        world: Where.
+        manifest: What it lists is ours.
+
+    Raises:
+        NotOurs: something else is there.
+    """
+    for path in strangers(paths, world, manifest):
+        raise NotOurs(
+            f"{path} is there already, and was not made by this program; move it away, or have it "
+            f"moved to {aside(path, BEFORE, world).name} with --force"
+        )
+
+
+def strangers(paths: Iterable[Path], world: World, manifest: Manifest) -> list[Path]:
+    """What is there and not listed."""
+    found = []
+    for path in paths:
+        kind = world.disk.kind_of(path)
+        if kind and manifest.find("folder" if kind == "folder" else "file", path) is None:
+            found.append(path)
+    return found
+
+
+def aside(path: Path, end: str, world: World) -> Path:
+    """A free name beside it."""
+    number, name = 1, f"{path.name}.{end}"
+    while world.disk.kind_of(path.with_name(name)):
+        number += 1
+        name = f"{path.name}.{end}-{number}"
+    return path.with_name(name)
+
+
+def write_all(step: str, files: Sequence[NewFile], world: World, manifest: Manifest) -> list[str]:
+    """Write what is not there yet; returns what the user should know.
+
+    The items of `items_of` are listed by now: one with another hash than theirs is the user's work.
+    """
+    for item in manifest.of_step(step):
+        if item.kind == "folder":
+            world.disk.make_folder(Path(item.path))
+    notes = []
+    for file in files:
+        found = world.disk.read(file.path)
+        if found == file.content:
+            continue
+        listed = manifest.find("file", file.path)
+        if found is not None and listed and sha256_of(found) not in listed.hashes:
+            kept = aside(file.path, YOURS, world)
+            world.disk.rename(file.path, kept)
+            notes.append(f"{file.path} had been changed: your version is {kept.name} beside it now")
+        world.disk.write(file.path, file.content, file.mode)
+    return notes

@@ -1,0 +1,82 @@
+"""The programs of an environment in which ClipCrop is, and where its packages are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InstallError
+from .plan import World
+
+CONNECTION_VARIABLE = "CLIPCROP_CONNECTION_FILE"
+"""Of daemon and clients: theirs must be the one that the plug-ins are told of."""
+
+_FIND = """\
+import importlib.util, json, sys
+find = importlib.util.find_spec
+print(json.dumps({name: find(name).submodule_search_locations[0] for name in sys.argv[1:]}))
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where ClipCrop's programs are."""
+
+    python: Path
+    """Its Python; the programs are beside it."""
+
+    platform: str
+    """As `sys.platform`."""
+
+    def program(self, name: str) -> Path:
+        """By the name that it has on every system."""
+        return self.python.with_name(f"{name}.exe" if self.platform == "win32" else name)
+
+    @property
+    def daemon_command(self) -> tuple[str, ...]:
+        """Starts the daemon, without a window on any system."""
+        if self.platform == "win32":  # its clipcrop-daemon.exe would open a console
+            return (str(self.python.with_name("pythonw.exe")), "-m", "clipcrop_daemon", "run")
+        return (str(self.program("clipcrop-daemon")), "run")
+
+    def packages(self, names: Sequence[str], world: World) -> Callable[[str], Path]:
+        """Where packages are: name -> folder.
+
+        Raises:
+            InstallError: one is missing.
+        """
+        lines: list[str] = []
+        code = world.run(
+            [self.python, "-c", _FIND, *names],
+            folder=self.python.parent,
+            variables={},
+            on_line=lines.append,
+        )
+        if code:
+            raise InstallError(f"packages are missing in the environment of {self.python}")
+        found: dict[str, str] = json.loads(lines[-1])
+        return lambda name: Path(found[name])
+
+    def run(
+        self,
+        program: str,
+        arguments: Sequence[str | Path],
+        world: World,
+        variables: Mapping[str, str],
+    ) -> tuple[int, list[str]]:
+        """Run a program of it; returns its exit code and what it said."""
+        lines: list[str] = []
+        code = world.run(
+            [self.program(program), *arguments],
+            folder=Path(world.machine.home),
+            variables={"HF_HUB_OFFLINE": "1", **variables},
+            on_line=lines.append,
+        )
+        return code, lines
+
+
+def last_line(lines: Sequence[str]) -> str:
+    """What a program said at its end, which mostly is why it failed."""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
