@@ -114,6 +114,37 @@ def candidates(
     return _different(frames[is_large].clamp(0, 1))
 
 
+def fit(
+    frames_xyxy: Tensor, constraints: Constraints, width_px: int, height_px: int
+) -> tuple[Tensor, Tensor]:
+    """Bring frames from elsewhere under the constraints.
+
+    A frame of another ratio keeps its centre and its area as far as the image allows.
+
+    Args:
+        frames_xyxy: [F, 4] frames in the image.
+        constraints: Ratio and minimum size.
+        width_px: Width of the image.
+        height_px: Height of the image.
+
+    Returns:
+        [K, 4] frames, and [K] int64 which of the given ones they come from: those that are too
+        small are left out.
+    """
+    size_px = torch.tensor([width_px, height_px])
+    low, high = frames_xyxy[:, :2], frames_xyxy[:, 2:]
+    size = high - low
+    ratio = constraints.ratio(width_px, height_px)
+    if ratio is not None:
+        shape = ratio * height_px / width_px  # normalised width over height
+        width = (size.prod(dim=1) * shape).sqrt().clamp(max=min(1.0, shape))
+        size = torch.stack([width, width / shape], dim=1)
+        low = ((low + high - size) / 2).maximum(torch.zeros(2)).minimum(1 - size)
+    least_px = torch.tensor([constraints.min_width_px, constraints.min_height_px]).clamp(min=1)
+    kept = (size * size_px >= least_px - 0.5).all(dim=1).nonzero()[:, 0]
+    return torch.cat([low, low + size], dim=1)[kept].clamp(0, 1), kept
+
+
 def _different(frames_xyxy: Tensor) -> Tensor:
     """[F, 4] -> the frames that differ, sorted, on a fine grid."""
     places = (_STEPS + 1) ** torch.arange(3, -1, -1)  # one number for a frame: sorts much faster

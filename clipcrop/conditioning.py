@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .boxes import WHOLE_IMAGE_XYXY, clip_to_image, cxcywh_to_xyxy, xyxy_to_cxcywh
-from .decoder import DecoderVariant
+from .decoder import Decoder, DecoderOutput, DecoderVariant
 from .encoders.base import ImageTokens
 from .grounding import Grounding, Variant, texts_of_variant
 from .prompt import Prompt, Text
@@ -105,6 +105,18 @@ def condition_of(tokens: ImageTokens, grounding: Grounding) -> Condition:
         mean = tokens.tokens[:, grounding.selected.to(tokens.tokens.device)].mean(dim=1)
     union = xyxy_to_cxcywh(union_xyxy)[None].to(mean)
     return Condition(mean, union, torch.tensor([is_found], device=mean.device))
+
+
+def decode(decoder: Decoder, tokens: ImageTokens, selection: Condition) -> DecoderOutput:
+    """The decoder's crops for images that a tower has seen and that texts have selected in."""
+    output: DecoderOutput = decoder(
+        tokens.tokens,
+        ~tokens.mask,
+        selection.selected_mean,
+        selection.union_box_cxcywh,
+        tokens.initial_boxes_cxcywh,
+    )
+    return output
 
 
 def texts_for(prompt: Prompt, variant: DecoderVariant) -> tuple[Text, ...]:

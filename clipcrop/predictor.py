@@ -19,14 +19,17 @@ from torch import Tensor
 
 from .boxes import cxcywh_to_xyxy, non_maximum_suppression
 from .composition import CompositionScorer
+from .conditioning import condition_of, decode, grounding_variant
 from .constraints import Constraints
-from .device import memory_errors_named
+from .decoder import Decoder
+from .decoder_checkpoint import find_decoder, load_decoder
+from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
 from .encoders.base import Encoder, ImageTokens
-from .grounding import GroundingOptions, ground
+from .grounding import Grounding, GroundingOptions, ground
 from .images import LoadedImage, prepare_image
 from .prompt import IMAGE_QUERY, Prompt, image_query_prompt, parse_prompt
-from .ranking import rank
+from .ranking import Proposals, rank
 from .suggestions import Detection, Suggestion, Suggestions
 
 DEFAULT_COUNT = 8
@@ -61,30 +64,41 @@ class EncodedImage:
 
 
 class Predictor:
-    """A tower and a composition score, ready to be asked."""
+    """A tower and a composition score, and a trained decoder where there is one."""
 
-    def __init__(self, encoder: Encoder, scorer: CompositionScorer) -> None:
+    def __init__(
+        self, encoder: Encoder, scorer: CompositionScorer, decoder: Decoder | None = None
+    ) -> None:
         self.encoder = encoder
+        self.decoder = decoder
         self._scorer = scorer
 
     @classmethod
-    def load(cls, model: str | Path = "auto", device: str = "auto") -> Predictor:
+    def load(
+        cls, model: str | Path = "auto", device: str = "auto", decoder: str | Path = "auto"
+    ) -> Predictor:
         """Load the weights.
 
         Args:
             model: "auto" (OWL-ViT when its weights are on this machine, else lite), "lite",
                 "owlvit", "owlv2", another name that ``clipcrop models`` lists, or a folder.
             device: "auto", "cpu", "cuda", "cuda:1", "mps".
+            decoder: "auto" (the one in the models folder that is named after the tower, if there
+                is one), "none", or a file.
 
         Raises:
-            InputError: There is no such model.
-            CheckpointError: Its weights are missing or damaged.
+            InputError: There is no such model, or no such decoder.
+            CheckpointError: Weights are missing or damaged, or the decoder is another tower's.
             DeviceError: There is no such device.
             OutOfMemory: There is not enough memory on it.
         """
         encoder = load_encoder(model, device)
+        path = find_decoder(decoder, encoder.name)
+        chosen_device = choose_device(device)
+        with memory_errors_named(chosen_device):
+            loaded = None if path is None else load_decoder(path, encoder, chosen_device)
         with memory_errors_named(torch.device("cpu")):
-            return cls(encoder, CompositionScorer.load())
+            return cls(encoder, CompositionScorer.load(), loaded)
 
     def encode(self, image: Image.Image | LoadedImage) -> EncodedImage:
         """Look at an image, of any mode and size; the slow half.
@@ -127,7 +141,8 @@ class Predictor:
             image_query: An example of what to keep.
             constraints: Aspect ratio and minimum size; free by default.
             count: Suggestions at most.
-            grounding: How texts select boxes; ``GroundingOptions.paper()`` for the paper's way.
+            grounding: How texts select boxes; ``GroundingOptions.paper()`` for the paper's way. By
+                default our own, with the texts that the decoder was trained for.
 
         Raises:
             EmptyPrompt: Neither a prompt nor an image query.
@@ -140,7 +155,10 @@ class Predictor:
         # "the background" is a prompt, but nothing in it can be searched: no rows.
         size = encoded.tokens.class_embeddings.shape[2]
         embeddings = torch.stack(rows) if rows else torch.zeros(0, size)
-        options = grounding or GroundingOptions(min_score=self.encoder.min_score)
+        options = grounding or GroundingOptions(
+            min_score=self.encoder.min_score,
+            variant=grounding_variant(self.decoder.config.variant) if self.decoder else "both",
+        )
         with memory_errors_named(encoded.tokens.class_embeddings.device):
             found = ground(encoded.tokens, embeddings, parsed, options)
             ranking = rank(
@@ -153,11 +171,13 @@ class Predictor:
                 encoded.height_px,
                 self._scorer,
                 count,
+                self._propose(encoded.tokens, found),
             )
         crops = zip(
             ranking.frames_xyxy.tolist(),
             ranking.frames_px.tolist(),
             ranking.quality.tolist(),
+            ranking.is_proposed.tolist(),
             strict=True,
         )
         return Suggestions(
@@ -167,8 +187,23 @@ class Predictor:
             matched=found.detections,
             dropped=found.dropped,
             excluded=found.excluded,
-            crops=tuple(Suggestion(tuple(xyxy), tuple(px), quality) for xyxy, px, quality in crops),
+            crops=tuple(
+                Suggestion(tuple(xyxy), tuple(px), quality, "decoder" if is_proposed else "frame")
+                for xyxy, px, quality, is_proposed in crops
+            ),
             seconds=time.perf_counter() - started,
+        )
+
+    def _propose(self, tokens: ImageTokens, found: Grounding) -> Proposals | None:
+        """The decoder's crops; none where it needs a subject and nothing was found."""
+        if self.decoder is None:
+            return None
+        selection = condition_of(tokens, found)
+        if self.decoder.config.is_conditioned and not bool(selection.is_found):
+            return None
+        output = decode(self.decoder, tokens, selection)
+        return Proposals(
+            cxcywh_to_xyxy(output.boxes_cxcywh[0]).clamp(0, 1).cpu(), output.quality[0].cpu()
         )
 
     def _encode_prompt(

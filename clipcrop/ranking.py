@@ -12,13 +12,13 @@ image. Views grow from that to the whole image; a frame is judged in the smalles
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from .boxes import WHOLE_IMAGE_XYXY, area, covered, iou
-from .candidates import candidates, to_pixels
+from .candidates import candidates, fit, to_pixels
 from .constraints import Constraints
 
 WELL_FRAMED_MARGIN = 0.0
@@ -90,6 +90,21 @@ class Scorer(Protocol):
         """See `clipcrop.composition.CompositionScorer.score`."""
 
 
+DECODER_SHARE = 0.5
+"""What the decoder's quality counts for its own crops, beside the scorer's. Both estimate the same
+opinions; one sees the pixels, the other is the same for all frames of the list."""
+
+
+class Proposals(NamedTuple):
+    """Crops that somebody who has seen the pixels proposes: the decoder."""
+
+    frames_xyxy: Tensor
+    """[P, 4] in the image; some may have no area."""
+
+    quality: Tensor
+    """[P] 0 to 1."""
+
+
 @dataclass(frozen=True)
 class Ranking:
     """Suggested frames, best first."""
@@ -106,6 +121,9 @@ class Ranking:
     is_well_framed: bool
     """The whole image is allowed, and as good as the best frame."""
 
+    is_proposed: Tensor
+    """[R] bool, True for frames that come from the proposals."""
+
 
 def rank(
     union_box_xyxy: Tensor | None,
@@ -117,6 +135,7 @@ def rank(
     height_px: int,
     scorer: Scorer,
     count: int = 8,
+    proposals: Proposals | None = None,
 ) -> Ranking:
     """Find and rank frames of an image.
 
@@ -130,6 +149,7 @@ def rank(
         height_px: Height of the image.
         scorer: Judges the frames.
         count: Frames to suggest; fewer where there are not so many different ones.
+        proposals: Crops that join the candidates; they obey the same rules.
 
     Returns:
         The suggestions.
@@ -138,6 +158,9 @@ def rank(
         InputError: The minimum size is larger than any frame of the image.
     """
     frames = _find_frames(union_box_xyxy, excluded_xyxy, constraints, width_px, height_px)
+    proposed = proposals or Proposals(torch.zeros(0, 4), torch.zeros(0))
+    fitted, which = fit(proposed.frames_xyxy, constraints, width_px, height_px)
+    frames = torch.cat([fitted, frames])
     ratio = constraints.ratio(width_px, height_px)
     image_aspect = width_px / height_px
     allows_whole = ratio is None or abs(ratio / image_aspect - 1) <= SAME_RATIO
@@ -145,11 +168,14 @@ def rank(
         frames = torch.cat([frames, torch.tensor([WHOLE_IMAGE_XYXY])])
     objects = _join(subjects_xyxy, objects_xyxy)
     quality = judge(frames, union_box_xyxy, objects, len(subjects_xyxy), image_aspect, scorer)
+    is_proposed = torch.arange(len(frames)) < len(which)
+    quality[is_proposed] = quality[is_proposed].lerp(proposed.quality[which], DECODER_SHARE)
     lost = _lost(subjects_xyxy, frames)
     rank_key, quality = _apply_wishes(frames, quality, lost, excluded_xyxy)
     is_well_framed = allows_whole and bool(rank_key[-1] >= rank_key.max() - WELL_FRAMED_MARGIN)
     is_offered = lost <= MAX_LOST + float(lost.min())
     frames, rank_key, quality = frames[is_offered], rank_key[is_offered], quality[is_offered]
+    is_proposed = is_proposed[is_offered]
     picked = pick_different(frames, rank_key, count)
     size_px = torch.tensor([width_px, height_px, width_px, height_px])
     frames_px = to_pixels(
@@ -164,6 +190,7 @@ def rank(
         frames_px=frames_px,
         quality=quality[picked].cummin(dim=0).values,
         is_well_framed=is_well_framed,
+        is_proposed=is_proposed[picked],
     )
 
 

@@ -35,6 +35,7 @@ def as_record(image: str, suggestions: Suggestions, seconds: Mapping[str, float]
                 "box": [round(side, _DIGITS + 2) for side in crop.crop_xyxy],
                 "box_px": list(crop.crop_px),
                 "quality": round(crop.quality, _DIGITS),
+                **({"source": "decoder"} if crop.source == "decoder" else {}),
             }
             for crop in suggestions.crops
         ],
@@ -54,7 +55,9 @@ def as_text(image: str, suggestions: Suggestions) -> str:
     for number, crop in enumerate(suggestions.crops, start=1):
         x0, y0, x1, y1 = crop.crop_px
         size = f"{x1 - x0} x {y1 - y0}"
-        lines.append(f"  {number}. quality {crop.quality:.2f}  {size:>13} px at ({x0}, {y0})")
+        source = "  from the decoder" if crop.source == "decoder" else ""
+        place = f"{size:>13} px at ({x0}, {y0})"
+        lines.append(f"  {number}. quality {crop.quality:.2f}  {place}{source}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Source = Literal["frame", "decoder"]
+"""Where a crop comes from: the frames that are tried round the union box, or a trained decoder."""
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -49,6 +52,9 @@ class Suggestion:
 
     quality: float
     """0 to 1; comparable between the suggestions of one image."""
+
+    source: Source | None = None
+    """Who found it; None where whoever answered does not say."""
 
 
 @dataclass(frozen=True)

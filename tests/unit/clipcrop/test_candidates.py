@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from clipcrop.boxes import area, covered
-from clipcrop.candidates import candidates, to_pixels
+from clipcrop.candidates import candidates, fit, to_pixels
 from clipcrop.constraints import Constraints
 from clipcrop.errors import InputError
 
@@ -154,3 +154,34 @@ def test_rounding_never_goes_below_the_minimum_size():
     frames_px = to_pixels(torch.tensor([[0.1, 0.1, 0.4996, 0.4996]]), 1000, 1000, 1.0, (400, 400))
 
     assert (frames_px[:, 2:] - frames_px[:, :2]).tolist() == [[400, 400]]
+
+
+CROPS = torch.tensor([[0.1, 0.2, 0.5, 0.8], [0.9, 0.1, 1.0, 0.9], [0.3, 0.3, 0.3, 0.6]])
+
+
+def test_free_frames_from_elsewhere_stay_as_they_are_but_for_those_without_a_size():
+    frames, kept = fit(CROPS, Constraints(), 1200, 800)
+
+    assert kept.tolist() == [0, 1]
+    torch.testing.assert_close(frames, CROPS[:2])
+
+
+def test_a_frame_from_elsewhere_gets_the_ratio_with_its_centre_and_area():
+    square, _ = fit(CROPS[:1], Constraints(aspect=1.0), 1200, 800)
+    wide, _ = fit(CROPS[:1], Constraints(aspect=4.0), 1200, 800)
+
+    torch.testing.assert_close(square, CROPS[:1])  # 480 x 480 px already
+    # 960 x 240 px round (360, 400), moved right into the image
+    torch.testing.assert_close(wide, torch.tensor([[0.0, 0.35, 0.8, 0.65]]))
+
+
+def test_a_frame_that_cannot_keep_its_area_is_as_large_as_the_image_allows():
+    frames, _ = fit(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), Constraints(aspect=1.0), 1200, 800)
+
+    torch.testing.assert_close(frames, torch.tensor([[1 / 6, 0.0, 5 / 6, 1.0]]))
+
+
+def test_frames_from_elsewhere_below_the_minimum_size_are_left_out():
+    _, kept = fit(CROPS, Constraints(min_width_px=200), 1200, 800)
+
+    assert kept.tolist() == [0]

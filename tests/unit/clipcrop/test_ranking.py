@@ -9,7 +9,7 @@ from clipcrop.boxes import area, covered, iou
 from clipcrop.composition import CompositionScorer
 from clipcrop.constraints import Constraints
 from clipcrop.errors import InputError
-from clipcrop.ranking import MAX_IOUS, judge, pick_different, rank, views
+from clipcrop.ranking import MAX_IOUS, Proposals, judge, pick_different, rank, views
 
 NOTHING = torch.zeros(0, 4)
 PERSON = torch.tensor([[0.4, 0.3, 0.55, 0.8]])
@@ -270,3 +270,50 @@ def test_of_a_person_too_tall_for_the_ratio_the_head_is_kept(scorer):
     assert top <= 0.1
     assert bottom >= 0.1 + 0.3 * 0.9
     assert left <= 0.2 < 0.8 <= right
+
+
+CROP = torch.tensor([[0.31, 0.17, 0.73, 0.93]])
+
+
+def test_proposals_join_the_frames_and_are_told_apart(scorer):
+    found = suggest(scorer, proposals=Proposals(CROP, torch.tensor([1.0])))
+
+    assert bool(found.is_proposed[0])
+    torch.testing.assert_close(found.frames_xyxy[:1], CROP, atol=1e-3, rtol=0)
+    assert not suggest(scorer).is_proposed.any()
+
+
+def test_a_proposal_that_its_maker_thinks_little_of_ranks_lower(scorer):
+    def quality_of(quality: float) -> float:
+        found = suggest(scorer, proposals=Proposals(CROP, torch.tensor([quality])), count=100)
+        return max(found.quality[found.is_proposed].tolist(), default=0.0)
+
+    assert quality_of(0.9) == pytest.approx(quality_of(0.7) + 0.1, abs=1e-3)
+
+
+def test_a_proposal_that_loses_the_subject_is_left_out(scorer):
+    beside = torch.tensor([[0.6, 0.1, 0.95, 0.9]])
+
+    found = suggest(scorer, proposals=Proposals(beside, torch.tensor([1.0])), count=100)
+
+    assert not found.is_proposed.any()
+
+
+def test_proposals_obey_the_ratio(scorer):
+    found = suggest(
+        scorer,
+        proposals=Proposals(CROP, torch.tensor([1.0])),
+        constraints=Constraints(aspect=1.0),
+    )
+
+    assert bool(found.is_proposed[0])
+    sides = found.frames_px[:, 2:] - found.frames_px[:, :2]
+    assert bool((sides[:, 0] == sides[:, 1]).all())
+
+
+def test_proposals_without_an_area_are_left_out(scorer):
+    flat = torch.tensor([[1.0, 0.2, 1.0, 0.8]])
+
+    found = suggest(scorer, proposals=Proposals(flat, torch.tensor([1.0])), count=100)
+
+    assert not found.is_proposed.any()

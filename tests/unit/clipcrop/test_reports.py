@@ -55,6 +55,17 @@ def test_the_text_says_what_was_found_what_was_not_and_where_the_crops_are():
     ]
 
 
+def test_a_crop_of_the_decoder_says_so():
+    crops = (dataclasses.replace(MATCH.crops[0], source="decoder"), *MATCH.crops)
+    answer = dataclasses.replace(MATCH, crops=crops)
+
+    record = as_record("photo.jpg", answer, {})
+    lines = as_text("photo.jpg", answer).splitlines()
+
+    assert [crop.get("source") for crop in record["suggestions"]] == ["decoder", None]
+    assert [line.endswith("  from the decoder") for line in lines[-2:]] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
