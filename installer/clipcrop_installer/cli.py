@@ -1,38 +1,60 @@
-"""``python3 installer COMMAND``: parse, call, print, exit code."""
+"""``python3 installer COMMAND`` and ``clipcrop-setup COMMAND``: parse, call, print, exit code."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from .demo import run_demo
+from .apply import sentence_for
+from .commands import demo, install, uninstall
+from .disk import Disk
 from .errors import InstallError
+from .machine import this_machine
+from .plan import World
+from .process import run_command
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+IN_CHECKOUT, IN_ENVIRONMENT = "python3 installer", "clipcrop-setup"
+"""The two names of this program: on a bare Python, and where pip or pipx has put ClipCrop."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = IN_CHECKOUT) -> int:
     """Run one command; the return value is the process's exit code."""
     parser = argparse.ArgumentParser(
-        prog="python3 installer", description="Try ClipCrop from a checkout."
+        prog=program, description="Put ClipCrop in place, with its plug-ins, and take it away."
     )
+    parser.set_defaults(in_checkout=program == IN_CHECKOUT)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("demo", help="crop the sample photos by description, in an own environment")
-    parser.parse_args(arguments)
+    if program == IN_CHECKOUT:
+        demo.add_command(commands)
+    for command in (install, uninstall):
+        command.add_command(commands)
+    options = parser.parse_args(arguments)
 
+    disk = Disk()
+    world = World(this_machine(disk), disk, run_command, say, is_live=sys.stderr.isatty())
     try:
-        run_demo(CHECKOUT, say, is_live=sys.stderr.isatty())
+        exit_code: int = options.run(options, world)
+    except OSError as exc:
+        return _tell(sentence_for(exc))
     except InstallError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return exc.exit_code
+        return _tell(exc)
     except KeyboardInterrupt:
         print("\nstopped; run it again to go on", file=sys.stderr)
         return 130
-    return 0
+    return exit_code
+
+
+def setup(arguments: Sequence[str] | None = None) -> int:
+    """``clipcrop-setup``."""
+    return main(arguments, IN_ENVIRONMENT)
 
 
 def say(line: str) -> None:
     """Show a line at once, also where the output is a file or a pipe."""
     print(line, flush=True)
+
+
+def _tell(error: InstallError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code

@@ -116,6 +116,11 @@ def krita_folders(machine: Machine) -> list[PurePath]:
     return [one.resources for one in _krita_places(machine)]
 
 
+def krita_settings(machine: Machine) -> PurePath:
+    """Those of the system's own."""
+    return next(_krita_places(machine)).settings
+
+
 @dataclass(frozen=True)
 class _Build:
     """Where one build of GIMP keeps the folders of its versions."""

@@ -47,32 +47,52 @@ def items_of(step: str, files: Sequence[NewFile], world: World, manifest: Manife
     ]
 
 
-def refuse_strangers(paths: Iterable[Path], world: World, manifest: Manifest) -> None:
+def claim(
+    step: str, paths: Iterable[Path], world: World, manifest: Manifest, *, force: bool
+) -> list[Item]:
     """Make sure that nothing is in the way.
 
     Args:
+        step: Whose paths they are.
         paths: Of files and folders that will be ours alone.
         world: Where.
         manifest: What it lists is ours.
+        force: Move aside what is in the way; `move_aside` does it.
+
+    Returns:
+        Items for what is moved, or was by an earlier run.
 
     Raises:
-        NotOurs: something else is there.
+        NotOurs: something is in the way.
     """
-    for path in strangers(paths, world, manifest):
-        raise NotOurs(
-            f"{path} is there already, and was not made by this program; move it away, or have it "
-            f"moved to {aside(path, BEFORE, world).name} with --force"
-        )
-
-
-def strangers(paths: Iterable[Path], world: World, manifest: Manifest) -> list[Path]:
-    """What is there and not listed."""
-    found = []
+    moved = [item for item in manifest.of_step(step) if item.kind == "moved"]
     for path in paths:
         kind = world.disk.kind_of(path)
-        if kind and manifest.find("folder" if kind == "folder" else "file", path) is None:
-            found.append(path)
-    return found
+        if not kind or manifest.find("folder" if kind == "folder" else "file", path):
+            continue
+        to = aside(path, BEFORE, world)
+        if not force:
+            raise NotOurs(
+                f"{path} is there already, and was not made by this program; move it away, or "
+                f"have it moved to {to.name} with --force"
+            )
+        moved.append(Item(kind="moved", path=str(path), step=step, details={"to": str(to)}))
+    return moved
+
+
+def move_aside(step: str, world: World, manifest: Manifest) -> list[str]:
+    """Do what `claim` has listed, unless it was done; returns what the user should know."""
+    notes = []
+    for item in manifest.of_step(step):
+        if item.kind != "moved":
+            continue
+        path, to = Path(item.path), Path(item.details["to"])
+        is_done = world.disk.kind_of(to) or not world.disk.kind_of(path)
+        if is_done or _has_our_files(path, world, manifest):
+            continue
+        world.disk.rename(path, to)
+        notes.append(f"what was {path} is {to.name} beside it now, and will be put back at the end")
+    return notes
 
 
 def aside(path: Path, end: str, world: World) -> Path:
@@ -104,3 +124,13 @@ def write_all(step: str, files: Sequence[NewFile], world: World, manifest: Manif
             notes.append(f"{file.path} had been changed: your version is {kept.name} beside it now")
         world.disk.write(file.path, file.content, file.mode)
     return notes
+
+
+def _has_our_files(path: Path, world: World, manifest: Manifest) -> bool:
+    """Whether it is, or has in it, a file as we write it."""
+    for item in manifest.items:
+        if item.kind == "file" and path in (Path(item.path), *Path(item.path).parents):
+            content = world.disk.read(Path(item.path))
+            if content is not None and sha256_of(content) in item.hashes:
+                return True
+    return False

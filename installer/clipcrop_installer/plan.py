@@ -14,7 +14,7 @@ from typing import Protocol
 from .disk import Disk
 from .machine import Machine
 from .manifest import Item, Manifest
-from .process import Runner
+from .process import Runner, Starter, start_detached
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class World:
     run: Runner
     say: Callable[[str], None]
     """Shows a line to the user."""
+
+    start: Starter = start_detached
 
     is_live: bool = False
     """The user watches a terminal, where a line may be written over."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 # Settings of the caller's shell that would point an environment of ours at other packages.
 _MISLEADING = (
@@ -19,6 +20,8 @@ _MISLEADING = (
     "PIP_CONSTRAINT",
     "PIP_REQUIREMENT",
 )
+
+_DETACHED_PROCESS, _NEW_PROCESS_GROUP = 0x8, 0x200  # of Windows
 
 
 class Runner(Protocol):
@@ -39,6 +42,24 @@ class Runner(Protocol):
             folder: its working directory.
             variables: added to the cleaned environment variables.
             on_line: called with each line of its output, both streams together.
+        """
+
+
+class Starter(Protocol):
+    """Starts a program that stays."""
+
+    def __call__(
+        self, command: Sequence[str | Path], *, folder: Path, variables: Mapping[str, str]
+    ) -> None:
+        """Start it apart from us, and return at once.
+
+        Args:
+            command: the program and its arguments.
+            folder: its working directory.
+            variables: added to the cleaned environment variables.
+
+        Raises:
+            OSError: it cannot be run.
         """
 
 
@@ -77,3 +98,21 @@ def run_command(
         process.kill()
         process.wait()
         raise
+
+
+def start_detached(
+    command: Sequence[str | Path], *, folder: Path, variables: Mapping[str, str]
+) -> None:
+    """The real ``Starter``: what it starts outlives us and our terminal."""
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": _DETACHED_PROCESS | _NEW_PROCESS_GROUP}
+    subprocess.Popen(
+        [str(part) for part in command],
+        cwd=folder,
+        env=clean_variables(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **apart,
+    )

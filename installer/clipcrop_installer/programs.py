@@ -9,9 +9,13 @@ from pathlib import Path
 
 from .errors import InstallError
 from .plan import World
+from .plugin_files import PACKAGES
 
 CONNECTION_VARIABLE = "CLIPCROP_CONNECTION_FILE"
 """Of daemon and clients: theirs must be the one that the plug-ins are told of."""
+
+PACKAGES_NEEDED = ("clipcrop", "clipcrop_daemon", "clipcrop_installer", *PACKAGES)
+"""Import names that an environment with ClipCrop has."""
 
 _FIND = """\
 import importlib.util, json, sys

@@ -71,7 +71,7 @@ def choose_torch(machine: Machine, wanted: str = "auto", index: str | None = Non
     if kind == "cpu":
         if index is None and machine.platform == "linux":
             reason += (
-                "; where the usual index has it only with CUDA it works too, and takes some GB more: "
+                "; where the usual index has only CUDA it works too, with some GB more: "
                 "--torch-index ADDRESS names one with CPU builds"
             )
         return TorchChoice("torch", index, f"for the CPU: {reason}", CPU_BYTES)

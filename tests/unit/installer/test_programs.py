@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clipcrop_installer import cli
+from clipcrop_installer.commands import demo
 from clipcrop_installer.errors import InstallError, PythonUnsuitable
 from clipcrop_installer.old_python import EXIT_CODE, refuse_old_python
 from clipcrop_installer.pip_output import Progress
@@ -83,7 +84,7 @@ def test_a_failure_is_a_sentence_on_stderr_and_an_exit_code(
     def fail(*arguments: object, **options: object) -> None:
         raise raised
 
-    monkeypatch.setattr(cli, "run_demo", fail)
+    monkeypatch.setattr(demo, "run_demo", fail)
 
     assert cli.main(["demo"]) == exit_code
     assert capsys.readouterr().err.strip() == sentence

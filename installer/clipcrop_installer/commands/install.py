@@ -1,0 +1,160 @@
+"""``install`` and ``upgrade``: make a plan, show it, carry it out, say what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..apply import Result, carry_out
+from ..choices import NEW, THIS, Choices, remembered, to_remember
+from ..errors import IncompleteInstall, InstallError
+from ..install import Source, plan_install, read_source
+from ..installation import opened, read_manifest
+from ..manifest import Manifest
+from ..places import Places, places
+from ..plan import Plan, World
+from ..undos import undos
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add both."""
+    install = commands.add_parser(
+        "install",
+        help="put everything in place: environment, plug-ins, start at login",
+        description="Put everything in place. Run again it repairs, and brings up to date.",
+    )
+    upgrade = commands.add_parser(
+        "upgrade",
+        help="bring what is installed up to date",
+        description="Bring what is installed up to date, with the choices made then, unless others "
+        "are given. The old version works until the new one stands.",
+    )
+    for parser, is_upgrade in ((install, False), (upgrade, True)):
+        for one in fields(Choices):
+            _add_choice(parser, one)
+        parser.add_argument(
+            "--force", action="store_true", help="move aside what is in the way and is not ours"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="show the plan and do nothing")
+        parser.add_argument("--yes", action="store_true", help="do not ask on a terminal")
+        parser.set_defaults(run=_run, is_upgrade=is_upgrade)
+
+
+def _add_choice(parser: argparse.ArgumentParser, one: Any) -> None:
+    """A choice that is not made is None, so that it can come from elsewhere."""
+    option, text = one.name.replace("_", "-"), one.metadata["help"]
+    if one.type == "bool":
+        parser.add_argument(
+            f"--no-{option}", dest=one.name, action="store_false", default=None, help=text
+        )
+        return
+    choices = one.metadata.get("choices")
+    action = "append" if one.default == () else "store"
+    metavar = None if choices else one.name.rpartition("_")[2].upper()
+    parser.add_argument(
+        f"--{option}", dest=one.name, action=action, metavar=metavar, choices=choices, help=text
+    )
+
+
+def _run(options: argparse.Namespace, world: World) -> int:
+    where = places(world.machine)
+    if options.dry_run:
+        manifest = read_manifest(where, world)
+        for line in _plan(options, world, manifest, where)[0].lines():
+            world.say(line)
+        return 0
+    with opened(where, world) as manifest:
+        return _install(options, world, manifest, where)
+
+
+def _plan(
+    options: argparse.Namespace, world: World, manifest: Manifest, where: Places
+) -> tuple[Plan, Choices, Source]:
+    choices = _choices(options, manifest)
+    source = _source(choices)
+    if options.is_upgrade and not manifest.version:
+        raise InstallError("nothing is installed that could be upgraded; use install")
+    plan = plan_install(source, choices, world, manifest, where, undos(), force=options.force)
+    return plan, choices, source
+
+
+def _install(options: argparse.Namespace, world: World, manifest: Manifest, where: Places) -> int:
+    plan, choices, source = _plan(options, world, manifest, where)
+    for line in plan.lines():
+        world.say(line)
+    if not options.yes and not _agrees():
+        world.say("Nothing was done.")
+        return 0
+    manifest.version = source.version
+    manifest.values["choices"] = to_remember(choices)
+    world.say("")
+    results = carry_out(plan, world, manifest, undos())
+    for line in summary(plan, results):
+        world.say(line)
+    failed = [result for result in results if result.error is not None]
+    if not failed:
+        return 0
+    if len(results) < len(plan.steps) or not results[-1].is_done:
+        last = results[-1].error
+        return last.exit_code if last is not None else IncompleteInstall.exit_code
+    return IncompleteInstall.exit_code
+
+
+def _choices(options: argparse.Namespace, manifest: Manifest) -> Choices:
+    """Those given, else those of the last time, else the usual ones."""
+    base = Choices(environment=NEW if options.in_checkout else THIS)
+    if options.is_upgrade and "choices" in manifest.values:
+        base = remembered(manifest.values["choices"])
+    given = {one.name: getattr(options, one.name) for one in fields(Choices)}
+    made: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    return replace(base, **made)
+
+
+def _source(choices: Choices) -> Source:
+    if choices.environment == NEW:
+        return read_source(CHECKOUT)
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return Source(version("clipcrop"), None)
+    except PackageNotFoundError as exc:
+        raise InstallError(
+            f"ClipCrop is not installed in the environment of {sys.executable}; "
+            "use --environment new in a checkout"
+        ) from exc
+
+
+def _agrees() -> bool:
+    """Whether the user wants it; who cannot be asked does."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    sys.stderr.write("\nGo on? [Y/n] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+
+
+def summary(plan: Plan, results: Sequence[Result]) -> list[str]:
+    """What was done, what was not and why, for people."""
+    lines = ["", "Done:", *(f"  {one.name}" for one in results if one.is_done)]
+    lines += [f"    {note}" for one in results for note in one.notes]
+    not_begun = plan.steps[len(results) :]
+    not_done = [f"{one.name}: {one.error}" for one in results if one.error is not None]
+    not_done += [f"{step.name}: not begun" for step in not_begun]
+    not_done += plan.notes
+    if not_done:
+        lines += ["Not done:", *(f"  {line}" for line in not_done)]
+    if any(one.error is not None for one in results):
+        lines.append("Run the same again when that is put right: it goes on where it is needed.")
+    else:
+        lines.append("Editors that run must be started anew to show it.")
+    return lines

@@ -1,0 +1,189 @@
+"""Decides what ``install`` and ``upgrade`` do: the plan."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from .choices import NEW, Choices
+from .editors import Found, Gimp, Krita, find_editors, gimp_folders, krita_folders, krita_settings
+from .environment import Recipe
+from .errors import EditorNotFound, InstallError
+from .login.step import STEP_NAME as LOGIN
+from .login.step import StartAtLogin, login_item
+from .machine import Machine
+from .manifest import Manifest
+from .places import Places, pip_cache
+from .plan import Plan, Step, World
+from .programs import Environment
+from .steps.daemon import StartDaemon, StopDaemon
+from .steps.environment import MakeEnvironment, RemoveOldEnvironments
+from .steps.plug_in import NAMES_BEGIN, InstallPlugIn, gimp_target, krita_target
+from .steps.self_test import SelfTest
+from .steps.settings import WriteSettings
+from .steps.unwanted import RemoveUnwanted
+from .torch_choice import TorchChoice, choose_torch
+from .undo import Undo
+
+_VERSION = re.compile(r'^version = "(.+)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is installed."""
+
+    version: str
+    """Of ClipCrop."""
+
+    checkout: Path | None
+    """To make environments from; None: ClipCrop is in the environment that this program runs in."""
+
+
+def read_source(checkout: Path) -> Source:
+    """A checkout, or what pip has unpacked of one.
+
+    Raises:
+        InstallError: it is neither.
+    """
+    try:
+        found = _VERSION.search((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise InstallError(
+            f"there is no checkout of ClipCrop at {checkout}; use --environment this"
+        ) from exc
+    if found is None:
+        raise InstallError(f"{checkout / 'pyproject.toml'} names no version; is it ClipCrop's?")
+    return Source(found[1], checkout)
+
+
+def plan_install(
+    source: Source,
+    choices: Choices,
+    world: World,
+    manifest: Manifest,
+    places: Places,
+    kinds: Mapping[str, Undo],
+    *,
+    force: bool = False,
+) -> Plan:
+    """Decide all of it, and touch nothing.
+
+    Args:
+        source: What to install.
+        choices: How.
+        world: Where; is only looked at.
+        manifest: What is there already.
+        places: Where ours goes.
+        kinds: Undo what is not wanted any more.
+        force: Move aside what is in the way.
+
+    Raises:
+        EditorNotFound: a folder that the user named is not there.
+        InstallError: the choices do not fit.
+    """
+    recipe, torch = _recipe(source, choices, world.machine, places)
+    environment = _environment(recipe, world.machine)
+    found, notes = _editors(choices, world)
+    steps: list[Step] = []
+    if recipe is not None:
+        steps.append(MakeEnvironment(recipe, environment, torch))
+    steps.append(WriteSettings(environment, places, has_flatpak=found.has_flatpak, force=force))
+    targets = [*map(gimp_target, found.gimps), *map(krita_target, found.kritas)]
+    steps += [InstallPlugIn(target, environment, force=force) for target in targets]
+    old = manifest.values.get("python")
+    if old and old != str(environment.python):
+        steps.append(StopDaemon(Environment(Path(old), world.machine.platform), places))
+    if choices.login:
+        try:
+            steps.append(StartAtLogin(login_item(world, environment.daemon_command)))
+        except InstallError as exc:
+            notes.append(str(exc))
+    if choices.daemon:
+        steps.append(StartDaemon(environment, places))
+        if choices.self_test:
+            steps.append(SelfTest(environment, places))
+    steps += _removals(steps, manifest, environment, kinds)
+    verb = "upgrade to" if manifest.version else "install"
+    return Plan(f"{verb} ClipCrop {source.version}", steps, notes)
+
+
+def _recipe(
+    source: Source, choices: Choices, machine: Machine, places: Places
+) -> tuple[Recipe | None, TorchChoice]:
+    torch = choose_torch(machine, choices.torch, choices.torch_index)
+    if choices.environment != NEW:
+        return None, torch
+    if source.checkout is None:
+        raise InstallError(
+            "there is no checkout to make an environment from; use --environment this"
+        )
+    parts = {
+        "groups": (),
+        "parent": places.environments,
+        "is_copy": True,
+        "torch": torch.arguments,
+        "cache": None if pip_cache(machine) else places.downloads,
+        "needed_bytes": torch.needed_bytes,
+    }
+    nameless = Recipe(source.checkout, "", **parts)  # type: ignore[arg-type]
+    name = f"{source.version}-{nameless.digest()[:8]}"
+    return Recipe(source.checkout, name, **parts), torch  # type: ignore[arg-type]
+
+
+def _environment(recipe: Recipe | None, machine: Machine) -> Environment:
+    if recipe is None:
+        return Environment(Path(sys.executable), machine.platform)
+    inside = ("Scripts", "python.exe") if machine.platform == "win32" else ("bin", "python")
+    return Environment(recipe.folder.joinpath(*inside), machine.platform)
+
+
+def _editors(choices: Choices, world: World) -> tuple[Found, list[str]]:
+    """Those that are wanted, and what the user should know about others."""
+    machine = world.machine
+    found = find_editors(machine)
+    gimps, kritas = found.gimps, found.kritas
+    if choices.gimp_folder:
+        gimps = tuple(Gimp("3", path) for path in _named(choices.gimp_folder, world))
+    if choices.krita_folder:
+        settings = krita_settings(machine)
+        kritas = tuple(Krita(path, settings) for path in _named(choices.krita_folder, world))
+    notes = list(found.notes) if choices.gimp and not choices.gimp_folder else []
+    if choices.gimp and not gimps and not notes:
+        notes.append(f"no plug-in for GIMP: no GIMP 3 in {_list(gimp_folders(machine))}")
+    if choices.krita and not kritas:
+        notes.append(f"no plug-in for Krita: none in {_list(krita_folders(machine))}")
+    wanted = Found(
+        gimps if choices.gimp else (), kritas if choices.krita else (), (), found.has_flatpak
+    )
+    return wanted, notes
+
+
+def _named(folders: tuple[str, ...], world: World) -> Iterator[Path]:
+    for name in folders:
+        path = Path(name).expanduser().absolute()
+        if world.disk.kind_of(path) not in ("folder", "link"):
+            raise EditorNotFound(f"there is no folder {path}; name one that the editor has made")
+        yield path
+
+
+def _removals(
+    steps: list[Step], manifest: Manifest, environment: Environment, kinds: Mapping[str, Undo]
+) -> Iterator[Step]:
+    """What earlier installations have left that this one does not want."""
+    names = {step.name for step in steps}
+    unwanted = [
+        name
+        for name in dict.fromkeys(item.step for item in manifest.items)
+        if name not in names and (name.startswith(NAMES_BEGIN) or name == LOGIN)
+    ]
+    if unwanted:
+        yield RemoveUnwanted(unwanted, kinds)
+    if manifest.values.get("python"):
+        yield RemoveOldEnvironments(environment.python.parent.parent, kinds)
+
+
+def _list(folders: Sequence[PurePath]) -> str:
+    return " or ".join(map(str, folders))

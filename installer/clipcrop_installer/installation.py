@@ -1,0 +1,101 @@
+"""Opens the folder in which all of ClipCrop's own is: one installer at a time, with its manifest.
+
+The manifest cannot list the folder that it lies in before that is there. So whoever is killed just
+then leaves a folder with nothing in it but the lock, by which the next run knows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import lock
+from .apply import sentence_for
+from .disk import leftover
+from .errors import NotOurs
+from .manifest import Item, Manifest
+from .places import Places
+from .plan import World
+from .undo import FAILED, FILES, KEPT, undo_item
+
+STEP_NAME = "folder for ClipCrop's files"
+_MODE = 0o700
+
+
+def read_manifest(places: Places, world: World) -> Manifest:
+    """The one that is there, for who changes nothing.
+
+    Raises:
+        DamagedManifest: it cannot be read.
+    """
+    return Manifest.load(places.manifest, world.disk)
+
+
+@contextmanager
+def opened(places: Places, world: World) -> Iterator[Manifest]:
+    """The manifest, for who changes things; the folder is made if need be.
+
+    Raises:
+        AlreadyAtWork: another installer runs.
+        DamagedManifest: it cannot be read.
+        InstallError: the folder cannot be made.
+    """
+    folder = places.data
+    kind = world.disk.kind_of(folder)
+    if kind not in ("", "folder"):
+        raise NotOurs(f"{folder} should be a folder, and is a {kind}; move it away and try again")
+    missing = _missing(folder, world)
+    try:
+        for one in missing:
+            world.disk.make_folder(one, _MODE)
+        with lock.held(places.lock):
+            manifest = read_manifest(places, world)
+            if manifest.is_empty:
+                ours = missing or _left_by_a_killed_run(places, world)
+                manifest.begin(_folder_item(one) for one in ours)
+                manifest.finish(manifest.of_step(STEP_NAME))
+            yield manifest
+    except OSError as exc:
+        raise sentence_for(exc) from exc
+
+
+def close_for_good(places: Places, world: World, manifest: Manifest) -> list[str]:
+    """After all else is undone: remove the manifest, the lock, and the folders that we made.
+
+    Returns:
+        What is kept, each a sentence.
+    """
+    folders = manifest.of_step(STEP_NAME)
+    for path in (leftover(places.manifest), places.manifest, places.lock):
+        world.disk.remove_file(path)
+    outcomes = [undo_item(item, world, FILES) for item in reversed(folders)]
+    # A folder around the innermost one may hold anybody's things.
+    return [one.note for one in outcomes[:1] if one.verdict in (KEPT, FAILED)]
+
+
+def is_there(places: Places, world: World) -> bool:
+    """Whether there is anything to open."""
+    return world.disk.kind_of(places.data) == "folder"
+
+
+def _missing(folder: Path, world: World) -> list[Path]:
+    every = (*reversed(folder.parents), folder)
+    return [one for one in every if not world.disk.kind_of(one)]
+
+
+def _left_by_a_killed_run(places: Places, world: World) -> list[Path]:
+    """The folder, and those around it in which there is nothing else."""
+    names = set(world.disk.names_in(places.data))
+    if names - {places.lock.name, leftover(places.manifest).name}:
+        return []
+    ours, home = [places.data], Path(world.machine.home)
+    for parent in places.data.parents:
+        if parent == home or len(world.disk.names_in(parent)) > 1:
+            break
+        ours.insert(0, parent)
+    return ours
+
+
+def _folder_item(folder: Path) -> Item:
+    return Item(kind="folder", path=str(folder), step=STEP_NAME)

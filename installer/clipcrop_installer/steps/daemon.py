@@ -1,0 +1,109 @@
+"""Stopping the daemon of an older version, starting the new one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ..errors import InstallError
+from ..files import missing_folders
+from ..manifest import Item, Manifest
+from ..places import Places
+from ..plan import World
+from ..programs import CONNECTION_VARIABLE, Environment, last_line
+
+START_PATIENCE_S = 30.0
+"""How long a daemon may take until it answers."""
+
+_POLL_S = 0.1
+_LOG_FILES = ("daemon.log", "daemon.log.1", "daemon.log.2")
+
+
+def stop_daemon(environment: Environment, places: Places, world: World) -> str:
+    """Ask it to end, by its own command, and wait until it has; returns what that said."""
+    if world.disk.kind_of(environment.program("clipcrop-daemon")) == "":
+        return ""
+    variables = {CONNECTION_VARIABLE: str(places.connection_file)}
+    _, lines = environment.run("clipcrop-daemon", ["stop"], world, variables)
+    return last_line(lines)
+
+
+class StopDaemon:
+    """The one of an older version."""
+
+    name = "daemon of the older version"
+    is_needed = False
+
+    def __init__(self, environment: Environment, places: Places) -> None:
+        self._environment = environment
+        self._places = places
+
+    def describe(self) -> list[str]:
+        """One line."""
+        return ["stop the daemon of the older version"]
+
+    def items(self, world: World, manifest: Manifest) -> list[Item]:
+        """It makes nothing."""
+        return []
+
+    def apply(self, world: World, manifest: Manifest) -> list[str]:
+        """Stop it, if it runs."""
+        stop_daemon(self._environment, self._places, world)
+        return []
+
+
+class StartDaemon:
+    """Starts it unless it runs. It stays; what starts it at login does so the next time."""
+
+    name = "daemon"
+    is_needed = False
+
+    def __init__(self, environment: Environment, places: Places) -> None:
+        self._environment = environment
+        self._places = places
+
+    def describe(self) -> list[str]:
+        """One line."""
+        return ["start the daemon, unless it runs, and wait for its answer"]
+
+    def items(self, world: World, manifest: Manifest) -> list[Item]:
+        """What it will make while it runs, unless that is there."""
+        places = self._places
+        connection, log = places.connection_file, places.log
+        folders = [*missing_folders(connection.with_name("sockets"), world, manifest)]
+        folders += missing_folders(log, world, manifest)
+        files = [connection, connection.with_name(f"{connection.name}.lock")]
+        files += [log / name for name in _LOG_FILES]
+        traces = [
+            one for one in files if not world.disk.kind_of(one) or manifest.find("trace", one)
+        ]
+        return [
+            *(Item(kind="folder", path=str(one), step=self.name) for one in folders),
+            *(Item(kind="trace", path=str(one), step=self.name) for one in traces),
+        ]
+
+    def apply(self, world: World, manifest: Manifest) -> list[str]:
+        """Start it.
+
+        Raises:
+            InstallError: it gives no answer.
+        """
+        if self._ping(world)[0] == 0:
+            return []
+        variables = {CONNECTION_VARIABLE: str(self._places.connection_file)}
+        home = Path(world.machine.home)
+        world.start(self._environment.daemon_command, folder=home, variables=variables)
+        deadline = time.monotonic() + START_PATIENCE_S
+        while True:
+            code, lines = self._ping(world)
+            if code == 0:
+                return []
+            if time.monotonic() >= deadline:
+                raise InstallError(
+                    f"the daemon gives no answer: {last_line(lines)} (its log: {self._places.log})"
+                )
+            time.sleep(_POLL_S)
+
+    def _ping(self, world: World) -> tuple[int, list[str]]:
+        variables = {CONNECTION_VARIABLE: str(self._places.connection_file)}
+        return self._environment.run("clipcrop-daemon", ["ping"], world, variables)

@@ -1,0 +1,108 @@
+"""A private environment with ClipCrop in it, beside that of an older version until it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..environment import Recipe, ensure, is_ready
+from ..errors import InstallError
+from ..files import missing_folders
+from ..manifest import Item, Manifest
+from ..plan import World
+from ..programs import PACKAGES_NEEDED, Environment
+from ..torch_choice import TorchChoice
+from ..undo import FAILED, KEPT, Undo, undo_items
+from .self_test import crop_sample
+
+STEP_NAME = "environment"
+
+
+class MakeEnvironment:
+    """Makes it, and lets it make a crop: only then it stands."""
+
+    name = STEP_NAME
+    is_needed = True
+
+    def __init__(self, recipe: Recipe, environment: Environment, torch: TorchChoice) -> None:
+        self._recipe = recipe
+        self._environment = environment
+        self._torch = torch
+
+    def describe(self) -> list[str]:
+        """Where, and with which PyTorch."""
+        if is_ready(self._recipe):
+            return ["use the environment that is there", str(self._recipe.folder)]
+        return [
+            "make a private environment with ClipCrop in it (some minutes of downloads)",
+            str(self._recipe.folder),
+            f"PyTorch {self._torch.reason}",
+        ]
+
+    def items(self, world: World, manifest: Manifest) -> list[Item]:
+        """Its folder, downloads; and environments that are there, which stay until the end."""
+        recipe = self._recipe
+        folders = missing_folders(recipe.folder.parent, world, manifest)
+        new = [Item(kind="folder", path=str(one), step=STEP_NAME) for one in folders]
+        if recipe.cache is not None:
+            kept = {"is_for_next_try": True}
+            path = str(recipe.cache)
+            new.append(Item(kind="tree", path=path, step=STEP_NAME, details=kept))
+        new.append(Item(kind="tree", path=str(recipe.folder), step=STEP_NAME))
+        keys = {item.key for item in new}
+        return [*(one for one in manifest.of_step(STEP_NAME) if one.key not in keys), *new]
+
+    def apply(self, world: World, manifest: Manifest) -> list[str]:
+        """Make it unless it stands.
+
+        Raises:
+            InstallError: it cannot be made, or makes no crop.
+        """
+        recipe = self._recipe
+        for item in self.items(world, manifest):
+            if item.kind == "folder":
+                world.disk.make_folder(Path(item.path), 0o700)
+        if not is_ready(recipe):
+            world.disk.remove_tree(recipe.folder)  # half made by a run that was killed
+            ensure(recipe, world.say, world.run, is_live=world.is_live)
+        self._environment.packages(PACKAGES_NEEDED, world)
+        crop_sample(self._environment, world, through_daemon=False)
+        if recipe.cache is not None:
+            world.disk.remove_tree(recipe.cache)
+        return []
+
+
+class RemoveOldEnvironments:
+    """Of older versions; the plug-ins, the login and the daemon use the new one by now."""
+
+    name = "environments of older versions"
+    is_needed = False
+
+    def __init__(self, current: Path | None, kinds: Mapping[str, Undo]) -> None:
+        self._current = current
+        self._kinds = kinds
+
+    def describe(self) -> list[str]:
+        """One line."""
+        return ["remove private environments that are not used any more"]
+
+    def items(self, world: World, manifest: Manifest) -> list[Item]:
+        """It makes nothing."""
+        return []
+
+    def apply(self, world: World, manifest: Manifest) -> list[str]:
+        """Remove them.
+
+        Raises:
+            InstallError: one cannot be removed.
+        """
+        old = [
+            item
+            for item in manifest.of_step(STEP_NAME)
+            if item.kind == "tree" and (self._current is None or item.path != str(self._current))
+        ]
+        outcomes = undo_items(old, world, manifest, self._kinds)
+        failed = [one.note for one in outcomes if one.verdict == FAILED]
+        if failed:
+            raise InstallError(failed[0])
+        return [one.note for one in outcomes if one.verdict == KEPT]

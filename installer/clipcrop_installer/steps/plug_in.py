@@ -1,0 +1,144 @@
+"""One plug-in into one editor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..editors import Gimp, Krita
+from ..errors import InstallError
+from ..files import NewFile, claim, items_of, missing_folders, move_aside, write_all
+from ..manifest import Item, Manifest
+from ..plan import World
+from ..plugin_files import (
+    GIMP_NAME,
+    KRITA_NAME,
+    Sources,
+    Tree,
+    gimp_plug_in,
+    krita_plug_in,
+    sources,
+)
+from ..programs import PACKAGES_NEEDED, Environment
+from ..settings_line import Line, put, value_of
+
+NAMES_BEGIN = "plug-in for "
+"""The name of every such step."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a plug-in goes."""
+
+    title: str
+    """Of the editor."""
+
+    folder: Path
+    """The files' names begin here."""
+
+    own: tuple[Path, ...]
+    """What will be ours alone: if it is there, it is in the way."""
+
+    tree_of: Callable[[Sources], Tree]
+    """Which files."""
+
+    settings: Path | None = None
+    """A file with a line that switches the plug-in on."""
+
+    line: Line | None = None
+
+
+def gimp_target(gimp: Gimp) -> Target:
+    """A folder of that name among the plug-ins."""
+    folder = Path(gimp.plug_ins, GIMP_NAME)
+    return Target(gimp.title, folder, (folder,), gimp_plug_in)
+
+
+def krita_target(krita: Krita) -> Target:
+    """A package among Krita's, what describes it, its keys, and a line that switches it on."""
+    folder = Path(krita.resources)
+    own = (
+        folder / "pykrita" / KRITA_NAME,
+        folder / "pykrita" / f"{KRITA_NAME}.desktop",
+        folder / "actions" / f"{KRITA_NAME}.action",
+    )
+    line = Line("python", f"enable_{KRITA_NAME}", "true")
+    return Target(krita.title, folder, own, krita_plug_in, Path(krita.settings), line)
+
+
+class InstallPlugIn:
+    """Copies what is not there yet, and switches it on."""
+
+    is_needed = False
+
+    def __init__(self, target: Target, environment: Environment, *, force: bool) -> None:
+        self.name = f"{NAMES_BEGIN}{target.title} in {target.folder}"
+        self._target = target
+        self._environment = environment
+        self._force = force
+        self._files: Sequence[NewFile] = ()
+
+    def describe(self) -> list[str]:
+        """The editor, and where."""
+        target = self._target
+        lines = [f"put the plug-in into {target.title}", *map(str, target.own)]
+        if target.settings and target.line:
+            lines.append(f"{target.line.key}={target.line.value} in {target.settings}")
+        return lines
+
+    def items(self, world: World, manifest: Manifest) -> list[Item]:
+        """Its files and folders, and the line.
+
+        Raises:
+            NotOurs: another plug-in of the name is there.
+            InstallError: the files to copy are missing.
+        """
+        target = self._target
+        moved = claim(self.name, target.own, world, manifest, force=self._force)
+        tree = target.tree_of(sources(self._environment.packages(PACKAGES_NEEDED, world)))
+        if not tree:
+            raise InstallError(f"the files of the plug-in for {target.title} are missing")
+        self._files = [
+            NewFile(target.folder / path, content, 0o755 if is_program else 0o644)
+            for path, (content, is_program) in tree.items()
+        ]
+        items = [*moved, *items_of(self.name, self._files, world, manifest)]
+        return [*items, *self._setting_items(world, manifest)]
+
+    def apply(self, world: World, manifest: Manifest) -> list[str]:
+        """Write them."""
+        notes = move_aside(self.name, world, manifest)
+        notes += write_all(self.name, self._files, world, manifest)
+        target = self._target
+        if target.settings is None or target.line is None:
+            return notes
+        item = manifest.find("setting", target.settings)
+        if item is not None and item.details.get("is_switched_off"):
+            return [*notes, f"{target.title} has it switched off, and that is left so"]
+        path = target.settings.resolve()  # a link stays one
+        content = world.disk.read(path)
+        if content is None or value_of(content, target.line) != target.line.value:
+            mode = 0o600 if content is None else path.stat().st_mode & 0o777
+            world.disk.write(path, put(content, target.line)[0], mode)
+        return notes
+
+    def _setting_items(self, world: World, manifest: Manifest) -> list[Item]:
+        """The line, with what it takes to take it back; as it was found the first time."""
+        path, line = self._target.settings, self._target.line
+        if path is None or line is None:
+            return []
+        folders = [
+            Item(kind="folder", path=str(one), step=self.name)
+            for one in missing_folders(path.parent, world, manifest)
+        ]
+        content = world.disk.read(path.resolve())
+        found = None if content is None else value_of(content, line)
+        listed = manifest.find("setting", path)
+        if listed is None:
+            details = put(content, line)[1]
+        else:
+            # Whoever has switched it off since shall not be contradicted by an upgrade.
+            is_switched_off = listed.is_made and found is not None and found != line.value
+            details = {**listed.details, "is_switched_off": is_switched_off}
+        return [*folders, Item(kind="setting", path=str(path), step=self.name, details=details)]

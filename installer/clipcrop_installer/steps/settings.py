@@ -1,0 +1,65 @@
+"""Where the plug-ins find the daemon, and how they start it: the switch to a new version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..files import NewFile, claim, items_of, move_aside, write_all
+from ..manifest import Item, Manifest
+from ..places import Places
+from ..plan import World
+from ..programs import Environment
+
+STEP_NAME = "settings for the plug-ins"
+
+
+class WriteSettings:
+    """Writes ``plugin.json``. Until then all use the older version, from then on the new one.
+
+    In Flatpak's sandbox no program of the machine can be started, so what plug-ins there read
+    has no command.
+    """
+
+    name = STEP_NAME
+    is_needed = True
+
+    def __init__(
+        self, environment: Environment, places: Places, *, has_flatpak: bool, force: bool
+    ) -> None:
+        self._environment = environment
+        self._force = force
+        connection: dict[str, object] = {"connection_file": str(places.connection_file)}
+        command = {"start_command": list(environment.daemon_command)}
+        self._files = [_json_file(places.plugin_settings, {**connection, **command})]
+        if has_flatpak:
+            self._files.append(_json_file(places.sandbox_settings, connection))
+
+    def describe(self) -> list[str]:
+        """One line, and where."""
+        return [
+            "tell the plug-ins how to reach the daemon",
+            *(str(one.path) for one in self._files),
+        ]
+
+    def items(self, world: World, manifest: Manifest) -> list[Item]:
+        """The files.
+
+        Raises:
+            NotOurs: they are there, and not ours.
+        """
+        paths = [one.path for one in self._files]
+        moved = claim(STEP_NAME, paths, world, manifest, force=self._force)
+        return [*moved, *items_of(STEP_NAME, self._files, world, manifest)]
+
+    def apply(self, world: World, manifest: Manifest) -> list[str]:
+        """Write them."""
+        notes = move_aside(STEP_NAME, world, manifest)
+        notes += write_all(STEP_NAME, self._files, world, manifest)
+        manifest.values["python"] = str(self._environment.python)
+        return notes
+
+
+def _json_file(path: Path, values: Mapping[str, object]) -> NewFile:
+    return NewFile(path, (json.dumps(values, indent=1) + "\n").encode("ascii"), 0o600)

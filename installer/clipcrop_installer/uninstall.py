@@ -1,0 +1,83 @@
+"""Takes away exactly what the manifest lists. What the user made or changed is kept, and named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import installation
+from .manifest import Item, Manifest
+from .places import Places
+from .plan import World
+from .programs import Environment
+from .steps.daemon import stop_daemon
+from .undo import FAILED, KEPT, REMOVED, Undo, undo_items
+
+MODELS = "models"
+"""Name of the step whose items are weights."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What became of it."""
+
+    num_removed: int
+    kept: tuple[str, ...] = ()
+    """What is the user's by now; each a sentence."""
+
+    failed: tuple[str, ...] = ()
+    """What could not be removed; running it again tries again."""
+
+
+def removal_lines(manifest: Manifest, *, keep_models: bool) -> list[str]:
+    """What ``uninstall`` would do, for people."""
+    items = _to_remove(manifest, keep_models=keep_models)
+    if not items:
+        return ["There is nothing to take away."]
+    lines = ["To take ClipCrop away:", " 1. stop the daemon", " 2. remove, if unchanged:"]
+    return [*lines, *(f"    {item.path} ({item.kind})" for item in reversed(items))]
+
+
+def uninstall(
+    places: Places,
+    world: World,
+    manifest: Manifest,
+    kinds: Mapping[str, Undo],
+    *,
+    keep_models: bool = False,
+) -> Removal:
+    """Undo everything, the last thing first. An interrupted run is simply run again.
+
+    Args:
+        places: Where ours is.
+        world: What is touched.
+        manifest: What is ours.
+        kinds: Undo each kind of item.
+        keep_models: Leave the weights, and the manifest for them.
+    """
+    python = manifest.values.get("python")
+    if python:
+        stop_daemon(Environment(Path(python), world.machine.platform), places, world)
+    items = _to_remove(manifest, keep_models=keep_models)
+    outcomes = []
+    # Step by step, so that an interrupted run has struck off what it has done.
+    for step in reversed(list(dict.fromkeys(item.step for item in items))):
+        world.say(f"- {step}")
+        of_step = [item for item in items if item.step == step]
+        outcomes += undo_items(of_step, world, manifest, kinds)
+    failed = [one.note for one in outcomes if one.verdict == FAILED]
+    kept = [one.note for one in outcomes if one.verdict == KEPT]
+    num_removed = sum(one.verdict == REMOVED for one in outcomes)
+    if not failed and not _others(manifest):
+        kept += installation.close_for_good(places, world, manifest)
+    return Removal(num_removed, tuple(kept), tuple(failed))
+
+
+def _to_remove(manifest: Manifest, *, keep_models: bool) -> list[Item]:
+    """All but the folder of the manifest, which goes at the very end."""
+    return [item for item in _others(manifest) if not (keep_models and item.step == MODELS)]
+
+
+def _others(manifest: Manifest) -> list[Item]:
+    return [item for item in manifest.items if item.step != installation.STEP_NAME]
