@@ -45,20 +45,35 @@ def iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
     return shared / union.clamp(min=1e-12)
 
 
+def iou_of_pairs(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
+    """[..., 4] and [..., 4], which broadcast -> [...] intersection over union of each pair."""
+    shared, union = _shared_and_union(boxes_xyxy, others_xyxy)
+    return shared / union
+
+
 def generalised_iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
     """[..., 4] and [..., 4], which broadcast -> [...] GIoU of each pair, -1 to 1.
 
     As large as the IoU where two boxes fill the smallest box round them, less where they don't: it
     says how far apart they are even if they share nothing.
     """
-    low = torch.maximum(boxes_xyxy[..., :2], others_xyxy[..., :2])
-    high = torch.minimum(boxes_xyxy[..., 2:], others_xyxy[..., 2:])
-    shared = area(torch.cat([low, high], dim=-1))
-    union = (area(boxes_xyxy) + area(others_xyxy) - shared).clamp(min=1e-6)
-    first = torch.minimum(boxes_xyxy[..., :2], others_xyxy[..., :2])
-    last = torch.maximum(boxes_xyxy[..., 2:], others_xyxy[..., 2:])
-    hull = area(torch.cat([first, last], dim=-1)).clamp(min=1e-6)
+    shared, union = _shared_and_union(boxes_xyxy, others_xyxy)
+    x0, y0, x1, y1 = boxes_xyxy.unbind(-1)
+    other_x0, other_y0, other_x1, other_y1 = others_xyxy.unbind(-1)
+    width = (torch.maximum(x1, other_x1) - torch.minimum(x0, other_x0)).clamp(min=0)
+    height = (torch.maximum(y1, other_y1) - torch.minimum(y0, other_y0)).clamp(min=0)
+    hull = (width * height).clamp(min=1e-6)
     return shared / union - (hull - union) / hull
+
+
+def _shared_and_union(boxes_xyxy: Tensor, others_xyxy: Tensor) -> tuple[Tensor, Tensor]:
+    # Side by side and not as pairs of numbers: with many pairs that is several times faster.
+    x0, y0, x1, y1 = boxes_xyxy.unbind(-1)
+    other_x0, other_y0, other_x1, other_y1 = others_xyxy.unbind(-1)
+    width = (torch.minimum(x1, other_x1) - torch.maximum(x0, other_x0)).clamp(min=0)
+    height = (torch.minimum(y1, other_y1) - torch.maximum(y0, other_y0)).clamp(min=0)
+    shared = width * height
+    return shared, (area(boxes_xyxy) + area(others_xyxy) - shared).clamp(min=1e-6)
 
 
 def covered(boxes_xyxy: Tensor, by_xyxy: Tensor) -> Tensor:

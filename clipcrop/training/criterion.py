@@ -21,8 +21,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
+from torch.nn.utils.rnn import pad_sequence
 
-from ..boxes import cxcywh_to_xyxy, generalised_iou, iou
+from ..boxes import cxcywh_to_xyxy, generalised_iou, iou_of_pairs
 from ..decoder import DecoderOutput
 from .matcher import MatchCosts, match
 
@@ -124,80 +125,86 @@ class Criterion(nn.Module):
         """
         if len(targets) != len(output.scores):
             raise ValueError(f"{len(targets)} targets for {len(output.scores)} images")
-        last = self._losses(output, targets)
-        total = self._weighted(last)
-        for layer in output.layers:
-            total = total + self._weighted(self._losses(layer, targets))
-        return {"total": total, **last}
-
-    def _losses(self, output: DecoderOutput, targets: Sequence[CropTargets]) -> dict[str, Tensor]:
-        per_image = [
-            self._image_losses(boxes, scores, target)
-            for boxes, scores, target in zip(
-                output.boxes_cxcywh.float(), output.scores.float(), targets, strict=True
-            )
-        ]
-        names = ("l1", "giou", "quality")
-        means = torch.stack([torch.stack(losses) for losses in per_image]).mean(dim=0)
-        return dict(zip(names, means.unbind(), strict=True))
-
-    def _image_losses(
-        self, boxes_cxcywh: Tensor, scores: Tensor, target: CropTargets
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """[M, 4], [M] -> L1, GIoU and quality loss of one image."""
-        is_high = target.opinions >= self.config.min_matched_opinion
-        high = is_high.nonzero()[:, 0]
-        quality = scores.sigmoid()
-        predictions, matched = match(
-            boxes_cxcywh.detach(), quality.detach(), target.boxes_cxcywh[high], self.config.costs
-        )
-        matched = high[matched]
-        labels, weights = self.quality_labels(boxes_cxcywh, target, predictions, matched)
-        differences = smooth_l1_loss(
-            quality, labels, reduction="none", beta=self.config.smooth_l1_beta
-        )
-        quality_loss = (differences * weights).sum() / weights.sum().clamp(min=1e-6)
-
-        ours, theirs = boxes_cxcywh[predictions], target.boxes_cxcywh[matched].float()
-        count = max(1, len(matched))
-        l1_loss = (ours - theirs).abs().sum() / count
-        overlaps = generalised_iou(cxcywh_to_xyxy(ours), cxcywh_to_xyxy(theirs))
-        giou_loss = (1 - overlaps).sum() / count
-        return l1_loss, giou_loss, quality_loss
-
-    @torch.no_grad()
-    def quality_labels(
-        self, boxes_cxcywh: Tensor, target: CropTargets, predictions: Tensor, matched: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """What quality the predictions of an image should have.
-
-        Args:
-            boxes_cxcywh: [M, 4] predicted crops.
-            target: The rated crops.
-            predictions: Indices of the matched predictions,
-            matched: and of their rated crops.
-
-        Returns:
-            [M] labels, 0 to 1, and [M] their weights.
-        """
-        labels = boxes_cxcywh.new_zeros(len(boxes_cxcywh))
-        weights = torch.full_like(labels, self.config.unlabelled_weight)
-        if not len(target.opinions):
-            return labels, weights
-        lowest, highest = self.config.lowest_opinion, self.config.highest_opinion
-        wanted = ((target.opinions.to(labels) - lowest) / (highest - lowest)).clamp(0, 1)
-        if self.config.label_matched:
-            labels[predictions] = wanted[matched]
-            weights[predictions] = 1.0
-        overlaps = iou(cxcywh_to_xyxy(boxes_cxcywh), cxcywh_to_xyxy(target.boxes_cxcywh).to(labels))
-        nearest = overlaps.max(dim=1)
-        is_same = nearest.values >= self.config.label_iou
-        labels = torch.where(is_same, wanted[nearest.indices], labels)
-        return labels, torch.where(is_same, 1.0, weights)
-
-    def _weighted(self, losses: dict[str, Tensor]) -> Tensor:
-        return (
+        # Every layer's predictions at once, as if they were further images; the last layer's last.
+        layers = [*output.layers, output]
+        boxes = torch.cat([layer.boxes_cxcywh for layer in layers]).float()
+        scores = torch.cat([layer.scores for layer in layers]).float()
+        rated = _pad(targets).repeat(len(layers))
+        losses = {
+            name: loss.unflatten(0, (len(layers), -1)).mean(dim=1)  # [layers]
+            for name, loss in self._losses(boxes, scores, rated).items()
+        }
+        total = (
             self.config.l1_weight * losses["l1"]
             + self.config.giou_weight * losses["giou"]
             + self.config.quality_weight * losses["quality"]
+        ).sum()
+        return {"total": total, **{name: loss[-1] for name, loss in losses.items()}}
+
+    def _losses(self, boxes_cxcywh: Tensor, scores: Tensor, rated: _Rated) -> dict[str, Tensor]:
+        """[B, M, 4], [B, M] -> [B] each image's losses by name."""
+        quality = scores.sigmoid()
+        is_high = rated.is_rated & (rated.opinions >= self.config.min_matched_opinion)
+        matched = match(
+            boxes_cxcywh, quality, rated.boxes_cxcywh, is_high, self.config.costs
+        )  # [B, M]
+        labels, weights = self._quality_labels(boxes_cxcywh, rated, matched)
+        differences = smooth_l1_loss(
+            quality, labels, reduction="none", beta=self.config.smooth_l1_beta
         )
+        is_matched = (matched >= 0).float()
+        theirs = rated.boxes_cxcywh.gather(1, matched.clamp(min=0)[..., None].expand(-1, -1, 4))
+        overlaps = generalised_iou(cxcywh_to_xyxy(boxes_cxcywh), cxcywh_to_xyxy(theirs))
+        return {
+            "l1": _mean((boxes_cxcywh - theirs).abs().sum(dim=2), is_matched),
+            "giou": _mean(1 - overlaps, is_matched),
+            "quality": _mean(differences, weights),
+        }
+
+    @torch.no_grad()
+    def _quality_labels(
+        self, boxes_cxcywh: Tensor, rated: _Rated, matched: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """[B, M] what quality predictions should have, 0 to 1, and [B, M] their weights."""
+        lowest, highest = self.config.lowest_opinion, self.config.highest_opinion
+        wanted = ((rated.opinions - lowest) / (highest - lowest)).clamp(0, 1)  # [B, T]
+        overlaps = iou_of_pairs(
+            cxcywh_to_xyxy(boxes_cxcywh)[:, :, None], cxcywh_to_xyxy(rated.boxes_cxcywh)[:, None]
+        ).masked_fill(~rated.is_rated[:, None], -1.0)  # [B, M, T]
+        nearest = overlaps.max(dim=2)
+        is_same = nearest.values >= self.config.label_iou
+        is_drawn = (matched >= 0) & self.config.label_matched
+        crop = torch.where(is_same, nearest.indices, matched.clamp(min=0))
+        is_labelled = is_same | is_drawn
+        labels = wanted.gather(1, crop) * is_labelled
+        return labels, torch.where(is_labelled, 1.0, self.config.unlabelled_weight)
+
+
+class _Rated(NamedTuple):
+    """The targets of a batch, filled up to the largest number of rated crops."""
+
+    boxes_cxcywh: Tensor  # [B, T, 4]
+    opinions: Tensor  # [B, T]
+    is_rated: Tensor  # [B, T] bool, False for what fills up
+
+    def repeat(self, times: int) -> _Rated:
+        return _Rated(
+            self.boxes_cxcywh.repeat(times, 1, 1),
+            self.opinions.repeat(times, 1),
+            self.is_rated.repeat(times, 1),
+        )
+
+
+def _pad(targets: Sequence[CropTargets]) -> _Rated:
+    nothing = targets[0].opinions.new_zeros(1)  # so that there is a crop even where there is none
+    opinions = [torch.cat([one.opinions, nothing]) for one in targets]
+    boxes = [torch.cat([one.boxes_cxcywh, nothing.expand(1, 4)]) for one in targets]
+    counts = torch.tensor([len(one.opinions) for one in targets], device=nothing.device)
+    padded = pad_sequence(opinions, batch_first=True).float()
+    places = torch.arange(padded.shape[1], device=nothing.device)
+    return _Rated(pad_sequence(boxes, batch_first=True).float(), padded, places < counts[:, None])
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """[B, M] -> [B] weighted means, 0 where no weight is."""
+    return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-6)

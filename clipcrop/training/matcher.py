@@ -3,7 +3,7 @@
 Each rated crop gets one prediction, so that the sum of costs is least; the others go without
 (section 3.3). The costs are those of DETR, on which the paper builds.
 
-Axes beside those of `clipcrop.encoders.base`: T, target crops of an image.
+Axes beside those of `clipcrop.encoders.base`: T, rated crops of an image.
 """
 
 from __future__ import annotations
@@ -38,46 +38,53 @@ class MatchCosts:
             raise ValueError(f"costs must be at least 0 and not all 0, got {values}")
 
 
+@torch.no_grad()
 def match(
     boxes_cxcywh: Tensor,
     quality: Tensor,
     target_boxes_cxcywh: Tensor,
+    is_wanted: Tensor,
     costs: MatchCosts | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Match the predictions of one image with its targets.
+) -> Tensor:
+    """Match the predictions of each image with its targets.
 
     Args:
-        boxes_cxcywh: [M, 4] predicted crops.
-        quality: [M] predicted quality, 0 to 1.
-        target_boxes_cxcywh: [T, 4] crops to match.
+        boxes_cxcywh: [B, M, 4] predicted crops.
+        quality: [B, M] predicted quality, 0 to 1.
+        target_boxes_cxcywh: [B, T, 4] rated crops.
+        is_wanted: [B, T] bool, False for those that are not to be matched.
         costs: Weights.
 
     Returns:
-        [min(M, T)] int64 indices of predictions, rising, and of their targets.
+        [B, M] int64 each prediction's target, -1 for none. No target is there twice, and the
+        smaller number of predictions and wanted targets of an image are matched.
 
     Raises:
         InputError: A prediction or a target is not a finite number: training has diverged.
     """
+    from scipy.optimize import linear_sum_assignment  # only training needs it
+
     cost = match_cost(boxes_cxcywh, quality, target_boxes_cxcywh, costs or MatchCosts())
     if not bool(cost.isfinite().all()):
         raise InputError(
             "a predicted or annotated crop is not a finite number, so it cannot be matched; check "
             "the annotations, or train with a lower learning rate"
         )
-    from scipy.optimize import linear_sum_assignment  # only training needs it
+    matched = torch.full(quality.shape, -1, dtype=torch.int64)
+    # Both leave the device once: a copy for every image would wait for it every time.
+    for row, image_cost, wanted in zip(matched, cost.cpu(), is_wanted.cpu(), strict=True):
+        numbers = wanted.nonzero()[:, 0]
+        predictions, targets = linear_sum_assignment(image_cost[:, numbers].numpy())
+        row[torch.from_numpy(predictions)] = numbers[torch.from_numpy(targets)]
+    return matched.to(boxes_cxcywh.device)
 
-    predictions, targets = linear_sum_assignment(cost.cpu().double().numpy())
-    device = boxes_cxcywh.device
-    return torch.as_tensor(predictions, device=device), torch.as_tensor(targets, device=device)
 
-
-@torch.no_grad()
 def match_cost(
     boxes_cxcywh: Tensor, quality: Tensor, target_boxes_cxcywh: Tensor, costs: MatchCosts
 ) -> Tensor:
-    """[M, T] the cost of each pair; arguments as for `match`."""
-    distance = (boxes_cxcywh[:, None] - target_boxes_cxcywh[None]).abs().sum(dim=-1)
+    """[B, M, T] the cost of each pair; arguments as for `match`."""
+    distance = torch.cdist(boxes_cxcywh, target_boxes_cxcywh, p=1)
     overlap = generalised_iou(
-        cxcywh_to_xyxy(boxes_cxcywh)[:, None], cxcywh_to_xyxy(target_boxes_cxcywh)[None]
+        cxcywh_to_xyxy(boxes_cxcywh)[:, :, None], cxcywh_to_xyxy(target_boxes_cxcywh)[:, None]
     )
-    return costs.l1 * distance - costs.giou * overlap - costs.quality * quality[:, None]
+    return costs.l1 * distance - costs.giou * overlap - costs.quality * quality[..., None]

@@ -13,6 +13,7 @@ from clipcrop.boxes import (
     generalised_iou,
     intersection,
     iou,
+    iou_of_pairs,
     non_maximum_suppression,
     union_box,
     xyxy_to_cxcywh,
@@ -82,3 +83,21 @@ def test_giou_of_pairs_by_hand():
 
     # shared 2 of union 6, hull 6; the same; apart with a hull of 3 around a union of 2
     torch.testing.assert_close(giou, torch.tensor([2 / 6, 1.0, 0.0 - 1 / 3]))
+
+
+def test_iou_of_pairs_is_that_of_all_with_all():
+    boxes, others = (torch.rand(5, 4, generator=torch.Generator().manual_seed(n)) for n in (1, 2))
+
+    pairs = iou_of_pairs(boxes[:, None], others[None])
+
+    torch.testing.assert_close(pairs, iou(boxes, others))
+
+
+def test_giou_is_at_most_iou_and_lower_the_farther_apart():
+    left = torch.tensor([0.0, 0.0, 0.1, 1.0])
+    others = torch.tensor([[0.2, 0.0, 0.3, 1.0], [0.5, 0.0, 0.6, 1.0], [0.9, 0.0, 1.0, 1.0]])
+
+    giou = generalised_iou(left, others)
+
+    # A hull of .3, .6 and 1 round a union of .2
+    torch.testing.assert_close(giou, torch.tensor([-0.1 / 0.3, -0.4 / 0.6, -0.8]))

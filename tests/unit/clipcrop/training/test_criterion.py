@@ -46,15 +46,8 @@ def random_batch(batch: int = 3, crops: int = 6) -> tuple[DecoderOutput, list[Cr
     return output, targets
 
 
-def labels_of(
-    output: DecoderOutput, target: CropTargets, matched: dict[int, int], **config: Any
-) -> tuple[list[float], list[float]]:
-    criterion = Criterion(CriterionConfig(**config))
-    predictions, targets = torch.tensor(list(matched)), torch.tensor(list(matched.values()))
-    labels, weights = criterion.quality_labels(
-        output.boxes_cxcywh[0], target, predictions.long(), targets.long()
-    )
-    return labels.tolist(), weights.tolist()
+def quality_loss(output: DecoderOutput, target: CropTargets, **config: Any) -> float:
+    return Criterion(CriterionConfig(**config))(output, [target])["quality"].item()
 
 
 def test_losses_of_a_matched_crop_and_a_free_one_by_hand():
@@ -98,38 +91,42 @@ def test_an_image_without_a_crop_rated_high_teaches_quality_alone():
 
 
 def test_a_rated_crop_that_a_prediction_overlaps_by_nine_tenths_labels_it():
-    output = made_output((NEARLY_WHOLE, 0.5), (LEFT_HALF, 0.5))
-    targets = made_targets((WHOLE, 2.0), ([0.45, 0.5, 0.9, 1.0], 5.0))
-
-    labels, weights = labels_of(output, targets, {})
+    output = made_output((NEARLY_WHOLE, 0.5), (LEFT_HALF, 0.4))
+    targets = made_targets((WHOLE, 2.0), ([0.45, 0.5, 0.9, 1.0], 3.5))
 
     # It overlaps the whole by .95 and the other by .9 / .95 = .947: the nearer one counts.
-    assert labels == pytest.approx([0.25, 0.0])
-    assert weights == pytest.approx([1.0, 0.1])
+    expected = (0.5 * (0.5 - 0.25) ** 2 + 0.1 * 0.5 * 0.4**2) / 1.1
+    assert quality_loss(output, targets) == pytest.approx(expected)
 
 
 def test_the_crop_that_it_overlaps_labels_a_matched_prediction_before_its_match_does():
-    output = made_output((NEARLY_WHOLE, 0.5))
+    output = made_output((NEARLY_WHOLE, 0.4))
     targets = made_targets((WHOLE, 3.0), (LEFT_HALF, 5.0))
 
-    assert labels_of(output, targets, {0: 1})[0] == pytest.approx([0.5])
+    assert quality_loss(output, targets) == pytest.approx(0.5 * (0.5 - 0.4) ** 2)
 
 
 @pytest.mark.parametrize(
     ("config", "labels", "weights"),
     [
-        pytest.param({}, [0.75, 0.0], [1.0, 0.1], id="default"),
-        pytest.param({"label_matched": False}, [0.0, 0.0], [0.1, 0.1], id="by overlap only"),
-        pytest.param({"unlabelled_weight": 0.0}, [0.75, 0.0], [1.0, 0.0], id="others left out"),
-        pytest.param({"lowest_opinion": 0.0}, [0.8, 0.0], [1.0, 0.1], id="from 0 to 5"),
+        pytest.param({}, (0.75, 0.0), (1.0, 0.1), id="default"),
+        pytest.param({"label_matched": False}, (0.0, 0.0), (0.1, 0.1), id="by overlap only"),
+        pytest.param({"unlabelled_weight": 0.0}, (0.75, 0.0), (1.0, 0.0), id="others left out"),
+        pytest.param({"lowest_opinion": 0.0}, (0.8, 0.0), (1.0, 0.1), id="from 0 to 5"),
+        pytest.param({"min_matched_opinion": 4.5}, (0.0, 0.0), (0.1, 0.1), id="none matched"),
     ],
 )
-def test_readings_of_the_label(config: dict[str, Any], labels: list[float], weights: list[float]):
-    output = made_output((LEFT_HALF, 0.5), (RIGHT_HALF, 0.5))
+def test_readings_of_the_label(
+    config: dict[str, Any], labels: tuple[float, ...], weights: tuple[float, ...]
+):
+    have = (0.5, 0.4)  # the surer one is matched
+    output = made_output((LEFT_HALF, have[0]), (RIGHT_HALF, have[1]))
 
-    found = labels_of(output, made_targets((WHOLE, 4.0)), {0: 0}, **config)
+    found = quality_loss(output, made_targets((WHOLE, 4.0)), **config)
 
-    assert found == (pytest.approx(labels), pytest.approx(weights))
+    errors = [0.5 * (one - label) ** 2 for one, label in zip(have, labels, strict=True)]
+    expected = sum(one * weight for one, weight in zip(errors, weights, strict=True)) / sum(weights)
+    assert found == pytest.approx(expected)
 
 
 def test_images_without_any_rated_crop_lower_the_quality():

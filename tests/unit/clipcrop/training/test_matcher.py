@@ -34,50 +34,61 @@ def least_cost(cost: Tensor) -> float:
     )
 
 
+def match_one(boxes: Tensor, quality: Tensor, targets: Tensor) -> list[int]:
+    """The target of each prediction of one image, all targets wanted."""
+    is_wanted = torch.ones(1, len(targets), dtype=torch.bool)
+    return match(boxes[None], quality[None], targets[None], is_wanted)[0].tolist()
+
+
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize(("predictions", "targets"), [(5, 3), (4, 4), (3, 5), (1, 1)])
 def test_no_other_matching_costs_less(predictions: int, targets: int, seed: int):
     case = made_case(predictions, targets, seed)
 
-    ours, theirs = match(*case)
+    pairs = [(row, column) for row, column in enumerate(match_one(*case)) if column >= 0]
 
-    assert len(ours) == len(theirs) == min(predictions, targets)
-    assert len(set(ours.tolist())) == len(set(theirs.tolist())) == len(ours)
-    cost = match_cost(*case, MatchCosts())
-    assert float(cost[ours, theirs].sum()) == pytest.approx(least_cost(cost), abs=1e-5)
+    assert len({column for _, column in pairs}) == len(pairs) == min(predictions, targets)
+    cost = match_cost(*(part[None] for part in case), MatchCosts())[0]
+    assert sum(float(cost[pair]) for pair in pairs) == pytest.approx(least_cost(cost), abs=1e-5)
 
 
 def test_the_cost_of_a_pair_by_hand():
-    prediction = torch.tensor([[0.25, 0.5, 0.5, 1.0]])  # the left half
-    target = torch.tensor([[0.5, 0.5, 1.0, 1.0]])  # the whole image
+    prediction = torch.tensor([[[0.25, 0.5, 0.5, 1.0]]])  # the left half
+    target = torch.tensor([[[0.5, 0.5, 1.0, 1.0]]])  # the whole image
 
-    cost = match_cost(prediction, torch.tensor([0.75]), target, MatchCosts())
+    cost = match_cost(prediction, torch.tensor([[0.75]]), target, MatchCosts())
 
     # L1: .25 + .5, five times; GIoU: half, twice; quality: .75
     assert cost.item() == pytest.approx(5 * 0.75 - 2 * 0.5 - 0.75)
+
+
+def test_a_batch_equals_its_images_without_what_is_not_wanted():
+    cases = [made_case(6, 5, seed) for seed in range(4)]
+    is_wanted = torch.rand(4, 5, generator=torch.Generator().manual_seed(9)) > 0.4
+
+    together = match(*(torch.stack(part) for part in zip(*cases, strict=True)), is_wanted)
+
+    for row, wanted, (boxes, quality, targets) in zip(together, is_wanted, cases, strict=True):
+        numbers = [*wanted.nonzero()[:, 0].tolist(), -1]
+        alone = match_one(boxes, quality, targets[wanted])
+        assert row.tolist() == [numbers[number] for number in alone]
 
 
 def test_equal_crops_are_matched_whatever_their_order():
     _, quality, targets = made_case(6, 6, 0)
     order = torch.tensor([3, 5, 0, 1, 4, 2])
 
-    ours, theirs = match(targets[order], quality, targets)
-
-    assert order[ours].tolist() == theirs.tolist()
+    assert match_one(targets[order], quality, targets) == order.tolist()
 
 
 def test_of_two_equal_predictions_the_surer_is_matched():
     box = torch.tensor([[0.5, 0.5, 0.5, 0.5]])
 
-    ours, _ = match(box.repeat(2, 1), torch.tensor([0.3, 0.6]), box)
-
-    assert ours.tolist() == [1]
+    assert match_one(box.repeat(2, 1), torch.tensor([0.3, 0.6]), box) == [-1, 0]
 
 
 def test_without_targets_nothing_is_matched():
-    ours, theirs = match(*made_case(4, 0, 0))
-
-    assert len(ours) == len(theirs) == 0
+    assert match_one(*made_case(4, 0, 0)) == [-1, -1, -1, -1]
 
 
 def test_crops_that_are_no_numbers_are_refused():
@@ -85,7 +96,7 @@ def test_crops_that_are_no_numbers_are_refused():
     boxes[1, 2] = torch.nan
 
     with pytest.raises(InputError, match="not a finite number"):
-        match(boxes, quality, targets)
+        match_one(boxes, quality, targets)
 
 
 @pytest.mark.parametrize("costs", [{"l1": -1.0}, {"l1": 0.0, "giou": 0.0, "quality": 0.0}])
