@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from . import __version__
+from .data.cli import add_data
 from .errors import ClipCropError, EmptyPrompt, InputError
+from .evaluation.cli import add_evaluate
 
 if TYPE_CHECKING:
     from .contact_sheet import Row
@@ -74,9 +76,8 @@ def _parser(*, is_training: bool = False) -> argparse.ArgumentParser:
 
         add_arguments(train)
     evaluate = commands.add_parser("evaluate", help="measure against what people annotated")
-    kinds = evaluate.add_subparsers(metavar="WHAT", required=True)
-    _add_ratings(kinds.add_parser("ratings", help="the composition score, on rated crops"))
-    _add_grounding(kinds.add_parser("grounding", help="finding things, on annotated boxes"))
+    add_data(commands.add_parser("data", help="check data sets, make texts for their photos"))
+    add_evaluate(evaluate, _add_model)
     return parser
 
 
@@ -146,20 +147,6 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
 def _add_models(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
     parser.set_defaults(run=_models)
-
-
-def _add_ratings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="JSON lines of images with rated crops")
-    _add_common(parser)
-    parser.set_defaults(run=_evaluate_ratings)
-
-
-def _add_grounding(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="JSON lines of image, query and boxes")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the photos")
-    _add_model(parser)
-    _add_common(parser)
-    parser.set_defaults(run=_evaluate_grounding)
 
 
 def _suggest(options: argparse.Namespace) -> int:
@@ -419,25 +406,6 @@ def _models(options: argparse.Namespace) -> int:
     for one in found:
         size = f"{one.size_bytes / 1e6:.1f} MB" if one.is_present else "not here"
         print(f"{one.name:<30} {size:>10}  {one.where}{f': {one.path}' if one.path else ''}")
-    return 0
-
-
-def _evaluate_ratings(options: argparse.Namespace) -> int:
-    from .composition import CompositionScorer
-    from .evaluation.ratings import evaluate_ratings
-
-    report = evaluate_ratings(options.file, CompositionScorer.load())
-    print(json.dumps(report.to_json()) if options.json else report.to_text())
-    return 0
-
-
-def _evaluate_grounding(options: argparse.Namespace) -> int:
-    from .evaluation.grounding import evaluate_grounding
-    from .predictor import Predictor
-
-    predictor = Predictor.load(options.model, options.device)
-    report = evaluate_grounding(options.file, options.images, predictor.encoder)
-    print(json.dumps(report.to_json()) if options.json else report.to_text())
     return 0
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -14,6 +15,10 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from .suggestions import Suggestions
+
+T = TypeVar("T")
+BoxXyxy = tuple[float, float, float, float]
+Colour = tuple[int, int, int]
 
 ROW_PX = 240
 """Height of the pictures in a row."""
@@ -51,8 +56,29 @@ class Row:
     """What is drawn."""
 
 
+@dataclass(frozen=True)
+class PictureRow:
+    """A title and pictures beside each other."""
+
+    title: str
+    """Printed above them."""
+
+    pictures: Sequence[tuple[Image.Image, str]]
+    """Each with its label, from `marked_picture` or `cut_picture`."""
+
+
 def write_contact_sheet(rows: Sequence[Row], path: Path) -> list[Path]:
-    """Draw rows onto sheets of at most 100 images.
+    """Draw images and their answers as `write_pictures` does."""
+    return write_pictures(rows, path, _picture_row)
+
+
+def write_pictures(rows: Sequence[T], path: Path, show: Callable[[T], PictureRow]) -> list[Path]:
+    """Draw rows onto sheets of at most 100.
+
+    Args:
+        rows: Whatever is shown.
+        path: The first file.
+        show: Makes the pictures of one, when its sheet is drawn.
 
     Returns:
         The files: ``path``, then ``path`` with -2, -3, ... before its suffix.
@@ -66,7 +92,7 @@ def write_contact_sheet(rows: Sequence[Row], path: Path) -> list[Path]:
         number = start // MAX_ROWS + 1
         target = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
         with written_at_once(target) as part:
-            draw_contact_sheet(rows[start : start + MAX_ROWS]).save(part, kind)
+            draw_pictures([show(row) for row in rows[start : start + MAX_ROWS]]).save(part, kind)
         paths.append(target)
     return paths
 
@@ -85,44 +111,60 @@ def sheet_format(path: Path) -> str:
 
 def draw_contact_sheet(rows: Sequence[Row]) -> Image.Image:
     """One sheet: in each row the image with its boxes, then its best crops."""
-    pictures = [_row_pictures(row) for row in rows]
-    width = max(sum(picture.width + _GAP_PX for picture, _ in row) for row in pictures) + _GAP_PX
+    return draw_pictures([_picture_row(row) for row in rows])
+
+
+def draw_pictures(rows: Sequence[PictureRow]) -> Image.Image:
+    """One sheet of rows of pictures."""
+    title_font, label_font = ImageFont.load_default(15), ImageFont.load_default(13)
+
+    def cell_px(picture: Image.Image, label: str) -> int:
+        return _GAP_PX + max(picture.width, math.ceil(label_font.getlength(label)))
+
+    width = _GAP_PX + max(sum(cell_px(*one) for one in row.pictures) for row in rows)
     row_height = ROW_PX + 2 * _LABEL_PX + _GAP_PX
     sheet = Image.new("RGB", (width, row_height * len(rows) + _GAP_PX), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    title_font, label_font = ImageFont.load_default(15), ImageFont.load_default(13)
-    for number, (row, shown) in enumerate(zip(rows, pictures, strict=True)):
+    for number, row in enumerate(rows):
         top = _GAP_PX + number * row_height
         draw.text((_GAP_PX, top), _fitted(row.title, title_font, width), _INK, title_font)
         left = _GAP_PX
-        for picture, label in shown:
+        for picture, label in row.pictures:
             sheet.paste(picture, (left, top + _LABEL_PX))
             draw.text((left, top + _LABEL_PX + ROW_PX + 3), label, _FAINT, label_font)
-            left += picture.width + _GAP_PX
+            left += cell_px(picture, label)
     return sheet
 
 
-def _row_pictures(row: Row) -> list[tuple[Image.Image, str]]:
+def _picture_row(row: Row) -> PictureRow:
     """The image with what was found and the best crop drawn in, then the crops; with labels."""
     answer = row.suggestions
-    overview = _fit(row.image)
-    draw = ImageDraw.Draw(overview)
     marked = [(found.box_xyxy, _FOUND) for found in answer.matched]
     marked += [(found.box_xyxy, _EXCLUDED) for found in answer.excluded]
     marked += [(crop.crop_xyxy, _BEST) for crop in answer.crops[:1]]
-    for box_xyxy, colour in marked:
-        draw.rectangle(_in_pixels(box_xyxy, overview.size), outline=colour, width=2)
     label = answer.kind + (", well framed" if answer.is_well_framed else "")
-    pictures = [(overview, label)]
+    pictures = [(marked_picture(row.image, marked), label)]
     for number, crop in enumerate(answer.crops[:MAX_CROPS], start=1):
-        cut = row.image.crop(_in_pixels(crop.crop_xyxy, row.image.size))
-        pictures.append((_fit(cut), f"{number}.  {crop.quality:.2f}"))
-    return pictures
+        cut = cut_picture(row.image, crop.crop_xyxy)
+        pictures.append((cut, f"{number}.  {crop.quality:.2f}"))
+    return PictureRow(row.title, pictures)
 
 
-def _in_pixels(
-    box_xyxy: tuple[float, float, float, float], size_px: tuple[int, int]
-) -> tuple[int, int, int, int]:
+def marked_picture(image: Image.Image, boxes: Sequence[tuple[BoxXyxy, Colour]]) -> Image.Image:
+    """An image as high as a row, with boxes drawn in."""
+    picture = _fit(image)
+    draw = ImageDraw.Draw(picture)
+    for box_xyxy, colour in boxes:
+        draw.rectangle(_in_pixels(box_xyxy, picture.size), outline=colour, width=2)
+    return picture
+
+
+def cut_picture(image: Image.Image, box_xyxy: BoxXyxy) -> Image.Image:
+    """A crop of an image, as high as a row."""
+    return _fit(image.crop(_in_pixels(box_xyxy, image.size)))
+
+
+def _in_pixels(box_xyxy: BoxXyxy, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
     """A box in whole pixels of a picture, at least one wide and high, inside it."""
     width, height = size_px
     left = min(int(box_xyxy[0] * width), width - 1)

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .data.examples import MAX_MOS as MAX_MOS
+from .data.examples import MIN_MOS as MIN_MOS
 from .errors import InputError
 from .records import read_records
-
-MIN_MOS, MAX_MOS = 1.0, 5.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,20 @@
-"""Examples: a photo, what is asked for, and the crops that people made or rated."""
+"""Examples: a photo, what is asked for, and the crops that people made or rated.
+
+PyTorch is loaded when tensors are asked for: reading and checking a set does without.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from ..ratings import MAX_MOS, MIN_MOS
+MIN_MOS, MAX_MOS = 1.0, 5.0
+"""The scale of mean opinion scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +70,16 @@ class Example:
         Args:
             photo_size_px: Width and height of the photo, used where the annotation has none.
         """
+        import torch
+
         width_px, height_px = self.size_px or photo_size_px
         boxes_px = torch.tensor([crop.box_xyxy_px for crop in self.crops]).reshape(-1, 4)
         return (boxes_px / torch.tensor([width_px, height_px] * 2)).clamp(0, 1)
 
     def ratings(self) -> Tensor:
         """[C] the ratings, 1 to 5; a drawn crop counts as 5."""
+        import torch
+
         return torch.tensor(
             [MAX_MOS if crop.rating is None else crop.rating for crop in self.crops]
         )

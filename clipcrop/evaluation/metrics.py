@@ -41,5 +41,9 @@ def top_accuracy(predicted: Tensor, rated: Tensor, k: int, n: int) -> float:
         n: crops that are good enough.
     """
     returned = torch.argsort(predicted, descending=True, stable=True)[:k]
-    good_enough = rated.sort(descending=True).values[min(n, len(rated)) - 1]
-    return float((rated[returned] >= good_enough).double().mean())
+    return float((rated[returned] >= nth_best(rated, n)).double().mean())
+
+
+def nth_best(rated: Tensor, n: int) -> Tensor:
+    """[] the N-th highest of [C] ratings; the lowest where there are fewer."""
+    return rated.sort(descending=True).values[min(n, len(rated)) - 1]

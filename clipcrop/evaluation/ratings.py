@@ -15,10 +15,7 @@ from torch import Tensor
 
 from ..ranking import Scorer
 from ..ratings import RatedImage, read_ratings
-from .metrics import pearson, spearman, top_accuracy
-
-K_RETURNED = (1, 2, 3, 4)
-N_GOOD = (5, 10)
+from .crop_metrics import K_RETURNED, N_GOOD, score_judged
 
 CAUTION = (
     "The embedded weights were trained on GAICD's ratings: on those photos these figures flatter "
@@ -94,20 +91,18 @@ def predict(image: RatedImage, scorer: Scorer) -> Tensor:
 
 def compare(images: Sequence[RatedImage], quality: Sequence[Tensor]) -> RatingsReport:
     """Compare qualities, [C] for each image, with its ratings."""
-    pairs = [(found, image.mos) for found, image in zip(quality, images, strict=True)]
-    ranked = [spearman(found, mos) for found, mos in pairs]
-    linear = [pearson(found, mos) for found, mos in pairs]
+    scores = [score_judged(found, image.mos) for found, image in zip(quality, images, strict=True)]
+
+    def mean(name: str) -> float:
+        return _mean([score[name] for score in scores if not math.isnan(score[name])])
+
     return RatingsReport(
-        num_images=len(pairs),
-        num_crops=sum(len(mos) for _, mos in pairs),
-        num_flat=sum(math.isnan(value) for value in linear),
-        spearman=_mean([value for value in ranked if not math.isnan(value)]),
-        pearson=_mean([value for value in linear if not math.isnan(value)]),
-        accuracy={
-            f"{k}/{n}": _mean([top_accuracy(found, mos, k, n) for found, mos in pairs])
-            for n in N_GOOD
-            for k in K_RETURNED
-        },
+        num_images=len(images),
+        num_crops=sum(len(image.mos) for image in images),
+        num_flat=sum(math.isnan(score["PCC"]) for score in scores),
+        spearman=mean("SRCC"),
+        pearson=mean("PCC"),
+        accuracy={f"{k}/{n}": mean(f"Acc {k}/{n} chosen") for n in N_GOOD for k in K_RETURNED},
     )
 
 

@@ -1,0 +1,220 @@
+"""``clipcrop evaluate``: the paper's tables, any set of crops, rated crops, annotated boxes.
+
+It parses, calls, prints and picks the exit code: 0 all was measured, 1 some examples were left out,
+2 it cannot be done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..data import Example
+    from .methods import Workshop
+    from .tables import PaperTable
+
+EXIT_SOME_LEFT_OUT = 1
+
+AddModel = Callable[[argparse.ArgumentParser], None]
+"""Declares the options that choose tower and device."""
+
+
+def add_evaluate(parser: argparse.ArgumentParser, add_model: AddModel) -> None:
+    """Give the command its own commands."""
+    kinds = parser.add_subparsers(metavar="WHAT", required=True)
+
+    table = kinds.add_parser("table", help="a table of the ClipCrop paper, on its data sets")
+    table.add_argument("number", type=int, choices=range(1, 6), help="of the table")
+    table.add_argument(
+        "data",
+        type=Path,
+        nargs="+",
+        help="the set: 1, 4: Horanyi-PR; 2: TextCrop; 3: GAICD; 5: Horanyi-PR and TextCrop",
+    )
+    _add_crops_options(table, add_model)
+    table.set_defaults(run=_table)
+
+    crops = kinds.add_parser("crops", help="methods side by side, on any sets of crops")
+    crops.add_argument("data", type=Path, nargs="+", help="folders, or .jsonl files")
+    crops.add_argument("--split", help="part of each set (default: all)")
+    crops.add_argument("--layout", help="how they are laid out; found out by default")
+    _add_crops_options(crops, add_model)
+    crops.set_defaults(run=_crops)
+
+    ratings = kinds.add_parser("ratings", help="the composition score, on rated crops")
+    ratings.add_argument("file", type=Path, help="JSON lines of images with rated crops")
+    _add_common(ratings)
+    ratings.set_defaults(run=_ratings)
+
+    grounding = kinds.add_parser("grounding", help="finding things, on annotated boxes")
+    grounding.add_argument("file", type=Path, help="JSON lines of image, query and boxes")
+    grounding.add_argument("--images", type=Path, required=True, metavar="DIR", help="the photos")
+    add_model(grounding)
+    _add_common(grounding)
+    grounding.set_defaults(run=_grounding)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.add_argument("--verbose", action="store_true", help="log what happens")
+
+
+def _add_crops_options(parser: argparse.ArgumentParser, add_model: AddModel) -> None:
+    parser.add_argument(
+        "--decoder",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="a trained decoder, and what its row is called; repeatable",
+    )
+    parser.add_argument(
+        "--methods",
+        metavar="NAME,...",
+        help="whole, centre, tower, composition, cascade, suggest, clipcrop "
+        "(default: all that the data allows)",
+    )
+    parser.add_argument(
+        "--texts", type=Path, metavar="PATH", help="file or folder of texts, where a set has none"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="write Markdown, JSON, crops and pictures there"
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=40, metavar="N", help="examples that are drawn, of each set"
+    )
+    add_model(parser)
+    _add_common(parser)
+
+
+def _table(options: argparse.Namespace) -> int:
+    from .tables import PAPER_TABLES
+
+    table = PAPER_TABLES[options.number]
+    if len(options.data) != len(table.sets):
+        raise InputError(
+            f"table {options.number} is over {' and '.join(table.sets)}: give {len(table.sets)} "
+            f"of them, not {len(options.data)}"
+        )
+    if table.methods == ("clipcrop",) and not options.decoder:
+        raise InputError(f"table {options.number} compares trained decoders; give --decoder FILE")
+    options.split, options.layout = table.split, None
+    title = f"Table {options.number} of the paper: {table.title}"
+    return _measure(options, title, table.sets, table)
+
+
+def _crops(options: argparse.Namespace) -> int:
+    names = tuple(path.name or str(path) for path in options.data)
+    return _measure(options, "Crops", names, None)
+
+
+def _measure(
+    options: argparse.Namespace, title: str, names: Sequence[str], table: PaperTable | None
+) -> int:
+    from ..data import read_set
+    from .crops import evaluate_crops
+    from .crops_report import CropsReport, write_report
+    from .methods import MAKERS, make_methods
+
+    sets = [
+        read_set(path, name=options.layout, texts=options.texts, split=options.split)
+        for path in options.data
+    ]
+    if table:
+        _check_kind(table, sets)
+    asked = options.methods.split(",") if options.methods else []
+    usual = table.methods if table else tuple(MAKERS)
+    workshop = _workshop(options)
+    methods = make_methods([name.strip() for name in asked] or usual, workshop)
+    results = [
+        evaluate_crops(examples, methods, name, progress=_photos_shown, must_all_run=bool(asked))
+        for name, examples in zip(names, sets, strict=True)
+    ]
+    report = CropsReport(
+        title=title,
+        results=results,
+        command=shlex.join(["clipcrop", *sys.argv[1:]]),
+        seed=options.seed,
+        model=workshop.sight.predictor.encoder.name,
+        decoders=workshop.decoders,
+        figures=table.figures if table else (),
+    )
+    print(json.dumps(report.to_json()) if options.json else report.to_markdown())
+    if options.output:
+        for path in write_report(report, options.output, options.pictures):
+            print(f"wrote {path}", file=sys.stderr)
+    return EXIT_SOME_LEFT_OUT if any(result.left_out for result in report.results) else 0
+
+
+def _check_kind(table: PaperTable, sets: Sequence[list[Example]]) -> None:
+    """Refuse drawn crops where a table needs ratings, and the other way round."""
+    for name, examples in zip(table.sets, sets, strict=True):
+        is_rated = all(crop.rating is not None for one in examples for crop in one.crops)
+        if is_rated != table.is_rated:
+            kind, other = ("rated", "drawn") if table.is_rated else ("drawn", "rated")
+            raise InputError(
+                f"this table is over the {kind} crops of {name}, but {other} ones were given "
+                f"({examples[0].source}); give another folder, or use `clipcrop evaluate crops`"
+            )
+
+
+def _workshop(options: argparse.Namespace) -> Workshop:
+    from ..composition import CompositionScorer
+    from ..device import choose_device
+    from ..predictor import Predictor
+    from .methods import Sight, Workshop
+
+    predictor = Predictor.load(options.model, options.device, decoder="none")
+    return Workshop(
+        sight=Sight(predictor),
+        scorer=CompositionScorer.load(),
+        decoders=_decoders(options.decoder),
+        device=choose_device(options.device),
+    )
+
+
+def _decoders(given: Sequence[str]) -> dict[str, Path]:
+    """What came after --decoder -> name of a row and its checkpoint."""
+    decoders: dict[str, Path] = {}
+    for one in given:
+        name, separator, file = one.partition("=")
+        if not separator:
+            name, file = "ClipCrop", one
+        if name in decoders:
+            raise InputError(f"two decoders are called {name!r}; write --decoder NAME=FILE")
+        decoders[name] = Path(file)
+    return decoders
+
+
+def _photos_shown(photos: Sequence[list[Example]]) -> Iterable[list[Example]]:
+    from tqdm import tqdm
+
+    shown: Iterable[list[Example]] = tqdm(photos, unit="photo", file=sys.stderr)
+    return shown
+
+
+def _ratings(options: argparse.Namespace) -> int:
+    from ..composition import CompositionScorer
+    from .ratings import evaluate_ratings
+
+    report = evaluate_ratings(options.file, CompositionScorer.load())
+    print(json.dumps(report.to_json()) if options.json else report.to_text())
+    return 0
+
+
+def _grounding(options: argparse.Namespace) -> int:
+    from ..predictor import Predictor
+    from .grounding import evaluate_grounding
+
+    predictor = Predictor.load(options.model, options.device)
+    report = evaluate_grounding(options.file, options.images, predictor.encoder)
+    print(json.dumps(report.to_json()) if options.json else report.to_text())
+    return 0

@@ -1,0 +1,149 @@
+"""How good crops are, against what people drew or rated; one photo and text at a time.
+
+All boxes are normalised xyxy. IoU is the same in pixels; displacement is in units of the photo's
+width and height, as it is usually given.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..boxes import iou
+from .metrics import nth_best, pearson, spearman, top_accuracy
+
+K_RETURNED = (1, 2, 3, 4)
+N_GOOD = (5, 10)
+
+MIN_IOUS = (0.85, 0.9)
+"""A made crop that overlaps a rated one by at least this is taken for it. The paper names none for
+its Table 3; the code of Jia et al., whom it follows, scans .85 to .95 and has .9 as its default."""
+
+
+def score_drawn(crops_xyxy: Tensor, drawn_xyxy: Tensor) -> dict[str, float]:
+    """The first crop against the crops that annotators drew.
+
+    Args:
+        crops_xyxy: [R, 4], R >= 1, best first.
+        drawn_xyxy: [A, 4], A >= 1, one for each annotator.
+
+    Returns:
+        By name:
+        "IoU-Mean": mean IoU with all drawn crops (the paper's Tables 1, 2, 4, 5; Horanyi et al.);
+        "IoU-Max": IoU with the one that it fits best (the same tables; "IoU" for FLMS and FCDB);
+        "displacement": mean distance of the four edges from those of that drawn crop, the nearest
+        of them where several fit equally: (|dx0| + |dx1| + |dy0| + |dy1|) / 4, each in units of the
+        photo's width or height.
+    """
+    overlaps = iou(crops_xyxy[:1], drawn_xyxy)[0]  # [A]
+    distances = (crops_xyxy[:1] - drawn_xyxy).abs().mean(dim=1)
+    is_best = overlaps >= overlaps.max() - 1e-6
+    return {
+        "IoU-Mean": float(overlaps.mean()),
+        "IoU-Max": float(overlaps.max()),
+        "displacement": float(distances[is_best].min()),
+    }
+
+
+def score_rated(crops_xyxy: Tensor, rated_xyxy: Tensor, mos: Tensor) -> dict[str, float]:
+    """Made crops against rated ones.
+
+    Args:
+        crops_xyxy: [R, 4], R >= 1, best first.
+        rated_xyxy: [C, 4] the rated crops.
+        mos: [C] their mean opinion scores.
+
+    Returns:
+        For each IoU u of `MIN_IOUS`, "Acc K/N @u" (`made_accuracy`) and "best in N @u"
+        (`is_best_found`).
+    """
+    figures = {}
+    for least in MIN_IOUS:
+        for n in N_GOOD:
+            for k in K_RETURNED:
+                name = f"Acc {k}/{n} @{least:.2f}"
+                figures[name] = made_accuracy(crops_xyxy, rated_xyxy, mos, k, n, least)
+            found = is_best_found(crops_xyxy, rated_xyxy, mos, n, least)
+            figures[f"best in {n} @{least:.2f}"] = float(found)
+    return figures
+
+
+def made_accuracy(
+    crops_xyxy: Tensor, rated_xyxy: Tensor, mos: Tensor, k: int, n: int, min_iou: float
+) -> float:
+    """Acc K/N for crops that are made, not chosen among the rated ones.
+
+    A returned crop counts when it overlaps one of people's best N by at least ``min_iou``; as in
+    `clipcrop.evaluation.metrics.top_accuracy`, crops that tie with the N-th are among them. The
+    result is the share of K: a method that returns fewer has misses in their place.
+
+    Args:
+        crops_xyxy: [R, 4] best first.
+        rated_xyxy: [C, 4] the rated crops.
+        mos: [C] their mean opinion scores.
+        k: crops that are returned.
+        n: rated crops that are good enough.
+        min_iou: the least overlap.
+    """
+    good_xyxy = rated_xyxy[mos >= nth_best(mos, n)]
+    overlaps = iou(crops_xyxy[:k], good_xyxy)  # [min(K, R), good]
+    return float((overlaps.amax(dim=1) >= min_iou - 1e-6).sum()) / k
+
+
+def is_best_found(
+    crops_xyxy: Tensor, rated_xyxy: Tensor, mos: Tensor, n: int, min_iou: float
+) -> bool:
+    """Whether the crop that people rated best is among the first N made ones.
+
+    This is what the published code of Jia et al. counts as its accuracy at 5 and 10: one of the
+    first N predictions overlaps the best rated crop (any of them, where several are) by at least
+    ``min_iou``. It is easier than `made_accuracy` with K = 1, so figures of the two kinds must not
+    be compared.
+
+    Args:
+        crops_xyxy: [R, 4] best first.
+        rated_xyxy: [C, 4] the rated crops.
+        mos: [C] their mean opinion scores.
+        n: made crops that are looked at.
+        min_iou: the least overlap.
+    """
+    best_xyxy = rated_xyxy[mos == mos.max()]
+    return bool((iou(crops_xyxy[:n], best_xyxy) >= min_iou - 1e-6).any())
+
+
+def score_judged(quality: Tensor, mos: Tensor) -> dict[str, float]:
+    """A scorer's qualities of the rated crops themselves against their ratings.
+
+    Args:
+        quality: [C] what the scorer says.
+        mos: [C] mean opinion scores.
+
+    Returns:
+        "SRCC", "PCC" (NaN where all are equal), and "Acc K/N chosen" (`metrics.top_accuracy`, the
+        GAICD paper's own definition).
+    """
+    figures = {"SRCC": spearman(quality, mos), "PCC": pearson(quality, mos)}
+    for n in N_GOOD:
+        for k in K_RETURNED:
+            figures[f"Acc {k}/{n} chosen"] = top_accuracy(quality, mos, k, n)
+    return figures
+
+
+def grid_frames(image_aspect: float) -> Tensor:
+    """[F, 4] the frames of GAICD's grid: what its crops were taken from, at most 90.
+
+    The photo is cut into 12 x 12 cells. A frame's first corner is the centre of one of the first
+    four cells each way, its second that of one of the last four; it has at least half of the
+    photo's area and a ratio of sides between 1:2 and 2:1 in pixels, as in the published code of
+    Zeng et al.
+
+    Args:
+        image_aspect: Width over height of the photo in pixels.
+    """
+    cells, near, far = 12, torch.arange(4), torch.arange(8, 12)
+    left, top, right, bottom = torch.cartesian_prod(near, near, far, far).unbind(1)
+    width, height = right - left, bottom - top
+    ratio = width / height * image_aspect
+    is_frame = (width * height >= 0.4999 * cells**2) & (ratio > 0.5) & (ratio < 2.0)
+    corners = torch.stack([left, top, right, bottom], dim=1)[is_frame]
+    return (corners + 0.5) / cells
