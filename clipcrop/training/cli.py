@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "command is given again."
     )
     parser.add_argument("data", type=Path, help="a data set, as `clipcrop data check` reads it")
-    parser.add_argument("--run", dest="folder", type=Path, required=True, help="folder of the run")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER", help="where the run is kept"
+    )
     parser.add_argument("--layout", help="of the data set; found out by default")
     parser.add_argument("--texts", type=Path, help="texts for a data set that has none")
     parser.add_argument("--split", default="train", help="part of the data set to learn from")
@@ -100,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
                 examples,
                 validation,
                 load_encoder(options.model, str(processes.device)),
-                options.folder,
+                options.output,
                 config=config,
                 decoder_config=decoder_config,
                 criterion_config=criterion_config,
@@ -109,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
                 is_stopped=is_stopped,
             )
         if processes.is_first:
-            _tell(outcome, options.folder)
+            _tell(outcome, options.output)
     return 0 if outcome.is_done else EXIT_INTERRUPTED
 
 

@@ -112,13 +112,22 @@ def decode(decoder: Decoder, batch: Batch) -> DecoderOutput:
     return output
 
 
+def selecting_variant(variant: DecoderVariant) -> DecoderVariant:
+    """Which texts select for a variant.
+
+    ``base`` does not look at what is selected. It is selected all the same, as for ``full``, so
+    that both can share the samples that are kept.
+    """
+    return "full" if variant == "base" else variant
+
+
 class ViewEncoder:
     """A tower and what its tokens are selected with."""
 
     def __init__(self, encoder: Encoder, config: TrainConfig, variant: DecoderVariant) -> None:
         self._encoder = encoder
         self._config = config
-        self._variant = variant
+        self._variant = selecting_variant(variant)
         self._embeddings: dict[Example, Tensor] = {}
 
     def encode(self, views: Sequence[View]) -> list[Sample]:
@@ -178,7 +187,7 @@ class ViewEncoder:
             texts = texts_for(parse_prompt(example.text), self._variant)
             if texts:
                 return self._encoder.encode_texts(texts)
-        elif example.query_image is not None and self._variant != "base":
+        elif example.query_image is not None:
             return self._encoder.encode_image_query(load_image(example.query_image).rgb)
         return torch.zeros_like(self._nothing())
 

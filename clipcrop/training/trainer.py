@@ -33,7 +33,7 @@ from .feed import Piece, encoded, parts_of, pieces_of
 from .learner import Learner, trained_tower
 from .processes import Processes
 from .run_folder import RunFolder
-from .samples import ViewEncoder
+from .samples import ViewEncoder, selecting_variant
 from .stream import Stream
 from .token_store import TokenStore
 from .validation import Measures, Validation
@@ -162,6 +162,7 @@ class _Training:
         with torch.no_grad():
             [first] = self._view_encoder.encode([plain_view(examples[0], config.side_px)])
         decoder_config = replace(decoder_config, token_dim=first.tokens.shape[1])
+        self._decoder_config = decoder_config
         self._identity = _identity(
             config, decoder_config, criterion_config, encoder, examples, validation
         )
@@ -358,9 +359,10 @@ class _Training:
         """Where samples are kept: by what they depend on, so that runs may share the folder."""
         names = (
             *("mosaic_sides", "tile_filter", "filter_stage", "jitter", "flip", "side_px", "views"),
-            *("seed", "variant", "tower", "examples", "validation"),
+            *("seed", "tower", "examples", "validation"),
         )
-        known = json.dumps([self._identity[name] for name in names])
+        variant = selecting_variant(self._decoder_config.variant)
+        known = json.dumps([variant, *(self._identity[name] for name in names)])
         digest = hashlib.sha256(known.encode()).hexdigest()[:16]
         return TokenStore((self._options.tokens or self._folder.tokens) / digest)
 
