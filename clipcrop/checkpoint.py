@@ -10,7 +10,8 @@ Nothing here touches the network, and nothing heavy is imported.
 Weights are looked for in this order: the models folder (a folder per name, placed there by hand or
 by the installer), then the Hugging Face cache. A folder of weights holds ``config.json``,
 ``model.safetensors`` and the tokenizer: ``tokenizer.json``, or ``vocab.json`` with ``merges.txt``.
-Pickled weights (``pytorch_model.bin``) are never read: loading a pickle can run code.
+Pickled weights (``pytorch_model.bin``) are never read: loading a pickle can run code. What puts
+weights in place (`clipcrop.weights`) converts them, once.
 """
 
 from __future__ import annotations
@@ -283,7 +284,7 @@ def _what_is_missing(folder: Path, missing: str) -> str:
     if missing == WEIGHTS_FILE and (folder / "pytorch_model.bin").is_file():
         return (
             f"{folder} has its weights as a pickle (pytorch_model.bin), which is never loaded; "
-            f"convert them once to {WEIGHTS_FILE}: load and save them with transformers"
+            f"have them converted to {WEIGHTS_FILE}: `clipcrop models place NAME {folder}`"
         )
     return f"no {missing} in {folder}; download the model again"
 
@@ -292,11 +293,9 @@ def _how_to_get(checkpoint: Checkpoint) -> str:
     if checkpoint.kind == "lite":
         return f"the embedded weights are missing ({EMBEDDED_LITE}); install clipcrop again"
     model = HUB_MODELS[checkpoint.name]
-    revision = f" --revision {model.revision}" if model.revision else ""
     return (
-        f"the weights of {checkpoint.name} are not on this machine; run "
-        f"`hf download {model.repository}{revision}`, or put its {CONFIG_FILE}, {WEIGHTS_FILE} and "
-        f"tokenizer files into {default_models_folder() / checkpoint.name}, or choose lite"
+        f"the weights of {checkpoint.name} ({model.repository}) are not on this machine; run "
+        f"`clipcrop models download {checkpoint.name}`, or choose lite"
     )
 
 

@@ -65,7 +65,7 @@ def test_weights_that_are_here_pass():
 
 
 def test_weights_that_are_not_here_are_told_with_what_to_do():
-    with pytest.raises(CheckpointError, match="hf download google/owlv2"):
+    with pytest.raises(CheckpointError, match="clipcrop models download owlv2"):
         check_weights("owlv2")
 
 

@@ -1,0 +1,118 @@
+"""``clipcrop models`` as users and the installer run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_hub import FakeHub
+
+from clipcrop.checkpoint import default_models_folder
+from clipcrop.cli import main
+
+PROGRAM = Path(sys.executable).with_name("clipcrop")
+
+
+@pytest.fixture
+def variables(fake_hub: FakeHub) -> dict[str, str]:
+    """Of a process that takes our hub for the hub."""
+    kept = {name: value for name, value in os.environ.items() if "OFFLINE" not in name}
+    return {**kept, "HF_ENDPOINT": fake_hub.address, "NO_PROXY": "127.0.0.1"}
+
+
+def test_a_download_is_told_and_found(fake_hub: FakeHub, variables: dict[str, str]):
+    download = subprocess.run(
+        [PROGRAM, "models", "download", "owlvit"], env=variables, capture_output=True, text=True
+    )
+
+    assert download.returncode == 0, download.stderr
+    assert download.stdout == f"owlvit: {default_models_folder() / 'owlvit'}\n"
+    assert len(download.stderr.splitlines()) <= 11
+    assert ": 100% of 0.8 MB" in download.stderr.splitlines()[-1]
+
+
+def test_ctrl_c_says_how_to_go_on(fake_hub: FakeHub, variables: dict[str, str]):
+    """The connection is cut off again and again, with a pause each time, until we interrupt."""
+    fake_hub.cut_after = [1] * 10_000
+
+    process = subprocess.Popen(
+        [PROGRAM, "models", "download", "owlvit"],
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert "downloading" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "run `clipcrop models download owlvit` to go on" in err
+    assert "Traceback" not in err
+
+
+def test_offline_is_one_sentence(capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "download", "owlvit"]) == 2
+
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "error: HF_HUB_OFFLINE is set, so nothing is downloaded; unset it, or choose lite\n"
+    )
+
+
+def test_the_list_is_the_default(capsys: pytest.CaptureFixture[str]):
+    assert main(["models"]) == 0
+    default = capsys.readouterr().out
+    assert main(["models", "list"]) == 0
+
+    assert capsys.readouterr().out == default
+    assert default.startswith("lite ")
+
+
+@pytest.mark.parametrize("words", [["--json"], ["list", "--json"], ["--json", "list"]])
+def test_programs_get_the_list_as_json(words: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(["models", *words]) == 0
+
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (first["name"], first["present"], first["partial_bytes"]) == ("lite", True, 0)
+
+
+def test_where_says_what_to_do_by_hand(capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "where", "owlv2"]) == 0
+
+    out = capsys.readouterr().out
+    assert "clipcrop models place owlv2" in out
+    assert "resolve/cfd3195ba4ea9592eec887ded089f4c08eff231d/model.safetensors" in out
+
+
+def test_verify_tells_programs_what_is_wrong(capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "verify", "owlvit", "--json"]) == 1
+
+    values = json.loads(capsys.readouterr().out)
+    assert values["problems"] == ["the weights of owlvit are not on this machine"]
+
+
+def test_verify_without_a_name_takes_what_is_here(capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "verify"]) == 0
+
+    assert capsys.readouterr().out == "lite: whole; no hash of them is known\n"
+
+
+def test_what_is_placed_can_be_removed(
+    tmp_path: Path, published: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+):
+    for name, content in published.items():
+        (tmp_path / name).write_bytes(content)
+
+    assert main(["models", "place", "owlvit", str(tmp_path)]) == 0
+    assert main(["models", "remove", "owlvit", "owlvit"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == ["owlvit: 0.8 MB are free again", "owlvit: none"]
+    assert not default_models_folder().exists()
