@@ -19,6 +19,7 @@ from . import __version__
 from .data.cli import add_data
 from .errors import ClipCropError, EmptyPrompt, InputError
 from .evaluation.cli import add_evaluate
+from .weights.cli import add_models
 
 if TYPE_CHECKING:
     from .contact_sheet import Row
@@ -69,14 +70,14 @@ def _parser(*, is_training: bool = False) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"clipcrop {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_suggest(commands.add_parser("suggest", help="suggest crops of images"))
-    _add_models(commands.add_parser("models", help="list the models and where their weights are"))
+    add_models(commands.add_parser("models", help="weights: list, download, verify, remove"))
     train = commands.add_parser("train", help="train the crop decoder")
     if is_training:  # its options are made of the network's, which takes seconds to import
         from .training.cli import add_arguments
 
         add_arguments(train)
-    evaluate = commands.add_parser("evaluate", help="measure against what people annotated")
     add_data(commands.add_parser("data", help="check data sets, make texts for their photos"))
+    evaluate = commands.add_parser("evaluate", help="measure against what people annotated")
     add_evaluate(evaluate, _add_model)
     return parser
 
@@ -142,11 +143,6 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
     )
     _add_common(parser)
     parser.set_defaults(run=_suggest)
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    _add_common(parser)
-    parser.set_defaults(run=_models)
 
 
 def _suggest(options: argparse.Namespace) -> int:
@@ -385,28 +381,6 @@ def _say(line: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(line, file=sys.stderr)
-
-
-def _models(options: argparse.Namespace) -> int:
-    from .checkpoint import list_checkpoints
-
-    found = list_checkpoints()
-    if options.json:
-        for one in found:
-            record = {
-                "name": one.name,
-                "kind": one.kind,
-                "present": one.is_present,
-                "path": str(one.path) if one.path else None,
-                "size_bytes": one.size_bytes,
-                "where": one.where,
-            }
-            print(json.dumps(record, ensure_ascii=False))
-        return 0
-    for one in found:
-        size = f"{one.size_bytes / 1e6:.1f} MB" if one.is_present else "not here"
-        print(f"{one.name:<30} {size:>10}  {one.where}{f': {one.path}' if one.path else ''}")
-    return 0
 
 
 if __name__ == "__main__":
