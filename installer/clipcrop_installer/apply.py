@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .errors import DiskFull, InstallError
-from .manifest import Item, Manifest
+from .manifest import FOR_NEXT_TRY, Item, Manifest
 from .plan import Plan, Step, World
 from .undo import FAILED, KEPT, Undo, undo_items
 
@@ -88,10 +89,15 @@ def _take_back(
     begun: Sequence[Item], world: World, manifest: Manifest, kinds: Mapping[str, Undo]
 ) -> list[str]:
     """Undo what a failed step has begun; what is left of it stays listed."""
+    left = [item for item in begun if item.details.get(FOR_NEXT_TRY)]
+    notes = [
+        f"{item.path} is left for the next try; uninstall removes it"
+        for item in left
+        if world.disk.kind_of(Path(item.path))
+    ]
+    unfinished = [item for item in begun if item not in left]
     try:
-        outcomes = undo_items(begun, world, manifest, kinds)
-    except (
-        OSError
-    ):  # not even the manifest can be written; it has the items, `uninstall` will do it
-        return []
-    return [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]
+        outcomes = undo_items(unfinished, world, manifest, kinds)
+    except OSError:  # not even the manifest can be written: it lists them, uninstall will do it
+        return notes
+    return notes + [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]

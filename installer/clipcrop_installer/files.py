@@ -26,19 +26,27 @@ class NewFile:
 
 def missing_folders(folder: Path, world: World, manifest: Manifest) -> list[Path]:
     """The folder and those that it is in, outermost first: what is not there, or is ours."""
-    return [
-        one
-        for one in (*reversed(folder.parents), folder)
-        if not world.disk.kind_of(one) or manifest.find("folder", one) is not None
-    ]
+    every = (*reversed(folder.parents), folder)
+    return [one for one in every if _is_missing(one, world, manifest)]
 
 
-def items_of(step: str, files: Sequence[NewFile], world: World, manifest: Manifest) -> list[Item]:
-    """Folders that must be made, then the files."""
+def items_of(
+    step: str,
+    files: Sequence[NewFile],
+    world: World,
+    manifest: Manifest,
+    moved: Sequence[Item] = (),
+) -> list[Item]:
+    """What is moved aside for them (`claim`), folders that must be made, then the files."""
+    leaving = {Path(item.path) for item in moved}
     folders: dict[Path, None] = {}
     for parent in dict.fromkeys(file.path.parent for file in files):
-        folders.update(dict.fromkeys(missing_folders(parent, world, manifest)))
+        for one in (*reversed(parent.parents), parent):
+            will_be_missing = leaving & {one, *one.parents}
+            if will_be_missing or _is_missing(one, world, manifest):
+                folders[one] = None
     return [
+        *moved,
         *(Item(kind="folder", path=str(one), step=step) for one in folders),
         *(
             Item(kind="file", path=str(one.path), step=step, hashes=(sha256_of(one.content),))
@@ -124,6 +132,10 @@ def write_all(step: str, files: Sequence[NewFile], world: World, manifest: Manif
             notes.append(f"{file.path} had been changed: your version is {kept.name} beside it now")
         world.disk.write(file.path, file.content, file.mode)
     return notes
+
+
+def _is_missing(folder: Path, world: World, manifest: Manifest) -> bool:
+    return not world.disk.kind_of(folder) or manifest.find("folder", folder) is not None
 
 
 def _has_our_files(path: Path, world: World, manifest: Manifest) -> bool:

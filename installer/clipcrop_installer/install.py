@@ -20,7 +20,7 @@ from .places import Places, pip_cache
 from .plan import Plan, Step, World
 from .programs import Environment
 from .steps.daemon import StartDaemon, StopDaemon
-from .steps.environment import MakeEnvironment, RemoveOldEnvironments
+from .steps.environment import ClearUp, MakeEnvironment
 from .steps.plug_in import NAMES_BEGIN, InstallPlugIn, gimp_target, krita_target
 from .steps.self_test import SelfTest
 from .steps.settings import WriteSettings
@@ -181,8 +181,7 @@ def _removals(
     ]
     if unwanted:
         yield RemoveUnwanted(unwanted, kinds)
-    if manifest.values.get("python"):
-        yield RemoveOldEnvironments(environment.python.parent.parent, kinds)
+    yield ClearUp(environment.python.parent.parent, kinds)
 
 
 def _list(folders: Sequence[PurePath]) -> str:

@@ -21,7 +21,8 @@ from .disk import Disk
 from .errors import DamagedManifest
 
 FORMAT = 1
-NAME = "manifest.json"
+FOR_NEXT_TRY = "is_for_next_try"
+"""In `Item.details`: true of what a failed step leaves, since it helps the next try."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,19 +119,17 @@ class Manifest:
         return [item for item in self._items.values() if item.step == step]
 
     def begin(self, items: Iterable[Item]) -> None:
-        """Before they are made. Of a file that is listed the old hashes are still good."""
+        """Before they are made. What is listed stays its step's; of a file old hashes are good."""
         for item in items:
-            before = self._items.get(item.key)
-            hashes = item.hashes
-            if before is not None:
-                hashes = (*(one for one in before.hashes if one not in hashes), *hashes)
-            self._items[item.key] = replace(item, hashes=hashes, is_made=False)
+            before = self._items.get(item.key, item)
+            hashes = (*(one for one in before.hashes if one not in item.hashes), *item.hashes)
+            self._items[item.key] = replace(item, step=before.step, hashes=hashes, is_made=False)
         self.save()
 
     def finish(self, items: Iterable[Item]) -> None:
         """After they were made."""
         for item in items:
-            self._items[item.key] = replace(item, is_made=True)
+            self._items[item.key] = replace(item, step=self._items[item.key].step, is_made=True)
         self.save()
 
     def forget(self, items: Iterable[Item]) -> None:

@@ -39,8 +39,13 @@ def undo_items(
     items: Iterable[Item], world: World, manifest: Manifest, kinds: Mapping[str, Undo]
 ) -> list[Outcome]:
     """Undo them, the last one first, and strike off all that did not fail."""
+    items = list(items)
+    others = {Path(item.path) for item in manifest.items} - {Path(item.path) for item in items}
+    in_use = {folder for path in others for folder in path.parents}
     outcomes, done = [], []
-    for item in reversed(list(items)):
+    for item in reversed(items):
+        if item.kind == "folder" and Path(item.path) in in_use:
+            continue  # another step's things are in it, which will be the last to go
         outcome = undo_item(item, world, kinds)
         outcomes.append(outcome)
         if outcome.verdict != FAILED:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..environment import Recipe, ensure, is_ready
 from ..errors import InstallError
 from ..files import missing_folders
-from ..manifest import Item, Manifest
+from ..manifest import FOR_NEXT_TRY, Item, Manifest
 from ..plan import World
 from ..programs import PACKAGES_NEEDED, Environment
 from ..torch_choice import TorchChoice
@@ -44,9 +44,8 @@ class MakeEnvironment:
         recipe = self._recipe
         folders = missing_folders(recipe.folder.parent, world, manifest)
         new = [Item(kind="folder", path=str(one), step=STEP_NAME) for one in folders]
-        if recipe.cache is not None:
-            kept = {"is_for_next_try": True}
-            path = str(recipe.cache)
+        if recipe.cache is not None and not is_ready(recipe):
+            path, kept = str(recipe.cache), {FOR_NEXT_TRY: True}
             new.append(Item(kind="tree", path=path, step=STEP_NAME, details=kept))
         new.append(Item(kind="tree", path=str(recipe.folder), step=STEP_NAME))
         keys = {item.key for item in new}
@@ -67,24 +66,22 @@ class MakeEnvironment:
             ensure(recipe, world.say, world.run, is_live=world.is_live)
         self._environment.packages(PACKAGES_NEEDED, world)
         crop_sample(self._environment, world, through_daemon=False)
-        if recipe.cache is not None:
-            world.disk.remove_tree(recipe.cache)
         return []
 
 
-class RemoveOldEnvironments:
-    """Of older versions; the plug-ins, the login and the daemon use the new one by now."""
+class ClearUp:
+    """Takes away what is not needed once plug-ins, login and daemon use the environment."""
 
-    name = "environments of older versions"
+    name = "clearing up"
     is_needed = False
 
-    def __init__(self, current: Path | None, kinds: Mapping[str, Undo]) -> None:
+    def __init__(self, current: Path, kinds: Mapping[str, Undo]) -> None:
         self._current = current
         self._kinds = kinds
 
     def describe(self) -> list[str]:
         """One line."""
-        return ["remove private environments that are not used any more"]
+        return ["remove downloads and older environments"]
 
     def items(self, world: World, manifest: Manifest) -> list[Item]:
         """It makes nothing."""
@@ -99,7 +96,7 @@ class RemoveOldEnvironments:
         old = [
             item
             for item in manifest.of_step(STEP_NAME)
-            if item.kind == "tree" and (self._current is None or item.path != str(self._current))
+            if item.kind == "tree" and item.path != str(self._current)
         ]
         outcomes = undo_items(old, world, manifest, self._kinds)
         failed = [one.note for one in outcomes if one.verdict == FAILED]

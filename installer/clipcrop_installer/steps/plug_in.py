@@ -103,7 +103,7 @@ class InstallPlugIn:
             NewFile(target.folder / path, content, 0o755 if is_program else 0o644)
             for path, (content, is_program) in tree.items()
         ]
-        items = [*moved, *items_of(self.name, self._files, world, manifest)]
+        items = items_of(self.name, self._files, world, manifest, moved)
         return [*items, *self._setting_items(world, manifest)]
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
@@ -135,10 +135,8 @@ class InstallPlugIn:
         content = world.disk.read(path.resolve())
         found = None if content is None else value_of(content, line)
         listed = manifest.find("setting", path)
-        if listed is None:
-            details = put(content, line)[1]
-        else:
-            # Whoever has switched it off since shall not be contradicted by an upgrade.
-            is_switched_off = listed.is_made and found is not None and found != line.value
-            details = {**listed.details, "is_switched_off": is_switched_off}
+        details = put(content, line)[1] if listed is None else listed.details
+        # Whoever has switched it off since shall not be contradicted by an upgrade.
+        is_off = listed is not None and listed.is_made and found not in (None, line.value)
+        details = {**details, "is_switched_off": is_off}
         return [*folders, Item(kind="setting", path=str(path), step=self.name, details=details)]

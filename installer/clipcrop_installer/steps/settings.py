@@ -51,7 +51,7 @@ class WriteSettings:
         """
         paths = [one.path for one in self._files]
         moved = claim(STEP_NAME, paths, world, manifest, force=self._force)
-        return [*moved, *items_of(STEP_NAME, self._files, world, manifest)]
+        return items_of(STEP_NAME, self._files, world, manifest, moved)
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
         """Write them."""
