@@ -23,8 +23,7 @@ Axes are those of `clipcrop.encoders.base`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,8 @@ from torch.nn.functional import normalize
 
 from ..checkpoint import Checkpoint, Kind, verify_checkpoint
 from ..device import memory_errors_named
-from ..errors import CheckpointError, InputError, OutOfMemory
+from ..errors import CheckpointError, InputError
+from ..pretrained import load_pretrained, load_tokenizer
 from ..prompt import Text
 from .base import ImageTokens, weights_fingerprint
 from .owlvit_pixels import pad_to_square, stretch_to_square
@@ -119,16 +119,13 @@ class OwlVitEncoder:
             CheckpointError: The weights are missing, damaged or of another model.
             OutOfMemory: There is no room for them.
         """
+        from transformers import CLIPTokenizer
+
         folder = verify_checkpoint(checkpoint)
-        tokenizer = _load_tokenizer(folder)
         model = _load_model(folder, checkpoint.kind)
-        if len(tokenizer) > model.config.text_config.vocab_size:
-            raise CheckpointError(
-                f"the tokenizer in {folder} is not the model's: {len(tokenizer)} tokens instead of "
-                f"{model.config.text_config.vocab_size}; download the model again"
-            )
+        tokenizer = load_tokenizer(CLIPTokenizer, folder, model.config.text_config.vocab_size)
         with memory_errors_named(device):
-            model = model.to(device).eval()
+            model = model.to(device)
         return cls(
             model,
             tokenizer,
@@ -278,67 +275,8 @@ def _default_autocast_dtype(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def _load_tokenizer(folder: Path) -> Any:
-    from transformers import CLIPTokenizer
-
-    with _damage_named(f"cannot read the tokenizer files in {folder}"):
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-
-
 def _load_model(folder: Path, kind: Kind) -> Any:
     from transformers import Owlv2ForObjectDetection, OwlViTForObjectDetection
 
     model_class: Any = OwlViTForObjectDetection if kind == "owlvit" else Owlv2ForObjectDetection
-    with (
-        _damage_named(f"cannot load {folder} as an {kind} model"),
-        memory_errors_named(torch.device("cpu")),  # whatever the device, they are read there
-        _quiet_transformers(),
-    ):
-        model, info = model_class.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    if info["missing_keys"]:  # the library fills them with random numbers
-        raise CheckpointError(
-            f"the weights in {folder} are not those of an {kind} model: {len(info['missing_keys'])}"
-            " tensors are missing; download the model again"
-        )
-    return model
-
-
-@contextmanager
-def _damage_named(message: str) -> Iterator[None]:
-    """Translate whatever transformers raises about bad files.
-
-    This is a broad ``except``, as the library's parsers raise anything down to a bare Exception.
-    """
-    try:
-        yield
-    except OutOfMemory:  # no damage
-        raise
-    except Exception as exc:
-        reason = " ".join(str(exc).split())[:200].rstrip(".")
-        raise CheckpointError(
-            f"{message} ({type(exc).__name__}: {reason}); download the model again"
-        ) from exc
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep the library's loading bar and report off the terminal: we say what is wrong."""
-    from transformers.utils import logging
-
-    control: Any = logging  # its functions have no types
-    verbosity = control.get_verbosity()
-    had_progress_bar = control.is_progress_bar_enabled()
-    control.set_verbosity_error()
-    control.disable_progress_bar()
-    try:
-        yield
-    finally:
-        control.set_verbosity(verbosity)
-        if had_progress_bar:
-            control.enable_progress_bar()
+    return load_pretrained(model_class, folder, f"an {kind} model")

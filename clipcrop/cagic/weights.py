@@ -1,0 +1,179 @@
+"""Where the networks of CAGIC are: by name, by path, or a stand-in.
+
+Published models are looked for in the models folder, then in the Hugging Face cache, at a pinned
+revision. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..checkpoint import CONFIG_FILE, default_models_folder
+from ..device import choose_device
+from ..errors import CheckpointError, InputError
+from ..predictor import Predictor
+from .aesthetics import ClipAesthetics
+from .base import Aesthetics, Captioner
+from .captioner import TransformersCaptioner
+from .stand_ins import CompositionAesthetics, Sight, TowerCaptioner
+
+STAND_IN = "stand-in"
+"""How users ask for a stand-in, whatever weights there are."""
+
+
+@dataclass(frozen=True)
+class _Published:
+    name: str
+    """Of its folder in the models folder."""
+
+    repository: str
+    revision: str
+
+    def find(self) -> Path | None:
+        """The folder that it is in; None where it is not on this machine."""
+        from huggingface_hub import try_to_load_from_cache  # a tenth of a second to import
+
+        folder = default_models_folder() / self.name
+        if (folder / CONFIG_FILE).is_file():
+            return folder
+        cached = try_to_load_from_cache(self.repository, CONFIG_FILE, revision=self.revision)
+        return Path(cached).parent if isinstance(cached, str) else None
+
+    def how_to_get(self) -> str:
+        """For the end of a message."""
+        return (
+            f"run `hf download {self.repository} --revision {self.revision}`, or put its files "
+            f"into {default_models_folder() / self.name}"
+        )
+
+
+BLIP = _Published(
+    "blip",
+    "Salesforce/blip-image-captioning-base",
+    "82a37760796d32b1411fe092ab5d4e227313294b",
+)
+CLIP = _Published(
+    "clip-vit-large-patch14",
+    "openai/clip-vit-large-patch14",
+    "32bd64288804d66eefd0ccbe215aa642df71cc41",
+)
+HEADS = "aesthetics"
+"""Folder in the models folder for an aesthetic head, and its CLIP where that is another one."""
+
+
+def load_networks(
+    captioner: str = "auto",
+    aesthetics: str = "auto",
+    *,
+    model: str | Path = "auto",
+    device: str = "auto",
+) -> tuple[Captioner, Aesthetics]:
+    """Load what CAGIC repurposes.
+
+    Args:
+        captioner: "auto" (BLIP base where it is on this machine, else the stand-in), "blip",
+            "stand-in", or a folder with a captioner of transformers.
+        aesthetics: "auto" (a head in the models folder's ``aesthetics``, else the stand-in),
+            "stand-in", or the file of a head; its CLIP is the one in the same folder, or CLIP
+            ViT-L/14 from the models folder or the Hugging Face cache.
+        model: The stand-ins' tower, as `Predictor.load` takes it.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+
+    Returns:
+        Both on one device: the processor, if both are stand-ins.
+
+    Raises:
+        InputError: There is no such captioner or head.
+        CheckpointError: Weights are missing, damaged or of another kind.
+        DeviceError: There is no such device.
+        OutOfMemory: There is not enough memory on it.
+    """
+    captioner_folder = _find_captioner(captioner)
+    head = _find_head(aesthetics)
+    wanted = choose_device(device)
+    if captioner_folder is None and head is None:
+        wanted = torch.device("cpu")
+    if captioner_folder is None or head is None:
+        sight = Sight(Predictor.load(model, device))
+    caption: Captioner
+    caption = (
+        TowerCaptioner(sight, wanted)
+        if captioner_folder is None
+        else TransformersCaptioner.load(captioner_folder, wanted, _name(captioner))
+    )
+    looks: Aesthetics
+    looks = (
+        CompositionAesthetics(sight, wanted)
+        if head is None
+        else ClipAesthetics.load(head, _find_clip(head), wanted)
+    )
+    return caption, looks
+
+
+def check_networks(captioner: str, aesthetics: str) -> None:
+    """Refuse what `load_networks` would not find, without loading anything.
+
+    Raises:
+        InputError: There is no such captioner or head.
+        CheckpointError: Weights are missing.
+    """
+    _find_captioner(captioner)
+    head = _find_head(aesthetics)
+    if head is not None:
+        _find_clip(head)
+
+
+def _find_captioner(name: str) -> Path | None:
+    """The folder; None for the stand-in."""
+    if name in ("auto", BLIP.name):
+        found = BLIP.find()
+        if found is None and name == BLIP.name:
+            raise CheckpointError(
+                f"the captioner {name} is not on this machine; {BLIP.how_to_get()}"
+            )
+        return found
+    if name == STAND_IN:
+        return None
+    if not Path(name).is_dir():
+        raise InputError(
+            f"no such captioner: {name!r}; choose auto, {BLIP.name}, {STAND_IN}, or a folder with "
+            "a captioner of transformers"
+        )
+    return Path(name)
+
+
+def _find_head(name: str) -> Path | None:
+    """The file; None for the stand-in."""
+    if name == STAND_IN:
+        return None
+    if name == "auto":
+        folder = default_models_folder() / HEADS
+        heads = sorted([*folder.glob("*.pth"), *folder.glob("*.pt")])
+        return heads[0] if heads else None
+    if not Path(name).is_file():
+        raise InputError(
+            f"no such aesthetic head: {name!r}; choose auto, {STAND_IN}, or the file of a head "
+            "such as sac+logos+ava1-l14-linearMSE.pth"
+        )
+    return Path(name)
+
+
+def _find_clip(head: Path) -> Path:
+    if (head.parent / CONFIG_FILE).is_file():
+        return head.parent
+    found = CLIP.find()
+    if found is None:
+        raise CheckpointError(
+            f"the CLIP that the aesthetic head {head} needs is not on this machine; put its "
+            f"config.json and model.safetensors beside the head, or for ViT-L/14 "
+            f"{CLIP.how_to_get()}"
+        )
+    return found
+
+
+def _name(captioner: str) -> str:
+    """As outputs name it."""
+    return BLIP.name if captioner in ("auto", BLIP.name) else f"captioner {Path(captioner).name}"
