@@ -22,11 +22,15 @@ from ..errors import InputError
 from ..grounding import GroundingOptions, ground
 from ..images import LoadedImage
 from ..predictor import EncodedImage, Predictor
-from ..prompt import parse_prompt
+from ..prompt import Text, parse_prompt
 from .crop_metrics import grid_frames
 
 CENTRE_SIDE = 0.8
-"""Sides of the centre crop, in units of the photo's."""
+"""Sides of the centre crop, in units of the photo's; the crops that people rated best in GAICD are
+.81 wide and .78 high on average."""
+
+NOTHING = Text("nothing")
+"""Stands where there is no text, so that embeddings have their width."""
 
 COVERS = 0.999
 """A frame covers a box of which it holds this share."""
@@ -115,6 +119,8 @@ class TowerBox:
     def crops(self, photo: LoadedImage, text: str) -> Tensor:
         """See `Method`."""
         encoder, prompt = self.sight.predictor.encoder, parse_prompt(text)
+        if not prompt.texts:
+            raise InputError(f"nothing in {text!r} can be searched for")
         with torch.inference_mode():
             embeddings = encoder.encode_texts(prompt.all_texts)
             found = ground(
@@ -141,7 +147,9 @@ class Composition:
         """See `Method`."""
         frames = grid_frames(photo.width_px / photo.height_px)
         if not len(frames):
-            raise InputError("a photo of more than 4:1 has no frame in GAICD's grid")
+            raise InputError(
+                f"no frame of GAICD's grid fits a photo of {photo.width_px} x {photo.height_px}"
+            )
         quality = self.judge(photo, text, frames)
         return frames[quality.argsort(descending=True, stable=True)]
 
@@ -201,16 +209,19 @@ class ClipCrop:
     def crops(self, photo: LoadedImage, text: str) -> Tensor:
         """See `Method`."""
         tokens = self.sight(photo).tokens
-        encoder = self.sight.predictor.encoder
         with torch.inference_mode():
-            embeddings = torch.zeros(0, tokens.class_embeddings.shape[2])
-            if self.needs_text:
-                texts = texts_for(parse_prompt(text), self.decoder.config.variant)
-                embeddings = encoder.encode_texts(texts)
-            embeddings = stack_texts([embeddings]).to(tokens.class_embeddings.device)
+            embeddings = stack_texts([self._embed(text)]).to(tokens.tokens.device)
             output = decode(self.decoder, tokens, condition(tokens, embeddings))
         order = output.scores[0].argsort(descending=True, stable=True)
         return _with_area(cxcywh_to_xyxy(output.boxes_cxcywh[0, order]).clamp(0, 1).cpu())
+
+    def _embed(self, text: str) -> Tensor:
+        """[W, E] the texts that the decoder's variant selects with; zeros select nothing."""
+        encoder = self.sight.predictor.encoder
+        texts: tuple[Text, ...] = ()
+        if self.needs_text:
+            texts = texts_for(parse_prompt(text), self.decoder.config.variant)
+        return encoder.encode_texts(texts or [NOTHING]) * bool(texts)
 
 
 @dataclass

@@ -1,0 +1,160 @@
+"""`clipcrop evaluate table` and `crops`: from folders to Markdown, JSON, crops and pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from published_sets import write_fcdb, write_gaicd, write_labelme, write_photo
+
+from clipcrop.cli import main
+from clipcrop.evaluation.tables import PAPER_TABLES
+
+LITE = ["--model", "lite", "--device", "cpu"]
+BASELINES = [*LITE, "--methods", "whole,centre"]
+TEN_LINES = "".join(f"{top} 0 100 200 {5 - top / 10}\n" for top in range(10))
+
+
+@pytest.fixture
+def horanyi(tmp_path: Path) -> Path:
+    """A photo with a text and two people's crops."""
+    folder = tmp_path / "horanyi"
+    write_photo(folder / "a.jpg")
+    crops = [("a dog", [[20, 10], [180, 90]]), ("a dog", [[0, 0], [100, 100]])]
+    write_labelme(folder / "a.json", "a.jpg", crops)
+    return folder
+
+
+def test_a_table_is_printed_as_markdown(horanyi: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["evaluate", "table", "1", str(horanyi), *BASELINES]) == 0
+
+    printed = capsys.readouterr().out
+    assert "# Table 1 of the paper: comparison on Horanyi-PR" in printed
+    assert "1 photos, 1 examples" in printed
+    assert "| method | IoU-Mean | IoU-Max |" in printed
+    assert "| whole image | 0.5700 (0.570 to 0.570) | 0.6400 (0.640 to 0.640) |" in printed
+
+
+def test_a_report_says_how_it_was_made_and_can_be_looked_at(
+    horanyi: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    output = tmp_path / "out"
+
+    assert main(["evaluate", "table", "1", str(horanyi), *BASELINES, "--output", str(output)]) == 0
+
+    assert sorted(path.name for path in output.iterdir()) == [
+        "crops.jsonl",
+        "pictures.jpg",
+        "results.json",
+        "results.md",
+    ]
+    report = json.loads((output / "results.json").read_text())
+    assert report["model"] == "lite"
+    assert report["bootstrap"] == {"seed": 0, "resamples": 2000, "confidence": 0.95}
+    assert set(report["versions"]) >= {"python", "clipcrop", "torch"}
+    (measured,) = report["sets"]
+    assert measured["methods"]["whole image"]["IoU-Max"]["mean"] == pytest.approx(0.64)
+    assert "displacement" in measured["methods"]["whole image"]  # not in the table, but measured
+    assert (output / "results.md").read_text() in capsys.readouterr().out
+    (line,) = (output / "crops.jsonl").read_text().splitlines()
+    assert json.loads(line)["crops"]["centre 80%"] == [[0.1, 0.1, 0.9, 0.9]]
+    with Image.open(output / "pictures.jpg") as picture:
+        assert picture.width > 3 * 240
+
+
+def test_rated_crops_have_a_row_for_each_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = write_gaicd(tmp_path, {"test/a": TEN_LINES, "train/b": TEN_LINES})
+
+    assert main(["evaluate", "table", "3", str(folder), *BASELINES]) == 0
+
+    printed = capsys.readouterr().out
+    assert "1 photos" in printed  # the split "test" alone
+    assert "| figure | whole image | centre 80% |" in printed
+    # the best crop is the photo, and the centre overlaps none by .85
+    assert re.search(r"\| Acc 1/5 @0\.85 \| 1\.0000 [^|]+\| 0\.0000 ", printed)
+    assert re.search(r"\| best in 5 @0\.90 \| 1\.0000 [^|]+\| 0\.0000 ", printed)
+
+
+def test_decoders_get_rows_of_their_own_names_and_are_in_the_report(
+    horanyi: Path,
+    lite_decoders: Callable[..., dict[str, Path]],
+    capsys: pytest.CaptureFixture[str],
+):
+    paths = lite_decoders(unmixed="full", base="base")
+    decoders = [f"--decoder={name}={path}" for name, path in paths.items()]
+
+    assert main(["evaluate", "table", "4", str(horanyi), *decoders, *LITE, "--json"]) == 0
+
+    report = json.loads(capsys.readouterr().out)
+    assert list(report["sets"][0]["methods"]) == ["unmixed", "base"]
+    assert len(report["decoders"]["base"]["sha256"]) == 64
+
+
+def test_any_sets_can_be_measured_side_by_side(
+    horanyi: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    fcdb = write_fcdb(tmp_path / "fcdb", {"a.jpg": [20, 10, 160, 80], "b.jpg": [0, 0, 9, 9]})
+    (fcdb / "data" / "b.jpg").unlink()
+
+    assert main(["evaluate", "crops", str(horanyi), str(fcdb), *BASELINES]) == 1
+
+    printed = capsys.readouterr().out
+    assert "## horanyi" in printed
+    assert "## fcdb" in printed
+    assert "| whole image | 0.6400 (0.640 to 0.640) | 0.6400 (0.640 to 0.640) | 0.1000" in printed
+    assert "1 photos, 1 examples, 1 left out" in printed
+    assert re.search(r"- left out: .*entry 2: no such image", printed)
+
+
+def test_methods_without_their_texts_are_noted_in_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    fcdb = write_fcdb(tmp_path / "fcdb", {"a.jpg": [20, 10, 160, 80]})
+
+    assert main(["evaluate", "crops", str(fcdb), *LITE]) == 0
+
+    printed = capsys.readouterr().out
+    assert (
+        "Not measured: 'cascade' needs texts, and 1 of the 1 examples of fcdb have none" in printed
+    )
+    assert "| composition |" in printed
+    assert "| cascade |" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        pytest.param(
+            ["table", "5", "{}"], "table 5 is over Horanyi-PR and TextCrop: give 2", id="2"
+        ),
+        pytest.param(
+            ["table", "4", "{}"], "compares trained decoders; give --decoder", id="decoder"
+        ),
+        pytest.param(["table", "3", "{}"], "over the rated crops of GAICD, but drawn", id="drawn"),
+        pytest.param(["crops", "{}/none"], "no such file or folder", id="nothing there"),
+        pytest.param(
+            ["crops", "{}", "--decoder", "a", "--decoder", "b"], "two decoders", id="names"
+        ),
+        pytest.param(["crops", "{}", "--methods", "x"], "no such method: 'x'", id="method"),
+        pytest.param(["crops", "{}", "--split", "val"], "no 'val' in", id="split"),
+        pytest.param(["crops", "{}", "--decoder", "none.x"], "none.x", id="no decoder"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_sentence(
+    horanyi: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+):
+    given = [argument.format(horanyi) for argument in arguments]
+
+    assert main(["evaluate", *given, *LITE]) == 2
+
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.startswith("error: ")
+
+
+def test_the_tables_are_the_papers_five():
+    assert sorted(PAPER_TABLES) == [1, 2, 3, 4, 5]

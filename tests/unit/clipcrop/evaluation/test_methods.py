@@ -1,0 +1,167 @@
+"""The methods that need a model, with the embedded weights and a decoder that nobody trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from clipcrop import Predictor
+from clipcrop.boxes import covered, cxcywh_to_xyxy
+from clipcrop.composition import CompositionScorer
+from clipcrop.decoder import Decoder, DecoderConfig
+from clipcrop.decoder_checkpoint import save_decoder
+from clipcrop.errors import CheckpointError, InputError
+from clipcrop.evaluation.crop_metrics import grid_frames
+from clipcrop.evaluation.methods import MAKERS, Sight, Workshop, make_methods
+from clipcrop.images import LoadedImage, load_image
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    """The lite tower on the CPU."""
+    return Predictor.load("lite", "cpu", decoder="none")
+
+
+@pytest.fixture(scope="module")
+def rocket(samples: Path) -> LoadedImage:
+    """A sample photo of a small rocket between masts."""
+    return load_image(samples / "rocket.jpg")
+
+
+@pytest.fixture(scope="module")
+def checkpoints(lite_decoders: Callable[..., dict[str, Path]]) -> dict[str, Path]:
+    """Decoders of random weights for the lite tower, by variant."""
+    return lite_decoders(base="base", full="full")
+
+
+@pytest.fixture
+def workshop(predictor: Predictor, checkpoints: dict[str, Path]) -> Workshop:
+    """What methods are made of."""
+    return Workshop(
+        Sight(predictor), CompositionScorer.load(), dict(checkpoints), torch.device("cpu")
+    )
+
+
+def test_every_method_gives_crops_inside_the_photo(workshop: Workshop, rocket: LoadedImage):
+    methods = make_methods(list(MAKERS), workshop)
+
+    assert [method.name for method in methods] == [
+        "whole image",
+        "centre 80%",
+        "lite box",
+        "composition",
+        "cascade",
+        "clipcrop suggest",
+        "base",
+        "full",
+    ]
+    for method in methods:
+        crops = method.crops(rocket, "the rocket")
+        assert crops.shape[1] == 4
+        assert len(crops) >= 1
+        assert ((crops >= 0) & (crops <= 1)).all()
+        assert (crops[:, 2:] > crops[:, :2]).all()
+        torch.testing.assert_close(method.crops(rocket, "the rocket"), crops)
+
+
+def test_a_photo_is_encoded_once_for_all_methods(predictor: Predictor, rocket: LoadedImage):
+    sight = Sight(predictor)
+
+    first = sight(rocket)
+
+    assert sight(rocket) is first
+    assert sight(LoadedImage(rocket.rgb, rocket.width_px, rocket.height_px)) is not first
+
+
+def test_the_towers_box_is_that_of_the_whole_text(workshop: Workshop, rocket: LoadedImage):
+    encoder = workshop.sight.predictor.encoder
+    (method,) = make_methods(["tower"], workshop)
+
+    (box,) = method.crops(rocket, "rocket").tolist()
+
+    tokens = encoder.encode_images([rocket.rgb])
+    scores = tokens.scores(encoder.encode_texts(_texts("rocket")))[0, 0]
+    best = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0, scores.argmax()]).clamp(0, 1)
+    assert box == pytest.approx(best.tolist(), abs=1e-5)
+
+
+def test_a_text_of_which_the_tower_knows_nothing_is_refused(
+    workshop: Workshop, rocket: LoadedImage
+):
+    (method,) = make_methods(["tower"], workshop)
+
+    with pytest.raises(InputError, match="knows no word of 'qwxzyk'"):
+        method.crops(rocket, "qwxzyk")
+
+
+def test_composition_orders_the_grid_by_its_score(workshop: Workshop, rocket: LoadedImage):
+    (method,) = make_methods(["composition"], workshop)
+
+    crops = method.crops(rocket, "")
+
+    assert len(crops) == len(grid_frames(rocket.width_px / rocket.height_px))
+    quality = method.judge(rocket, "", crops)
+    assert (quality[:-1] >= quality[1:]).all()
+    assert quality[0] > quality[-1]
+
+
+def test_the_cascade_keeps_frames_that_cover_the_towers_box(
+    workshop: Workshop, rocket: LoadedImage
+):
+    tower, composition, cascade = make_methods(["tower", "composition", "cascade"], workshop)
+
+    crops = cascade.crops(rocket, "the rocket")
+
+    frames = composition.crops(rocket, "the rocket")
+    share = covered(tower.crops(rocket, "the rocket"), frames)[0]
+    is_kept = share >= 0.999 if (share >= 0.999).any() else share == share.max()
+    torch.testing.assert_close(crops, frames[is_kept])
+    assert 0 < len(crops) < len(frames)
+
+
+def test_a_decoders_crops_come_by_their_quality(
+    workshop: Workshop, rocket: LoadedImage, checkpoints: dict[str, Path]
+):
+    base, full = make_methods(["clipcrop"], workshop)
+
+    assert (base.needs_text, full.needs_text) == (False, True)
+    torch.testing.assert_close(base.crops(rocket, "the rocket"), base.crops(rocket, ""))
+    rocket_crops, mast_crops = full.crops(rocket, "the rocket"), full.crops(rocket, "a tower")
+    assert not torch.equal(rocket_crops, mast_crops)
+
+
+def test_a_decoder_of_another_tower_is_refused(workshop: Workshop, tmp_path: Path):
+    path = tmp_path / "other.safetensors"
+    decoder = Decoder(DecoderConfig(token_dim=8, num_layers=1, dim=16, num_heads=2, mlp_dim=16))
+    save_decoder(decoder, path, tower="owlvit", tower_fingerprint="f" * 16)
+    workshop.decoders = {"other": path}
+
+    with pytest.raises(CheckpointError, match="was trained for the tower 'owlvit'"):
+        make_methods(["clipcrop"], workshop)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        pytest.param(
+            ["whole", "cagicc"], "no such method: 'cagicc'; known are whole", id="unknown"
+        ),
+        pytest.param(["whole", "clipcrop"], "two methods are called 'whole image'", id="doubled"),
+    ],
+)
+def test_methods_that_cannot_be_made_are_refused(
+    workshop: Workshop, checkpoints: dict[str, Path], names: list[str], reason: str
+):
+    workshop.decoders = {"whole image": checkpoints["base"]}
+
+    with pytest.raises(InputError, match=reason):
+        make_methods(names, workshop)
+
+
+def _texts(text: str):
+    from clipcrop.prompt import parse_prompt
+
+    return parse_prompt(text).all_texts[:1]
