@@ -58,7 +58,7 @@ class Disk:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 self._fill(file.fileno(), content)
-                os.fsync(file.fileno())
+                self._sync(file.fileno())
             new.chmod(mode)  # whatever the umask
             new.replace(path)
         except OSError:
@@ -98,3 +98,6 @@ class Disk:
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
+
+    def _sync(self, descriptor: int) -> None:
+        os.fsync(descriptor)
