@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from . import __version__
+from . import __version__, cagic_command
 from .data.cli import add_data
 from .errors import ClipCropError, EmptyPrompt, InputError
 from .evaluation.cli import add_evaluate
@@ -137,10 +137,17 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask the running daemon, which has the model loaded already",
     )
+    parser.add_argument(
+        "--method",
+        choices=("clipcrop", cagic_command.METHOD),
+        default="clipcrop",
+        help="how crops are found: clipcrop (default), or cagic as below",
+    )
     parser.add_argument("--write-crops", type=Path, metavar="DIR", help="write the crops there")
     parser.add_argument(
         "--contact-sheet", type=Path, metavar="FILE", help="draw images and crops into this picture"
     )
+    cagic_command.add_options(parser)
     _add_common(parser)
     parser.set_defaults(run=_suggest)
 
@@ -150,6 +157,8 @@ def _suggest(options: argparse.Namespace) -> int:
     # Before the weights are loaded: a mistake is told at once.
     request = _check_request(options, prompt)
     who = _the_daemon if options.daemon else _a_predictor
+    if options.method == cagic_command.METHOD:
+        who = _a_search
     with who(options, prompt, request) as ask:
         return _suggest_all(options, paths, prompt, ask)
 
@@ -232,6 +241,7 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     from .contact_sheet import sheet_format
     from .prompt import check_prompt, parse_prompt
 
+    cagic_command.check_options(options, prompt)
     if options.daemon:
         _check_daemon_options(options)
     if not 1 <= options.count <= 100:
@@ -299,6 +309,13 @@ def _a_predictor(
         return suggestions, encoded.seconds
 
     yield ask
+
+
+@contextlib.contextmanager
+def _a_search(options: argparse.Namespace, prompt: str, request: dict[str, Any]) -> Iterator[Ask]:
+    """CAGIC, in this process."""
+    with cagic_command.searcher(options, prompt, request["constraints"], _say) as ask:
+        yield ask
 
 
 @contextlib.contextmanager

@@ -274,7 +274,8 @@ def relation_features(frames_xyxy: Tensor, objects_xyxy: Tensor) -> Tensor:
             kept,
             kept.prod(dim=-1, keepdim=True),
             seen,
-            seen.clamp(min=0).prod(dim=-1, keepdim=True).sqrt(),
+            # Not of 0, where a root has no gradient: CAGIC descends through this score.
+            seen.clamp(min=0).prod(dim=-1, keepdim=True).clamp(min=1e-12).sqrt(),
             centre,
             (centre - 0.5).abs(),
             torch.exp(-((centre - 1 / 3).abs().minimum((centre - 2 / 3).abs()) / 0.1)),

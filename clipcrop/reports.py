@@ -64,6 +64,8 @@ def as_text(image: str, suggestions: Suggestions) -> str:
 def _verdict(suggestions: Suggestions) -> str:
     if suggestions.kind == "general":
         return "nothing like that here; these are general crops"
+    if not suggestions.matched:
+        return "crops that show it best"
     best: dict[str, list[float]] = {}
     for found in suggestions.matched:
         best.setdefault(found.text, []).append(found.score)

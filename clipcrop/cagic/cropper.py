@@ -16,7 +16,8 @@ from ..device import memory_errors_named
 from ..images import LoadedImage
 from ..suggestions import Suggestion, Suggestions
 from .base import Aesthetics, Captioner, Judge, Reading
-from .optimise import CagicOptions, Optimum, Progress, minimise
+from .optimise import Optimum, Progress, minimise
+from .options import CagicOptions
 from .sampler import Crops, Pyramid
 from .space import CropSpace
 from .weights import load_networks

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..boxes import average_alike, iou, non_maximum_suppression
 from ..errors import InputError
+from .options import CagicOptions
 from .space import SCALE, CropSpace
 
 Loss = Callable[[Tensor], Tensor]
@@ -29,49 +30,6 @@ LEARNING_RATE = 0.15
 
 ALIKE_IOU = 0.6
 """Restarts whose crops overlap by more than this ended at the same place."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CagicOptions:
-    """How long and how widely to search."""
-
-    steps: int = 100
-    """Of gradient descent, for every restart."""
-
-    restarts: int = 32
-    """Crops that are moved at the same time."""
-
-    seed: int = 0
-    """Of the places where the restarts begin: the same seed gives the same crops."""
-
-    aesthetic_weight: float = 0.5
-    """Lambda: how much a point of the aesthetic score, from 0 to 1, is worth in nats of the caption
-    loss."""
-
-    annealed: float = 0.6
-    """Share of the steps in which the scale follows its schedule, 0 to 1; 0 leaves it free, from a
-    random one, all the time."""
-
-    batch_size: int = 32
-    """Restarts that the networks see at once; fewer need less memory and give the same crops."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be searched with."""
-        for name, value, most in (
-            ("steps", self.steps, 10_000),
-            ("restarts", self.restarts, 4_096),
-            ("batch size", self.batch_size, 4_096),
-        ):
-            if not 1 <= value <= most:
-                raise InputError(f"no such number of {name}: {value}; choose from 1 to {most}")
-        if not 0 <= self.seed < 2**31:
-            raise InputError(f"no such seed: {self.seed}; choose from 0 to {2**31 - 1}")
-        if not 0 <= self.aesthetic_weight <= 1_000:
-            raise InputError(
-                f"no such aesthetic weight: {self.aesthetic_weight:g}; choose from 0 to 1000"
-            )
-        if not 0 <= self.annealed <= 1:
-            raise InputError(f"no such annealed share: {self.annealed:g}; choose from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -229,8 +187,11 @@ class _Search:
             parts.append((boxes.detach(), losses.detach()))
         boxes, losses = (torch.cat(column) for column in zip(*parts, strict=True))
         self._remember(boxes, losses)
-        if is_annealed and self._parameters.grad is not None:
-            self._parameters.grad[:, SCALE] = 0
+        gradient = self._parameters.grad
+        assert gradient is not None
+        gradient.nan_to_num_(0, 0, 0)  # a restart stays where its loss has no gradient
+        if is_annealed:
+            gradient[:, SCALE] = 0
         self._optimiser.step()
         return boxes, losses
 

@@ -18,10 +18,8 @@ from ..predictor import Predictor
 from .aesthetics import ClipAesthetics
 from .base import Aesthetics, Captioner
 from .captioner import TransformersCaptioner
+from .options import STAND_IN
 from .stand_ins import CompositionAesthetics, Sight, TowerCaptioner
-
-STAND_IN = "stand-in"
-"""How users ask for a stand-in, whatever weights there are."""
 
 
 @dataclass(frozen=True)
