@@ -100,7 +100,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _add_suggest(parser: argparse.ArgumentParser) -> None:
     parser.usage = "clipcrop suggest IMAGE... PROMPT [options]"
     parser.add_argument(
-        "inputs", nargs="+", metavar="IMAGE... PROMPT", help="images or folders, then the prompt"
+        "inputs",
+        nargs="+",
+        metavar="IMAGE... PROMPT",
+        help='images or folders, then what to keep; "" for a good crop of anything',
     )
     parser.add_argument("--count", type=int, default=8, help="crops for each image")
     parser.add_argument("--aspect", default="free", help="free, original, or width:height as 3:2")
@@ -206,7 +209,7 @@ def _split_inputs(inputs: list[str], query_image: Path | None) -> tuple[list[Pat
         if prompt.strip() and _is_there(Path(prompt)):
             raise EmptyPrompt(
                 f"no prompt after the images ({prompt!r} is a file); say last, in quotes, what to "
-                'keep: "the dog"'
+                'keep: "the dog", or "" for a good crop of anything'
             )
         if not images:
             raise InputError(
@@ -254,9 +257,8 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
 
         query = load_image(options.query_image)
     constraints = Constraints.parse(options.aspect, options.min_size)
-    if query is None or prompt.strip():
-        # Either raises what is wrong with it; the daemon has spaCy, so that stays unloaded here.
-        (check_prompt if options.daemon else parse_prompt)(prompt, options.exclude)
+    # Either raises what is wrong with it; the daemon has spaCy, so that stays unloaded here.
+    (check_prompt if options.daemon else parse_prompt)(prompt, options.exclude)
     return {
         "constraints": constraints,
         "exclude": options.exclude,

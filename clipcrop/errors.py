@@ -23,7 +23,7 @@ class InputError(ClipCropError, ValueError):
 
 
 class EmptyPrompt(InputError):
-    """A prompt without a word in it, and no image query either."""
+    """A prompt that has something in it, but no word."""
 
 
 class InvalidImage(InputError):

@@ -28,7 +28,7 @@ from .encoders import load_encoder
 from .encoders.base import Encoder, ImageTokens
 from .grounding import Grounding, GroundingOptions, ground
 from .images import LoadedImage, prepare_image
-from .prompt import IMAGE_QUERY, Prompt, image_query_prompt, parse_prompt
+from .prompt import IMAGE_QUERY, Prompt, parse_prompt
 from .ranking import Proposals, rank
 from .suggestions import Detection, Suggestion, Suggestions
 
@@ -136,7 +136,8 @@ class Predictor:
 
         Args:
             encoded: From `encode`.
-            prompt: What to keep, in English; may be empty with an image query.
+            prompt: What to keep, in English; blank, without an image query, for a good crop of
+                anything.
             exclude: What to leave out, besides what the prompt itself excludes.
             image_query: An example of what to keep.
             constraints: Aspect ratio and minimum size; free by default.
@@ -145,7 +146,7 @@ class Predictor:
                 default our own, with the texts that the decoder was trained for.
 
         Raises:
-            EmptyPrompt: Neither a prompt nor an image query.
+            EmptyPrompt: The prompt has something in it, but no word.
             InputError: The prompt is too long, or the constraints don't fit the image.
             LanguageModelMissing: spaCy's English pipeline is not installed.
             OutOfMemory: The tower's device has no room for it.
@@ -213,12 +214,9 @@ class Predictor:
         image_query: Image.Image | LoadedImage | None,
     ) -> tuple[Prompt, list[Tensor]]:
         """The prompt's parts, and an embedding, [E], for each of its texts."""
-        if image_query is None:
-            parsed = parse_prompt(prompt, exclude)
-        elif prompt.strip():
-            parsed = parse_prompt(prompt, exclude).with_image_query()
-        else:
-            parsed = image_query_prompt(exclude)
+        parsed = parse_prompt(prompt, exclude)
+        if image_query is not None:
+            parsed = parsed.with_image_query()
         words = [text for text in parsed.all_texts if text is not IMAGE_QUERY]
         rows = list(self.encoder.encode_texts(words)) if words else []
         if image_query is not None:

@@ -79,7 +79,7 @@ class Prompt:
 
     texts: tuple[Text, ...]
     """The whole prompt first, then its keywords; empty when nothing is asked for that could be
-    searched ("without the car", "the background")."""
+    searched ("", "without the car", "the background")."""
 
     exclusions: tuple[Text, ...] = ()
     """What crops should avoid."""
@@ -105,14 +105,19 @@ def parse_prompt(prompt: str, exclude: Sequence[str] = ()) -> Prompt:
     Args:
         prompt: what the user typed, in English.
         exclude: further things to avoid, each like "the car" or "cars and bins"; blank ones
-            count as none. With any, the prompt may be blank.
+            count as none.
+
+    Returns:
+        With a blank prompt, one that asks for nothing: any good crop will do.
 
     Raises:
-        EmptyPrompt: there is no word in it.
+        EmptyPrompt: there is something in it, but no word.
         InputError: it is too long.
         LanguageModelMissing: spaCy's English pipeline is not installed.
     """
     line, exclude_lines = _checked_lines(prompt, exclude)
+    if not line and not exclude_lines:
+        return Prompt(text="", texts=())  # that needs no spaCy
     wanted, excluded = split_clauses(line)
     excluded_clauses = [*excluded, *exclude_lines]
     docs = _parse([wanted, *excluded_clauses])
@@ -133,16 +138,10 @@ def check_prompt(prompt: str, exclude: Sequence[str] = ()) -> None:
     """Refuse what `parse_prompt` would refuse, without loading spaCy.
 
     Raises:
-        EmptyPrompt: there is no word in it.
+        EmptyPrompt: there is something in it, but no word.
         InputError: it is too long.
     """
     _checked_lines(prompt, exclude)
-
-
-def image_query_prompt(exclude: Sequence[str] = ()) -> Prompt:
-    """The prompt of an image query that comes without a text."""
-    exclusions = parse_prompt("", exclude).exclusions if any(map(str.strip, exclude)) else ()
-    return Prompt(text="", texts=(IMAGE_QUERY,), exclusions=exclusions)
 
 
 def _checked_lines(prompt: str, exclude: Sequence[str]) -> tuple[str, list[str]]:
@@ -151,9 +150,11 @@ def _checked_lines(prompt: str, exclude: Sequence[str]) -> tuple[str, list[str]]
         line for item in exclude if (line := strip_cues(_checked_line(item, "exclusion")))
     ]
     line = _checked_line(prompt, "prompt")
-    if not line and not (exclude_lines and not prompt.strip()):
-        shown = f"no word in the prompt {prompt.strip()!r}" if prompt.strip() else "empty prompt"
-        raise EmptyPrompt(f"{shown}; name what the crop should show, such as 'the dog'")
+    if prompt.strip() and not line:
+        raise EmptyPrompt(
+            f"no word in the prompt {prompt.strip()!r}; name what the crop should show, such as "
+            "'the dog', or nothing for a good crop of anything"
+        )
     return line, exclude_lines
 
 

@@ -63,7 +63,9 @@ def as_text(image: str, suggestions: Suggestions) -> str:
 
 def _verdict(suggestions: Suggestions) -> str:
     if suggestions.kind == "general":
-        return "nothing like that here; these are general crops"
+        if suggestions.dropped:
+            return "nothing like that here; these are general crops"
+        return "general crops, since nothing was named to look for"
     if not suggestions.matched:
         return "crops that show it best"
     best: dict[str, list[float]] = {}

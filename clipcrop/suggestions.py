@@ -65,7 +65,7 @@ class Suggestions:
     """Name of the tower that answered."""
 
     kind: Literal["match", "general"]
-    """"general" when nothing of the prompt was found: the crops are good ones of anything."""
+    """"general" when nothing of the prompt was found, or it is blank: good crops of anything."""
 
     is_well_framed: bool
     """The image needs no crop: as it is, it is as good as the best one."""

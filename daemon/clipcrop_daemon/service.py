@@ -226,15 +226,9 @@ class Service:
 
     def _check_prompt(self, request: SuggestRequest, enter_stage: EnterStage) -> None:
         """Have it refused before the tower is loaded, which takes longer."""
-        from clipcrop.prompt import image_query_prompt, parse_prompt
+        from clipcrop.prompt import parse_prompt
 
-        has_exclusions = any(map(str.strip, request.exclude))
-        if request.image_query is not None and not request.prompt.strip():
-            if has_exclusions:
-                self._need_language_model(enter_stage)
-            image_query_prompt(request.exclude)
-            return
-        if request.prompt.strip() or has_exclusions:
+        if request.prompt.strip() or any(map(str.strip, request.exclude)):
             self._need_language_model(enter_stage)
         parse_prompt(request.prompt, request.exclude)
 

@@ -128,6 +128,17 @@ def test_an_example_image_needs_no_prompt(capsys: pytest.CaptureFixture[str], sa
     assert record["kind"] == "match"
 
 
+def test_an_empty_prompt_asks_for_a_good_crop_of_anything(
+    capsys: pytest.CaptureFixture[str], astronaut_path: Path
+):
+    (record,) = run_json(capsys, "suggest", str(astronaut_path), "")
+    main(["suggest", str(astronaut_path), "", *LITE])
+
+    assert (record["kind"], record["matched"], record["dropped"]) == ("general", [], [])
+    assert record["suggestions"]
+    assert "general crops, since nothing was named" in capsys.readouterr().out
+
+
 def test_beside_an_example_image_a_name_of_an_image_is_no_prompt(
     capsys: pytest.CaptureFixture[str], samples: Path
 ):
@@ -159,7 +170,6 @@ def test_the_papers_grounding_can_be_asked_for(
         pytest.param(["{folder}/cut.jpg", "the dog"], "damaged image", id="truncated file"),
         pytest.param(["{folder}/text.jpg", "the dog"], "not an image", id="no image"),
         pytest.param(["{folder}/void", "the dog"], "no images in the folder", id="empty folder"),
-        pytest.param(["{photo}", ""], "empty prompt", id="empty prompt"),
         pytest.param(["{photo}", "✨"], "no word in the prompt", id="only an emoji"),
         pytest.param(["{photo}"], "no prompt after the images", id="no prompt"),
         pytest.param(["d" * 300 + ".jpg", "the dog"], "check the name", id="a name too long"),

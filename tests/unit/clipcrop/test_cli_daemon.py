@@ -213,7 +213,6 @@ def test_whoever_waits_at_a_terminal_is_told_what_takes_so_long(
         pytest.param(["the dog", *["--exclude", "car"] * 9], "at most 8", id="exclusions"),
         pytest.param(["the dog", "--aspect", "0:1"], "no such aspect ratio", id="aspect"),
         pytest.param(["the dog", "--min-size", "9999"], "does not fit", id="minimum size"),
-        pytest.param([""], "empty prompt", id="empty prompt"),
         pytest.param(["✨"], "no word in the prompt", id="only an emoji"),
         pytest.param(["dog " * 200], "too long", id="prompt too long"),
     ],

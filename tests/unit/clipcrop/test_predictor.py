@@ -120,10 +120,23 @@ def test_images_of_any_mode_are_taken(predictor: Predictor, mode: str):
     assert predictor.suggest(predictor.encode(image), "a bird").crops
 
 
-@pytest.mark.parametrize("prompt", ["", "  \n", "!?"])
-def test_a_prompt_without_a_word_is_refused(predictor: Predictor, cat: EncodedImage, prompt: str):
+def test_a_prompt_without_a_word_is_refused(predictor: Predictor, cat: EncodedImage):
     with pytest.raises(EmptyPrompt):
-        predictor.suggest(cat, prompt)
+        predictor.suggest(cat, "!?")
+
+
+def test_without_a_prompt_there_are_good_crops_of_anything(predictor: Predictor, cat: EncodedImage):
+    found = predictor.suggest(cat, " ")
+
+    assert (found.kind, found.matched, found.dropped) == ("general", (), ())
+    assert found.crops
+
+
+def test_without_a_prompt_things_are_left_out_all_the_same(predictor: Predictor, cat: EncodedImage):
+    found = predictor.suggest(cat, "", exclude=["the cat"])
+
+    assert found.kind == "general"
+    assert [one.text for one in found.excluded] == ["cat"]
 
 
 def test_a_minimum_size_beyond_the_image_is_refused(predictor: Predictor, cat: EncodedImage):

@@ -15,7 +15,6 @@ from clipcrop.prompt import (
     MAX_PROMPT_CHARACTERS,
     Prompt,
     Text,
-    image_query_prompt,
     parse_prompt,
 )
 
@@ -217,10 +216,17 @@ def test_blank_prompt_is_allowed_where_something_is_excluded() -> None:
     assert exclusions(parsed) == [("car", 1)]
 
 
-@pytest.mark.parametrize("prompt", ["", "  \n\t", "???", "...", "\u200d\ufe0f", "\ud800"])
-def test_prompt_without_a_word_is_empty(prompt: str) -> None:
+@pytest.mark.parametrize("prompt", ["???", "...", "\u200d\ufe0f", "\ud800"])
+def test_prompt_without_a_word_is_refused(prompt: str) -> None:
     with pytest.raises(EmptyPrompt, match="name what the crop should show"):
         parse_prompt(prompt)
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n\t"])
+def test_blank_prompt_asks_for_nothing(prompt: str) -> None:
+    parsed = parse_prompt(prompt)
+
+    assert (parsed.text, parsed.texts, parsed.exclusions) == ("", (), ())
 
 
 def test_longest_prompt_is_read_and_a_longer_one_refused() -> None:
@@ -242,7 +248,7 @@ def test_number_of_keywords_is_limited() -> None:
 
 def test_image_query_joins_a_prompt_or_stands_alone() -> None:
     joined = parse_prompt("the dog without the car").with_image_query()
-    alone = image_query_prompt(exclude=["the car"])
+    alone = parse_prompt("", exclude=["the car"]).with_image_query()
 
     assert joined.texts[-1] is IMAGE_QUERY
     assert [text.text for text in joined.exclusions] == ["car"]

@@ -105,6 +105,15 @@ def test_pixels_are_held_after_the_callers_buffer_is_used_for_something_else():
     assert machine.encoded[-1][0] == (255, 0, 0)
 
 
+def test_an_empty_prompt_needs_no_language_model():
+    machine, stages = FakeMachine(), []
+
+    suggest(machine.service(), prompt=" ", enter_stage=lambda _stage, text: stages.append(text))
+
+    assert machine.asked[-1][0] == " "
+    assert "loading the language model" not in stages
+
+
 def test_an_example_may_be_one_that_is_held():
     machine = FakeMachine()
     service = machine.service()
@@ -150,7 +159,6 @@ def test_a_reply_says_when_the_image_is_too_large_to_be_held():
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        pytest.param({"prompt": " "}, EmptyPrompt, id="empty prompt"),
         pytest.param({"prompt": "!?"}, EmptyPrompt, id="prompt without a word"),
         pytest.param({"min_width_px": 9}, InputError, id="minimum size beyond the image"),
         pytest.param({"model": "other"}, InvalidRequest, id="unknown model"),
