@@ -16,6 +16,7 @@ pumped         a connection that the main loop keeps going
 dialer         finds the daemon, starts it if need be, begins a conversation
 link           questions to the daemon: a queue, deadlines, cancel, pixels only once
 session        one image's suggestions: ask, step through them, say how it stands
+snapshot       what is left of a preview for the next process
 preview        the current suggestion on the canvas, and the user's own selection
 
 No thread, nothing that waits, no polling. Runs inside editors: Python 3.8 and newer, pure Python,

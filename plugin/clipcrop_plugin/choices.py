@@ -85,6 +85,13 @@ class Choices:
         return ", ".join(self.exclude)
 
     @property
+    def headline(self) -> str:
+        """What is asked for, for people."""
+        if self.prompt:
+            return self.prompt
+        return _("A good crop of anything") if self.example == NO_EXAMPLE else _("Like the example")
+
+    @property
     def example_file(self) -> str:
         """The path of the example; empty if it is not a file."""
         return "" if self.example in (NO_EXAMPLE, SELECTION_EXAMPLE) else self.example

@@ -1,4 +1,7 @@
-"""plugin.json: where the daemon is and how it is started. The installer writes it, we only read."""
+"""plugin.json: where the daemon is and how it is started. The installer writes it, we only read.
+
+In Flatpak's sandbox it is plugin.flatpak.json: programs of the machine cannot be started there.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from . import storage
 
 PATH_VARIABLE = "CLIPCROP_PLUGIN_CONFIG"
 """Environment variable that names the file instead of `config_path`."""
+
+FLATPAK_INFO = Path("/.flatpak-info")
+"""Is there in Flatpak's sandbox, and nowhere else."""
 
 _MAX_ARGUMENTS = 64
 
@@ -33,7 +39,8 @@ class Config:
 def config_path() -> Path:
     """Where the file is: beside the connection file, unless the environment says otherwise."""
     named = os.environ.get(PATH_VARIABLE)
-    return Path(named) if named else default_path().with_name("plugin.json")
+    name = "plugin.flatpak.json" if FLATPAK_INFO.exists() else "plugin.json"
+    return Path(named) if named else default_path().with_name(name)
 
 
 def read_config(path: Path | None = None) -> Config:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple, Protocol
 
 from .choices import NO_EXAMPLE, Choices
-from .errors import BadChoice, NothingToCrop
+from .errors import NothingToCrop
 from .geometry import Rect, Size
 from .link import Link
 from .picture import Picture, Raster
 from .session import Session, Suggestion
+from .snapshot import Snapshot
 from .texts import _
 
 
@@ -105,12 +106,8 @@ class Preview:
         """Read the canvas anew, and ask.
 
         Raises:
-            PluginError: there is nothing to ask, or nothing to ask about.
+            PluginError: there is nothing to ask about.
         """
-        if not choices.prompt and choices.example == NO_EXAMPLE:
-            raise BadChoice(
-                "prompt", _("Describe what the crop should show, or choose an example.")
-            )
         self.dismiss()  # what is selected may be the example
         seen = self.canvas.read_picture(choices.source)
         example = None if choices.example == NO_EXAMPLE else self.canvas.read_example(choices)
@@ -162,18 +159,46 @@ class Preview:
         self._put_back = self._shown = None
         self._noticed = ((), -1)  # the same suggestions may be shown again
 
+    def snapshot(self) -> Snapshot | None:
+        """What another process needs to go on; None if there are no suggestions."""
+        session = self.session
+        if session.choices is None or session.canvas is None or session.current is None:
+            return None
+        shown = self._shown if self.is_showing else None
+        return Snapshot(session.choices, session.canvas, session.suggestions, session.index, shown)
+
+    def restore(self, snapshot: Snapshot, put_back: Callable[[], None]) -> None:
+        """Go on where another process has stopped.
+
+        Args:
+            snapshot: Of a preview of the same image.
+            put_back: What that process had from `Canvas.keep_selection`, for what it shows.
+        """
+        self.session.restore(
+            snapshot.choices, snapshot.canvas, snapshot.suggestions, snapshot.index
+        )
+        self._noticed = (snapshot.suggestions, snapshot.index)
+        if snapshot.shown is not None:
+            self._shown, self._put_back = snapshot.shown, put_back
+
+    def look(self) -> None:
+        """Read what the suggestions are of, where that was not kept."""
+        session = self.session
+        if session.picture is None and session.choices and session.canvas == self.canvas.size:
+            session.picture = self.canvas.read_picture(session.choices.source).picture
+
     def close(self) -> None:
         """The image is gone, or nobody wants suggestions for it any more."""
         self.session.close()
         self.dismiss()
 
     def _check(self) -> Suggestion:
-        picture, current = self.session.picture, self.session.current
-        if picture is None or current is None:
+        current = self.session.current
+        if current is None:
             raise NothingToCrop(
                 _("There are no suggestions for this image. Use Smart Crop by Description first.")
             )
-        if picture.placement.canvas != self.canvas.size:
+        if self.session.canvas != self.canvas.size:
             raise NothingToCrop(
                 _("The image has another size now. Use Smart Crop: Repeat to look at it again.")
             )
@@ -187,8 +212,8 @@ class Preview:
         self.on_change()
 
     def _show_current(self) -> None:
-        current, picture = self.session.current, self.session.picture
-        if current is None or picture is None or picture.placement.canvas != self.canvas.size:
+        current = self.session.current
+        if current is None or self.session.canvas != self.canvas.size:
             return
         now = (self.session.suggestions, self.session.index)
         if now == self._noticed:  # progress: what the user has selected since then stays

@@ -10,7 +10,7 @@ from clipcrop_wire.messages import Progress, SuggestReply, SuggestRequest
 
 from .choices import Choices
 from .errors import PluginError
-from .geometry import Rect
+from .geometry import Rect, Size
 from .link import TIMEOUT_S, Link, Question
 from .messages import LAUNCHING, progress_words, sentence
 from .picture import Picture, Raster
@@ -68,7 +68,10 @@ class Session:
         """How far it is, of the stage that ``status`` names; None: not known."""
 
         self.picture: Picture | None = None
-        """What was asked about last."""
+        """What was asked about last; None also after `restore`."""
+
+        self.canvas: Size | None = None
+        """Of the image, when it was asked about."""
 
         self.choices: Choices | None = None
         """What was asked last."""
@@ -111,6 +114,7 @@ class Session:
             example: The pixels of ``choices.example``, if that is not "none".
         """
         self.picture, self._example = picture, example
+        self.canvas = picture.placement.canvas
         self._drop_suggestions()
         self._ask(picture, choices)
 
@@ -148,6 +152,14 @@ class Session:
         self.index = index
         self._changed()
         return self.suggestions[index]
+
+    def restore(
+        self, choices: Choices, canvas: Size, suggestions: tuple[Suggestion, ...], index: int
+    ) -> None:
+        """Have the suggestions that another session had; they are not told."""
+        self.choices, self.canvas = choices, canvas
+        self.suggestions, self.index = suggestions, index
+        self.state, self.status = READY, _count(len(suggestions))
 
     def close(self) -> None:
         """Its image is gone: stop waiting, and tell nobody."""
@@ -257,12 +269,16 @@ def _summary(reply: SuggestReply, asks_for_something: bool) -> str:
         parts.append(_("No crop fits. Try another aspect ratio."))
     if reply.kind == "general" and asks_for_something:
         parts.append(_("Nothing like that found: general crops."))
+    elif reply.kind == "general" and reply.suggestions:
+        parts.append(_("General crops, since nothing was described."))
     elif reply.dropped:
         names = ", ".join(f"“{one.text}”" for one in reply.dropped)
         parts.append(_("Not found: {names}.").format(names=isolated(names)))
     if reply.is_well_framed:
         parts.append(_("The image is already well framed."))
     parts += [isolated(note.rstrip(".") + ".") for note in reply.notes]
-    number = len(reply.suggestions)
-    count = ngettext("{number} suggestion.", "{number} suggestions.", number)
-    return " ".join(parts) if parts else count.format(number=number)
+    return " ".join(parts) if parts else _count(len(reply.suggestions))
+
+
+def _count(number: int) -> str:
+    return ngettext("{number} suggestion.", "{number} suggestions.", number).format(number=number)

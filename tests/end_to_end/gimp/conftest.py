@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,11 +15,11 @@ import pytest
 from clipcrop_wire.client import Client
 
 HERE = Path(__file__).parent
-CHECKOUT = HERE.parents[2]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from driver import Gimp, wait_for  # noqa: E402 - on the path just added
 from place import Place  # noqa: E402
+from plug_in import CHECKOUT, install  # noqa: E402
 from real_daemon import Daemon  # noqa: E402
 
 StartGimp = Callable[..., Gimp]
@@ -71,20 +70,7 @@ def gimp_root() -> Path:
 @pytest.fixture(scope="session")
 def installed_plug_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plug-in's folder as it is in a user's profile: all it needs is beside it."""
-    import msgpack
-
-    folder = tmp_path_factory.mktemp("plug-ins") / "clipcrop_gimp"
-    leave = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "*.pyx", "*.c")
-    shutil.copytree(CHECKOUT / "plugin" / "gimp" / "clipcrop_gimp", folder, ignore=leave)
-    parts = [
-        CHECKOUT / "plugin" / "clipcrop_plugin",
-        CHECKOUT / "daemon" / "clipcrop_wire",
-        Path(msgpack.__file__).parent,
-    ]
-    for part in parts:
-        shutil.copytree(part, folder / part.name, ignore=leave)
-    (folder / "clipcrop_gimp.py").chmod(0o755)
-    return folder
+    return install(tmp_path_factory.mktemp("plug-ins"))
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,7 @@ class Gimp:
         variables: Mapping[str, str],
         *,
         has_window: bool = False,
+        has_probe: bool = True,
         shortcuts: Mapping[str, str] | None = None,
     ) -> None:
         """Does not start it yet.
@@ -83,6 +84,7 @@ class Gimp:
             plug_ins: Folders to be linked into the profile.
             variables: Of GIMP's environment.
             has_window: On a screen of its own, which is there from `start` to `end`.
+            has_probe: Whether `run` can be used, which makes GIMP's start slower.
             shortcuts: Name of a procedure -> key, such as "<Primary><Shift>F12".
         """
         self.place, self.folder, self.has_window = place, folder, has_window
@@ -100,7 +102,8 @@ class Gimp:
             "GSETTINGS_BACKEND": "memory",
             **variables,
         }
-        self._write_profile([*plug_ins, _HERE / "clipcrop_probe"], shortcuts or {})
+        probes = [_HERE / "clipcrop_probe"] if has_probe else []
+        self._write_profile([*plug_ins, *probes], shortcuts or {})
 
     def __enter__(self) -> Gimp:
         self.start()
@@ -114,7 +117,7 @@ class Gimp:
         self.probe.unlink(missing_ok=True)
         started = time.monotonic()
         if self.has_window:
-            self._start_screen()
+            self.open_screen()
             started = time.monotonic()
             command = ["gimp", "--new-instance", "--no-splash", *map(str, files)]
         else:
@@ -223,7 +226,8 @@ class Gimp:
             "GNU Image Manipulation Program" in w.title or "GIMP" in w.title for w in self.windows()
         )
 
-    def _start_screen(self) -> None:
+    def open_screen(self) -> None:
+        """Have a screen and a window manager, and no GIMP yet."""
         size = f"{SCREEN[0]}x{SCREEN[1]}x24"
         xvfb = ["Xvfb", "-displayfd", "1", "-screen", "0", size, "-nolisten", "tcp"]
         read = {"stdout": -1, "stderr": -3}  # PIPE, DEVNULL

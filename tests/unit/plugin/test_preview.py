@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clipcrop_plugin.choices import Choices
-from clipcrop_plugin.errors import BadChoice, NothingToCrop
+from clipcrop_plugin.errors import NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
 from clipcrop_plugin.link import Question
 from clipcrop_plugin.picture import Picture, Raster
@@ -175,11 +175,66 @@ def test_a_crop_is_applied_over_the_users_own_selection(answered: Preview, canva
     assert canvas.applied == [(CROPS[0], "crop", OWN)]
 
 
-def test_nothing_is_asked_without_a_description_or_an_example(preview: Preview, canvas: FakeCanvas):
-    with pytest.raises(BadChoice, match="Describe what the crop should show"):
-        preview.ask(Choices())
+def test_without_a_description_good_crops_of_anything_are_asked_for(
+    preview: Preview, link: FakeLink
+):
+    preview.ask(Choices())
+    link.answer()
 
+    assert preview.session.suggestions
+
+
+def test_another_process_goes_on_where_this_one_stopped(answered: Preview, canvas: FakeCanvas):
+    answered.step(1)
+    snapshot = answered.snapshot()
+    assert snapshot is not None
+    canvas.reads.clear()
+
+    other = Preview(canvas, FakeLink())  # type: ignore[arg-type]
+    other.restore(snapshot, lambda: setattr(canvas, "selection", OWN))
+
+    assert other.is_showing
+    assert other.session.current == answered.session.current
+    assert other.step(1) == answered.session.suggestions[2]
+    assert canvas.selection == CROPS[2]
+    other.dismiss()
+    assert canvas.selection == OWN
     assert canvas.reads == []
+
+
+def test_what_the_user_selects_between_two_processes_is_theirs(
+    answered: Preview, canvas: FakeCanvas
+):
+    canvas.selection = Rect(7, 7, 2, 2)
+    snapshot = answered.snapshot()
+    assert snapshot is not None
+    assert snapshot.shown is None
+
+    other = Preview(canvas, FakeLink())  # type: ignore[arg-type]
+    other.restore(snapshot, lambda: None)
+    other.dismiss()
+
+    assert canvas.selection == Rect(7, 7, 2, 2)
+
+
+def test_the_picture_that_was_not_kept_is_read_again_to_be_drawn(
+    answered: Preview, canvas: FakeCanvas
+):
+    snapshot = answered.snapshot()
+    assert snapshot is not None
+    other = Preview(canvas, FakeLink())  # type: ignore[arg-type]
+    other.restore(snapshot, lambda: None)
+    canvas.reads.clear()
+
+    other.look()
+    other.look()
+
+    assert canvas.reads == ["layer"]
+    assert other.session.picture is not None
+
+
+def test_where_there_are_no_suggestions_nothing_is_left(preview: Preview):
+    assert preview.snapshot() is None
 
 
 def test_without_suggestions_there_is_nothing_to_step_to(preview: Preview):

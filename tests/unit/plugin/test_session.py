@@ -185,7 +185,12 @@ def test_a_question_replaces_the_one_before_it(session, picture, daemon, wait, c
         pytest.param(
             reply("general"), None, "Nothing like that found: general crops.", id="not found"
         ),
-        pytest.param(reply("general"), Choices(), "3 suggestions.", id="nothing asked for"),
+        pytest.param(
+            reply("general"),
+            Choices(),
+            "General crops, since nothing was described.",
+            id="nothing asked for",
+        ),
         pytest.param(
             reply(well_framed=True), None, "The image is already well framed.", id="well framed"
         ),

@@ -14,10 +14,11 @@ from clipcrop_plugin.link import TIMEOUT_S, Link
 from clipcrop_plugin.session import FAILED
 from clipcrop_plugin.texts import _
 
-from .arguments import AS_ASKED, read_choices, write_choices
+from .arguments import read_choices, write_choices
 from .main_loop import GLibLoop
 from .memory import memory
 from .previews import ImagePreview, Previews
+from .procedures import AS_ASKED
 
 if TYPE_CHECKING:
     from .panel import Panels
@@ -91,6 +92,16 @@ class Application:
         result, rect = self._apply(preview, how, has_display=run_mode == INTERACTIVE)
         return {"box": list(rect), "result": result}
 
+    @property
+    def has_panels(self) -> bool:
+        """Somebody looks at suggestions."""
+        return self._panels is not None and self._panels.are_open
+
+    def leave(self) -> None:
+        """This process ends: another one may be asked to go on."""
+        self._previews.leave()
+        self._link.close()
+
     def _ask_person(
         self, preview: ImagePreview, procedure: Gimp.Procedure, config: Any
     ) -> dict[str, Any] | None:
@@ -162,6 +173,7 @@ class Application:
         """The panel of an image, which applies and dismisses on its own."""
         self._open_windows()
         assert self._panels is not None
+        preview.look()
         self._panels.show(preview)
 
     def _open_windows(self) -> None:

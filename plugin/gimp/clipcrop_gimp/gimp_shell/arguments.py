@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gi.repository import Gimp, Gio, GObject
+from gi.repository import Gimp, Gio
 
 from clipcrop_plugin.choices import (
     APPLIES,
@@ -20,17 +20,20 @@ from clipcrop_plugin.choices import (
 from clipcrop_plugin.errors import BadChoice
 from clipcrop_plugin.texts import _
 
-READ_WRITE = GObject.ParamFlags.READWRITE
+from .procedures import READ_WRITE
 
 FILE_EXAMPLE = "file"
-AS_ASKED = "as_asked"
 
 
 def add_choices(procedure: Gimp.Procedure) -> None:
     """Declare all that can be asked for."""
     default = Choices()
     procedure.add_string_argument(
-        "prompt", _("_Keep"), _("What the crop should show, in words"), default.prompt, READ_WRITE
+        "prompt",
+        _("_Keep"),
+        _("What the crop should show, in words; nothing for a good crop of anything"),
+        default.prompt,
+        READ_WRITE,
     )
     procedure.add_string_argument(
         "exclude",

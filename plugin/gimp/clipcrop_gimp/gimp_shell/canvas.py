@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import Callable, Iterator
+from typing import Callable
 
-from gi.repository import Gegl, Gimp, Gio, GLib
+from gi.repository import Gimp, Gio, GLib
 
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
-from clipcrop_plugin.picture import Picture, Raster, reduced_size
+from clipcrop_plugin.picture import Picture, Raster
 from clipcrop_plugin.preview import Seen
 from clipcrop_plugin.texts import _, isolated
 
-from . import selection
+from . import pixels, selection
 from .apply import apply_crop
 
 
@@ -24,6 +23,7 @@ class GimpCanvas:
     def __init__(self, image: Gimp.Image) -> None:
         """Touch nothing yet."""
         self.image = image
+        self._kept: selection.KeptSelection | None = None
 
     @property
     def is_open(self) -> bool:
@@ -33,7 +33,7 @@ class GimpCanvas:
     @property
     def size(self) -> Size:
         """See `Canvas`."""
-        return Size(self.image.get_width(), self.image.get_height())
+        return selection.size_of(self.image)
 
     @property
     def name(self) -> str:
@@ -50,9 +50,10 @@ class GimpCanvas:
         if source == "layer" and len(layers) == 1:
             area = _area_of(layers[0])
             placement = Placement.of(area, canvas)
-            return Seen(_picture(layers[0], area, placement), "")
-        with _visible(image) as layer:
-            picture = _picture(layer, Rect(0, 0, *canvas), Placement.of_canvas(canvas))
+            raster = pixels.of_layer(layers[0], _inside(area, placement.area))
+            return Seen(Picture(raster, placement), "")
+        placement = Placement.of_canvas(canvas)
+        picture = Picture(pixels.of_visible(image, placement.area), placement)
         is_as_asked = source == "visible"
         return Seen(picture, "" if is_as_asked else _several(len(layers)))
 
@@ -68,7 +69,18 @@ class GimpCanvas:
 
     def keep_selection(self) -> Callable[[], None]:
         """See `Canvas`."""
-        kept = selection.KeptSelection(self.image)
+        return self._putting_back(selection.KeptSelection.of(self.image))
+
+    def leave_selection(self) -> int:
+        """Leave what was kept last to another process -> its number for `find_selection`."""
+        return 0 if self._kept is None else self._kept.leave()
+
+    def find_selection(self, number: int) -> Callable[[], None]:
+        """What another process has kept, as `keep_selection`."""
+        return self._putting_back(selection.KeptSelection.of_number(number, self.size))
+
+    def _putting_back(self, kept: selection.KeptSelection) -> Callable[[], None]:
+        self._kept = kept
 
         def put_back() -> None:
             kept.put_back(self.image)
@@ -94,9 +106,14 @@ class GimpCanvas:
             )
         layers = self.image.get_selected_layers()
         if source == "layer" and len(layers) == 1:
-            return _example(layers[0], _area_of(layers[0]), selected)
-        with _visible(self.image) as layer:
-            return _example(layer, Rect(0, 0, *self.size), selected)
+            area = _area_of(layers[0])
+            part = area.intersect(selected)
+            if part is None:
+                raise BadChoice(
+                    "example", _("The selection lies outside the layer. Select a part of it.")
+                )
+            return pixels.of_layer(layers[0], _inside(area, part))
+        return pixels.of_visible(self.image, selected)
 
 
 def _read_file(path: str) -> Raster:
@@ -115,9 +132,7 @@ def _read_file(path: str) -> Raster:
             ),
         )
     try:
-        with _visible(image) as layer:
-            whole = Rect(0, 0, image.get_width(), image.get_height())
-            return _example(layer, whole, whole)
+        return pixels.of_visible(image, Rect(0, 0, *selection.size_of(image)))
     finally:
         image.delete()
 
@@ -134,40 +149,6 @@ def _area_of(layer: Gimp.Layer) -> Rect:
     return Rect(x, y, layer.get_width(), layer.get_height())
 
 
-@contextmanager
-def _visible(image: Gimp.Image) -> Iterator[Gimp.Layer]:
-    """What the canvas shows, as a layer that is in no image."""
-    layer = Gimp.Layer.new_from_visible(image, image, "clipcrop")
-    try:
-        yield layer
-    finally:
-        layer.delete()
-
-
-def _picture(layer: Gimp.Layer, area: Rect, placement: Placement) -> Picture:
-    pixels, size, name = _read(layer, area, placement.area)
-    return Picture.of(pixels, size.width_px, size.height_px, name, placement)
-
-
-def _example(layer: Gimp.Layer, area: Rect, wanted: Rect) -> Raster:
-    part = area.intersect(wanted)
-    if part is None:
-        raise BadChoice("example", _("The selection lies outside the layer. Select a part of it."))
-    pixels, size, name = _read(layer, area, part)
-    return Raster(pixels, size.width_px, size.height_px, name)
-
-
-def _read(layer: Gimp.Layer, area: Rect, part: Rect) -> tuple[bytes, Size, str]:
-    """A part of a layer, reduced; the primed format means sRGB, whatever the image's own is."""
-    size = reduced_size(part.width_px, part.height_px)
-    # One scale for both sides; the longer one has it more exactly.
-    scale = max(size) / max(part.width_px, part.height_px)
-    x, y = round((part.x - area.x) * scale), round((part.y - area.y) * scale)
-    has_alpha = layer.has_alpha()
-    pixels = layer.get_buffer().get(
-        Gegl.Rectangle.new(x, y, size.width_px, size.height_px),
-        scale,
-        "R'G'B'A u8" if has_alpha else "R'G'B' u8",
-        Gegl.AbyssPolicy.CLAMP,
-    )
-    return bytes(pixels), size, "rgba8" if has_alpha else "rgb8"
+def _inside(area: Rect, part: Rect) -> Rect:
+    """A part of a layer's area on the canvas, in the layer's own pixels."""
+    return Rect(part.x - area.x, part.y - area.y, part.width_px, part.height_px)

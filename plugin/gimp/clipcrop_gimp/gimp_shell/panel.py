@@ -43,6 +43,11 @@ class Panels:
         self._apply = apply
         self._panels: dict[int, Panel] = {}
 
+    @property
+    def are_open(self) -> bool:
+        """There is one."""
+        return bool(self._panels)
+
     def show(self, preview: ImagePreview) -> None:
         """Open the image's panel, or bring it to the front."""
         number = preview.image.get_id()
@@ -83,7 +88,7 @@ class Panel(Gtk.Window):
         choices = session.choices or Choices()
         self._is_filling = True  # what changes now, the user has not changed
         try:
-            self._prompt.set_text(choices.prompt or _("Like the example"))
+            self._prompt.set_text(choices.headline)
             self._found.set_text(_found(session.matched))
             self._found.set_visible(bool(session.matched))
             self._status.set_text(self._preview.sentence)

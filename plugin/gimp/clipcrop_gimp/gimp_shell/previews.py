@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 from gi.repository import Gimp
 
+from clipcrop_plugin import storage
 from clipcrop_plugin.link import Link
 from clipcrop_plugin.preview import Preview
+from clipcrop_plugin.snapshot import Snapshot
 
 from .canvas import GimpCanvas
+
+NOTE = "clipcrop-suggestions"
+_FOR_THIS_RUN = 0  # of GIMP: not saved with the image
 
 
 class ImagePreview(Preview):
@@ -16,13 +23,35 @@ class ImagePreview(Preview):
     canvas: GimpCanvas
 
     def __init__(self, image: Gimp.Image, link: Link) -> None:
-        """Touch nothing yet."""
+        """Go on from the note that another process of ours has left on the image, if any."""
         super().__init__(GimpCanvas(image), link)
+        parasite = image.get_parasite(NOTE)
+        if parasite is None:
+            return
+        image.detach_parasite(NOTE)
+        note = storage.parse(bytes(parasite.get_data()).decode("ascii", "replace"))
+        snapshot = Snapshot.from_json(str(note.get("snapshot")))
+        # A duplicated image has the note of its original.
+        if snapshot is not None and note.get("image") == image.get_id():
+            self.restore(snapshot, self.canvas.find_selection(int(note.get("selection", 0))))
 
     @property
     def image(self) -> Gimp.Image:
         """What is worked on."""
         return self.canvas.image
+
+    def leave(self) -> None:
+        """Leave a note for the next process of ours."""
+        snapshot = self.snapshot() if self.is_open else None
+        if snapshot is None:
+            return
+        note = {
+            "image": self.image.get_id(),
+            "selection": self.canvas.leave_selection() if snapshot.shown else 0,
+            "snapshot": snapshot.to_json(),
+        }
+        data = list(json.dumps(note).encode("ascii"))
+        self.image.attach_parasite(Gimp.Parasite.new(NOTE, _FOR_THIS_RUN, data))
 
 
 class Previews:
@@ -39,6 +68,11 @@ class Previews:
         if number not in self._previews:
             self._previews[number] = ImagePreview(image, self._link)
         return self._previews[number]
+
+    def leave(self) -> None:
+        """Leave them to the next process of ours."""
+        for preview in self._previews.values():
+            preview.leave()
 
     def _clear(self) -> None:
         """Forget images that were closed."""

@@ -1,35 +1,34 @@
-"""What GIMP is told of us: five procedures with their menu entries, arguments and return values."""
+"""What GIMP is told of us: five procedures with their menu entries, arguments and return values.
+
+GIMP waits for this module at each call, so what it imports at once is little.
+"""
 
 from __future__ import annotations
 
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, NamedTuple, Optional
 
 from gi.repository import Gimp, GLib, GObject
 
 from clipcrop_plugin.errors import BadChoice
-from clipcrop_plugin.texts import _
-
-from .arguments import AS_ASKED, READ_WRITE, add_apply, add_choices
+from clipcrop_plugin.texts import N_, _
 
 if TYPE_CHECKING:
     from .application import Application
 
-ASK, REPEAT = "plug-in-clipcrop", "plug-in-clipcrop-repeat"
-NEXT, PREVIOUS, APPLY = (
-    "plug-in-clipcrop-next",
-    "plug-in-clipcrop-previous",
-    "plug-in-clipcrop-apply",
-)
-
 MENU = "<Image>/Image/[Crop]"
+READ_WRITE = GObject.ParamFlags.READWRITE
+AS_ASKED = "as_asked"
 
 Values = Dict[str, Any]
 """Name of a return value -> value."""
 
 Work = Callable[["Application", Gimp.Procedure, Gimp.RunMode, Gimp.Image, Any], Optional[Values]]
 """What a procedure does; None: the user changed their mind."""
+
+Entry = Callable[..., Gimp.ValueArray]
+"""What GIMP calls: ``run(procedure, run_mode, image, drawables, config, data)``."""
 
 _SENSITIVE = (
     Gimp.ProcedureSensitivityMask.DRAWABLE
@@ -38,85 +37,68 @@ _SENSITIVE = (
 )
 
 
-def declare(plug_in: Gimp.PlugIn) -> None:
-    """Add them all; they live as long as this process does."""
-    applications: list[Application] = []
+class _Declaration(NamedTuple):
+    label: str
+    blurb: str
+    help: str
+    add_values: Callable[[Gimp.Procedure], None]
+    """Its arguments and return values."""
 
-    def application() -> Application:
-        """Opened with the first call: GIMP's start need not wait for it."""
-        if not applications:
-            from .application import Application
+    work: Work
 
-            applications.append(Application())
-        return applications[0]
 
-    def new(name: str, label: str, blurb: str, help_text: str, work: Work) -> Gimp.ImageProcedure:
-        procedure = Gimp.ImageProcedure.new(
-            plug_in, name, Gimp.PDBProcType.TEMPORARY, _entry(application, work), None
-        )
-        procedure.set_image_types("*")
-        procedure.set_sensitivity_mask(_SENSITIVE)
-        procedure.set_menu_label(label)
+def new(plug_in: Gimp.PlugIn, name: str, kind: Gimp.PDBProcType, run: Entry) -> Gimp.Procedure:
+    """A procedure.
+
+    Args:
+        plug_in: Whose it is.
+        name: One of `NAMES`.
+        kind: A lasting one stands in the menu, a temporary one does not.
+        run: Called by GIMP.
+    """
+    declared = _DECLARATIONS[name]
+    procedure = Gimp.ImageProcedure.new(plug_in, name, kind, run, None)
+    procedure.set_image_types("*")
+    procedure.set_sensitivity_mask(_SENSITIVE)
+    if kind == Gimp.PDBProcType.PLUGIN:
+        procedure.set_menu_label(_(declared.label))
         procedure.add_menu_path(MENU)
-        procedure.set_documentation(blurb, help_text, name)
-        procedure.set_attribution("ClipCrop contributors", "ClipCrop contributors", "2026")
-        return procedure
+    procedure.set_documentation(_(declared.blurb), _(declared.help), name)
+    procedure.set_attribution("ClipCrop contributors", "ClipCrop contributors", "2026")
+    declared.add_values(procedure)
+    return procedure
 
-    ask = new(
-        ASK,
-        _("Smart Crop _by Description…"),
-        _("Find good crops of what you describe"),
-        _(
-            "Asks what the crop should show and suggests crops of the image. Without a person to "
-            "ask, it takes its arguments, applies the best suggestion and returns them all."
-        ),
-        lambda application, *call: application.ask(*call),
+
+def own_arguments(procedure: Gimp.Procedure) -> list[str]:
+    """Names of those that not every procedure has."""
+    every = ("run-mode", "image", "drawables")
+    names = (spec.get_name() for spec in procedure.get_arguments())
+    return [name for name in names if name not in every]
+
+
+def _add_question(procedure: Gimp.Procedure) -> None:
+    from .arguments import add_choices
+
+    add_choices(procedure)
+    _add_suggestions(procedure)
+
+
+def _add_step(procedure: Gimp.Procedure) -> None:
+    procedure.add_int_return_value(
+        "index", "index", "Of the suggestion, from 0", 0, 1000, 0, READ_WRITE
     )
-    add_choices(ask)
-    repeat = new(
-        REPEAT,
-        _("Smart Crop: R_epeat"),
-        _("Find crops of this image for the last description again"),
-        _("Asks the same as the last time, about this image as it is now."),
-        lambda application, *call: application.repeat(*call),
+    _add_box(procedure)
+    procedure.add_double_return_value(
+        "quality", "quality", "Of the suggestion", 0.0, 1.0, 0.0, READ_WRITE
     )
-    for procedure in (ask, repeat):
-        _add_suggestions(procedure)
-    step_help = _("Selects it at once. The step after the last suggestion is the first.")
-    onwards = new(
-        NEXT,
-        _("_Next Crop Suggestion"),
-        _("Select the next suggestion"),
-        step_help,
-        lambda application, *call: application.step(1, *call),
-    )
-    back = new(
-        PREVIOUS,
-        _("Pre_vious Crop Suggestion"),
-        _("Select the suggestion before this one"),
-        step_help,
-        lambda application, *call: application.step(-1, *call),
-    )
-    for procedure in (onwards, back):
-        procedure.add_int_return_value(
-            "index", "index", "Of the suggestion, from 0", 0, 1000, 0, READ_WRITE
-        )
-        _add_box(procedure)
-        procedure.add_double_return_value(
-            "quality", "quality", "Of the suggestion", 0.0, 1.0, 0.0, READ_WRITE
-        )
-    apply = new(
-        APPLY,
-        _("_Apply Crop Suggestion"),
-        _("Do with the suggestion what was asked for"),
-        _("Selects it, crops the image, puts guides or makes a new image: one step of undo."),
-        lambda application, *call: application.apply(*call),
-    )
-    add_apply(apply, AS_ASKED, {AS_ASKED: _("As asked for")})
-    _add_box(apply)
-    _add_result(apply)
-    for procedure in (ask, repeat, onwards, back, apply):
-        plug_in.add_temp_procedure(procedure)
+
+
+def _add_way_to_apply(procedure: Gimp.Procedure) -> None:
+    from .arguments import add_apply
+
+    add_apply(procedure, AS_ASKED, {AS_ASKED: _("As asked for")})
+    _add_box(procedure)
+    _add_result(procedure)
 
 
 def _add_suggestions(procedure: Gimp.Procedure) -> None:
@@ -151,8 +133,9 @@ def _add_result(procedure: Gimp.Procedure) -> None:
     )
 
 
-def _entry(application: Callable[[], Application], work: Work) -> Callable[..., Gimp.ValueArray]:
-    """What GIMP calls: whatever goes wrong inside becomes a sentence."""
+def entry(name: str, application: Application) -> Entry:
+    """What GIMP calls, where the work is done: whatever goes wrong becomes a sentence."""
+    work = _DECLARATIONS[name].work
 
     def run(
         procedure: Gimp.Procedure,
@@ -164,7 +147,7 @@ def _entry(application: Callable[[], Application], work: Work) -> Callable[..., 
     ) -> Gimp.ValueArray:
         status = Gimp.PDBStatusType
         try:
-            values = work(application(), procedure, run_mode, image, config)
+            values = work(application, procedure, run_mode, image, config)
         except BadChoice as exc:
             return procedure.new_return_values(status.CALLING_ERROR, _error(exc))
         except Exception as exc:
@@ -189,7 +172,12 @@ def _error(exc: Exception) -> GLib.Error:
 
     if not isinstance(exc, (PluginError, WireError)):
         traceback.print_exception(type(exc), exc, exc.__traceback__, file=sys.stderr)
-    return GLib.Error.new_literal(Gimp.PlugIn.error_quark(), sentence(exc), 0)
+    return error_of(sentence(exc))
+
+
+def error_of(sentence: str) -> GLib.Error:
+    """As GIMP wants one."""
+    return GLib.Error.new_literal(Gimp.PlugIn.error_quark(), sentence, 0)
 
 
 def _value(spec: GObject.ParamSpec, value: Any) -> GObject.Value:
@@ -202,3 +190,53 @@ def _value(spec: GObject.ParamSpec, value: Any) -> GObject.Value:
     else:
         boxed.set_value(value)
     return boxed
+
+
+_STEP_HELP = N_("Selects it at once. The step after the last suggestion is the first.")
+
+ASK, REPEAT = "plug-in-clipcrop", "plug-in-clipcrop-repeat"
+NEXT, PREVIOUS = "plug-in-clipcrop-next", "plug-in-clipcrop-previous"
+APPLY = "plug-in-clipcrop-apply"
+
+_DECLARATIONS = {
+    ASK: _Declaration(
+        N_("Smart Crop _by Description…"),
+        N_("Find good crops of what you describe"),
+        N_(
+            "Asks what the crop should show and suggests crops of the image. Without a person to "
+            "ask, it takes its arguments, applies the best suggestion and returns them all."
+        ),
+        _add_question,
+        lambda application, *call: application.ask(*call),
+    ),
+    REPEAT: _Declaration(
+        N_("Smart Crop: R_epeat"),
+        N_("Find crops of this image for the last description again"),
+        N_("Asks the same as the last time, about this image as it is now."),
+        _add_suggestions,
+        lambda application, *call: application.repeat(*call),
+    ),
+    NEXT: _Declaration(
+        N_("_Next Crop Suggestion"),
+        N_("Select the next suggestion"),
+        _STEP_HELP,
+        _add_step,
+        lambda application, *call: application.step(1, *call),
+    ),
+    PREVIOUS: _Declaration(
+        N_("Pre_vious Crop Suggestion"),
+        N_("Select the suggestion before this one"),
+        _STEP_HELP,
+        _add_step,
+        lambda application, *call: application.step(-1, *call),
+    ),
+    APPLY: _Declaration(
+        N_("_Apply Crop Suggestion"),
+        N_("Do with the suggestion what was asked for"),
+        N_("Selects it, crops the image, puts guides or makes a new image: one step of undo."),
+        _add_way_to_apply,
+        lambda application, *call: application.apply(*call),
+    ),
+}
+
+NAMES = tuple(_DECLARATIONS)

@@ -7,7 +7,7 @@ from typing import Iterator
 
 from gi.repository import Gimp
 
-from clipcrop_plugin.geometry import Rect
+from clipcrop_plugin.geometry import Rect, Size
 
 
 def bounds(image: Gimp.Image) -> Rect | None:
@@ -22,17 +22,32 @@ class KeptSelection:
     GIMP keeps the copy, as a channel that is in no image: that takes milliseconds for any size.
     """
 
-    def __init__(self, image: Gimp.Image) -> None:
+    def __init__(self, size: Size, channel: Gimp.Channel | None) -> None:
+        """See `of` and `of_number`."""
+        self._size, self._copy = size, channel
+        self._is_left = False
+
+    @classmethod
+    def of(cls, image: Gimp.Image) -> KeptSelection:
         """Keep what is selected now."""
-        self._size = (image.get_width(), image.get_height())
         is_some = bounds(image) is not None
-        self._copy = Gimp.Channel.copy(image.get_selection()) if is_some else None
+        return cls(size_of(image), Gimp.Channel.copy(image.get_selection()) if is_some else None)
+
+    @classmethod
+    def of_number(cls, number: int, size: Size) -> KeptSelection:
+        """What another process kept, and has left."""
+        return cls(size, Gimp.Channel.get_by_id(number) if number else None)
+
+    def leave(self) -> int:
+        """Leave it to another process -> what `of_number` finds it by."""
+        self._is_left = True
+        return 0 if self._copy is None else int(self._copy.get_id())
 
     def put_back(self, image: Gimp.Image) -> None:
         """Select that again, once; nothing if the canvas has another size now."""
         was_dirty = image.is_dirty()
         with no_undo(image):
-            if self._copy is None or self._size != (image.get_width(), image.get_height()):
+            if self._copy is None or self._size != size_of(image):
                 Gimp.Selection.none(image)
             else:
                 _select(image, self._copy)
@@ -41,8 +56,13 @@ class KeptSelection:
 
     def __del__(self) -> None:
         """Have GIMP forget a copy that was not needed."""
-        if self._copy is not None and self._copy.is_valid():
+        if self._copy is not None and not self._is_left and self._copy.is_valid():
             self._copy.delete()
+
+
+def size_of(image: Gimp.Image) -> Size:
+    """Of its canvas."""
+    return Size(image.get_width(), image.get_height())
 
 
 def _select(image: Gimp.Image, channel: Gimp.Channel) -> None:
