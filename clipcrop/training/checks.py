@@ -54,10 +54,11 @@ def _mistake(example: Example, variant: DecoderVariant) -> str:
         loaded = load_image(example.photo, _SMALL_PX)
         if example.query_image is not None:
             load_image(example.query_image, _SMALL_PX)
-        if variant != "base" and example.query_image is None:
-            check_prompt(example.text)
+        check_prompt(example.text)
     except InputError as exc:
         return f"{where}{exc}"
+    if variant != "base" and example.query_image is None and not example.text.strip():
+        return f"{where}no text; add one, or train the variant base, which needs none"
     size_px = example.size_px or (loaded.width_px, loaded.height_px)
     crops_xyxy = example.crops_xyxy(size_px)
     if not len(crops_xyxy):

@@ -17,7 +17,7 @@ from ..decoder import Decoder, DecoderOutput, DecoderVariant
 from ..encoders.base import Encoder, ImageTokens
 from ..errors import InputError
 from ..images import load_image
-from ..prompt import parse_prompt
+from ..prompt import Text, parse_prompt
 from ..ratings import MAX_MOS, MIN_MOS
 from .config import TrainConfig
 from .criterion import CropTargets
@@ -189,8 +189,4 @@ class ViewEncoder:
                 return self._encoder.encode_texts(texts)
         elif example.query_image is not None:
             return self._encoder.encode_image_query(load_image(example.query_image).rgb)
-        return torch.zeros_like(self._nothing())
-
-    def _nothing(self) -> Tensor:
-        """[1, E] as wide as an embedding."""
-        return self._encoder.encode_texts(parse_prompt("thing").texts[:1])
+        return torch.zeros_like(self._encoder.encode_texts([Text("anything")]))  # as wide as others

@@ -88,7 +88,7 @@ class Validation:
         example = self._examples[index]
         sample = self._sample(index)
         crops_xyxy, quality = best_crops(decoder, sample, device)
-        image = photo_of(example, SHOWN_PX)
+        image = photo_of(example, SHOWN_PX).rgb
         target = cxcywh_to_xyxy(sample.crops_cxcywh[sample.opinions.argmax()]).cpu()
         return Row(
             f"{example.photo.name}: {example.text or 'no text'}",

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..data import Example
 from ..errors import InputError
-from ..images import load_image
+from ..images import LoadedImage, load_image
 from ..ratings import mos_to_quality
 from .augmentation import jitter_colours, may_mirror, mirror, mirror_boxes
 from .config import TrainConfig
@@ -67,10 +67,7 @@ class ViewMaker:
         draw = random.Random(f"{config.seed} {index} {number}")
         side = draw.choice(config.mosaic_sides) if self._has_others else 1
         side_px = max(1, config.side_px // side)
-        target, is_mirrored = self._look(example, side_px, draw)
-        crops_xyxy = example.crops_xyxy(target.size)
-        if is_mirrored:
-            crops_xyxy = mirror_boxes(crops_xyxy)
+        target, crops_xyxy = self._look(example, side_px, draw)
         others = [
             self._look(self._other(example, draw), side_px, draw)[0] for _ in range(side**2 - 1)
         ]
@@ -85,11 +82,14 @@ class ViewMaker:
 
     def _look(
         self, example: Example, side_px: int, draw: random.Random
-    ) -> tuple[Image.Image, bool]:
-        image = photo_of(example, side_px)
-        image = jitter_colours(image, self._config.jitter, draw)
-        is_mirrored = draw.random() < self._config.flip and may_mirror(example.text)
-        return (mirror(image) if is_mirrored else image), is_mirrored
+    ) -> tuple[Image.Image, Tensor]:
+        """An augmented photo, and [C, 4] its crops in it."""
+        photo = photo_of(example, side_px)
+        image = jitter_colours(photo.rgb, self._config.jitter, draw)
+        crops_xyxy = example.crops_xyxy((photo.width_px, photo.height_px))
+        if draw.random() < self._config.flip and may_mirror(example.text):
+            return mirror(image), mirror_boxes(crops_xyxy)
+        return image, crops_xyxy
 
     def _other(self, example: Example, draw: random.Random) -> Example:
         """An example with another photo."""
@@ -101,23 +101,23 @@ class ViewMaker:
 
 def plain_view(example: Example, side_px: int) -> View:
     """The example as it is, for validation."""
-    image = photo_of(example, side_px)
+    photo = photo_of(example, side_px)
     return View(
         example=example,
-        image=image,
-        crops_xyxy=example.crops_xyxy(image.size),
+        image=photo.rgb,
+        crops_xyxy=example.crops_xyxy((photo.width_px, photo.height_px)),
         quality=mos_to_quality(example.ratings()),
         is_mosaic=False,
     )
 
 
-def photo_of(example: Example, side_px: int) -> Image.Image:
-    """An example's photo, upright, RGB, with its longer side at most so long.
+def photo_of(example: Example, side_px: int) -> LoadedImage:
+    """An example's photo, with its longer side at most so long.
 
     Raises:
         InputError: It cannot be read; the message names the example's file and line.
     """
     try:
-        return load_image(example.photo, side_px).rgb
+        return load_image(example.photo, side_px)
     except InputError as exc:
         raise InputError(f"{example.source}: {exc}" if example.source else str(exc)) from exc
