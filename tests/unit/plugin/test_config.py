@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clipcrop_plugin import config
 from clipcrop_plugin.config import Config, config_path, read_config
 from clipcrop_wire.endpoint import default_path
 
@@ -35,6 +36,13 @@ def write(tmp_path):
 
 def test_the_file_lies_beside_the_connection_file():
     assert config_path() == default_path().parent / "plugin.json"
+
+
+def test_in_flatpaks_sandbox_it_is_another_file(tmp_path, monkeypatch):
+    (tmp_path / "info").touch()
+    monkeypatch.setattr(config, "FLATPAK_INFO", tmp_path / "info")
+
+    assert config_path() == default_path().parent / "plugin.flatpak.json"
 
 
 def test_the_environment_names_another_file(monkeypatch, write):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clipcrop_installer.errors import InstallError
-from clipcrop_installer.login.commands import checked, daemon_command
+from clipcrop_installer.login.commands import checked
 from clipcrop_installer.login.launch_agent import agent_plist
 from clipcrop_installer.login.run_key import run_command_line
 from clipcrop_installer.login.systemd_unit import UNIT_NAME, unit_text
@@ -90,17 +90,6 @@ def test_what_no_format_can_hold_is_refused(part: str):
 def test_a_command_that_windows_would_ignore_is_refused():
     with pytest.raises(InstallError, match="260 characters, and this has 3"):
         run_command_line(["C:\\" + "a" * 300])
-
-
-def test_the_daemon_is_started_without_a_window_on_windows():
-    command = daemon_command(Path("environment"), "win32")
-
-    assert Path(command[0]).name == "pythonw.exe"
-    assert command[1:] == ("-m", "clipcrop_daemon", "run")
-
-
-def test_the_daemon_is_started_by_its_own_program_elsewhere():
-    assert daemon_command(Path("/e"), "linux") == ("/e/bin/clipcrop-daemon", "run")
 
 
 @pytest.mark.skipif(not GENERATOR.exists(), reason="this system has no systemd")
