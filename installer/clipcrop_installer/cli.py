@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from .apply import sentence_for
-from .commands import demo, install, uninstall
+from .commands import demo, doctor, install, models, uninstall
 from .disk import Disk
 from .errors import InstallError
 from .machine import this_machine
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None, program: str = IN_CHECKOUT) -> 
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     if program == IN_CHECKOUT:
         demo.add_command(commands)
-    for command in (install, uninstall):
+    for command in (install, uninstall, doctor, models):
         command.add_command(commands)
     options = parser.parse_args(arguments)
 

@@ -3,23 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..errors import InstallError
-
-
-def daemon_command(environment: Path, platform: str) -> tuple[str, ...]:
-    """How the daemon of an environment is started, without a window.
-
-    Args:
-        environment: The folder of the virtual environment.
-        platform: As `sys.platform` says it.
-    """
-    if platform == "win32":
-        # The environment's clipcrop-daemon.exe would open a console at every login.
-        pythonw = environment / "Scripts" / "pythonw.exe"
-        return (str(pythonw), "-m", "clipcrop_daemon", "run")
-    return (str(environment / "bin" / "clipcrop-daemon"), "run")
 
 
 def checked(command: Sequence[str]) -> tuple[str, ...]:

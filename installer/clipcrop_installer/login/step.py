@@ -14,6 +14,7 @@ from typing import cast
 
 from ..disk import sha256_of
 from ..errors import InstallError, NotOurs
+from ..files import missing_folders
 from ..manifest import Item, Manifest
 from ..plan import World
 from ..process import Runner
@@ -47,7 +48,7 @@ def login_item(world: World, command: Sequence[str]) -> LoginItem:
 
     Args:
         world: Its machine, and its processes: systemd's manager is asked for.
-        command: From `commands.daemon_command`.
+        command: Such as `Environment.daemon_command`.
 
     Raises:
         InstallError: the command cannot be written down.
@@ -129,7 +130,7 @@ class StartAtLogin:
         """
         wanted = self._wanted
         if not isinstance(wanted, LoginFile):
-            write_run_value(_registry(self._registry), wanted.command_line)
+            write_run_value(self._registry or windows_registry(), wanted.command_line)
             return []
         for folder in self._folders(world, manifest):
             world.disk.make_folder(folder, 0o700)
@@ -149,17 +150,12 @@ class StartAtLogin:
         return []
 
     def _folders(self, world: World, manifest: Manifest) -> list[Path]:
-        """Those that are not there, or that we made: outermost first."""
         assert isinstance(self._wanted, LoginFile)
         innermost = self._wanted.folder_of_links or self._wanted.path.parent
-        return [
-            folder
-            for folder in (*reversed(innermost.parents), innermost)
-            if not world.disk.kind_of(folder) or manifest.find("folder", folder) is not None
-        ]
+        return missing_folders(innermost, world, manifest)
 
     def _refuse_strange_value(self, manifest: Manifest) -> None:
-        found = read_run_value(_registry(self._registry))
+        found = read_run_value(self._registry or windows_registry())
         if found is not None and manifest.find(_VALUE, _VALUE_PATH) is None:
             raise NotOurs(
                 f"{_VALUE_PATH} is there already, and was not made by this program: {found}; "
@@ -171,9 +167,9 @@ def undos(registry: Registry | None = None) -> dict[str, Undo]:
     """Kind of an item of this step -> what undoes it; files and folders are undone as all are."""
 
     def undo_value(item: Item, world: World) -> Outcome:
-        if read_run_value(_registry(registry)) is None:
+        if read_run_value(registry or windows_registry()) is None:
             return Outcome(GONE)
-        remove_run_value(_registry(registry))
+        remove_run_value(registry or windows_registry())
         return Outcome(REMOVED)
 
     return {_SWITCH: _undo_switch, _VALUE: undo_value}
@@ -201,5 +197,6 @@ def _run(world: World, command: Sequence[str]) -> tuple[int, str]:
     return code, next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-def _registry(given: Registry | None) -> Registry:
-    return given if given is not None else cast("Registry", import_module("winreg"))
+def windows_registry() -> Registry:
+    """Windows' own."""
+    return cast("Registry", import_module("winreg"))

@@ -1,0 +1,65 @@
+"""The environment and the versions in it; what an interrupted installation has left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..programs import last_line
+from .finding import INSTALL, Context, Finding
+
+_ABOUT = "environment"
+
+_PACKAGES = ("clipcrop", "torch", "transformers", "spacy", "pillow", "pyzmq", "huggingface_hub")
+
+_ASK = """\
+import json, platform, sys
+from importlib.metadata import PackageNotFoundError, version
+found = {"python": platform.python_version()}
+for name in sys.argv[1:]:
+    try:
+        found[name] = version(name)
+    except PackageNotFoundError:
+        found[name] = None
+print(json.dumps(found))
+"""
+
+
+def check_environment(context: Context) -> list[Finding]:
+    """Whether it is there, whole, and of the version that was installed."""
+    if not context.manifest.version:
+        return [Finding("problem", _ABOUT, "ClipCrop is not installed", "run install")]
+    environment = context.environment
+    if environment is None:
+        python = context.manifest.values.get("python", "none")
+        return [Finding("problem", _ABOUT, f"its Python is gone: {python}", INSTALL)]
+    lines: list[str] = []
+    code = context.world.run(
+        [environment.python, "-c", _ASK, *_PACKAGES],
+        folder=Path(context.world.machine.home),
+        variables={},
+        on_line=lines.append,
+    )
+    if code:
+        return [Finding("problem", _ABOUT, f"its Python fails: {last_line(lines)}", INSTALL)]
+    versions = json.loads(lines[-1])
+    if missing := [name for name, version in versions.items() if version is None]:
+        text = f"packages are missing in {environment.python.parent.parent}: {', '.join(missing)}"
+        return [Finding("problem", _ABOUT, text, INSTALL)]
+    text = ", ".join(f"{name} {version}" for name, version in versions.items())
+    if versions["clipcrop"] != context.manifest.version:
+        text = (
+            f"ClipCrop {versions['clipcrop']} is in it, but {context.manifest.version} was "
+            "installed"
+        )
+        return [Finding("warning", _ABOUT, text, INSTALL)]
+    return [Finding("ok", _ABOUT, text)]
+
+
+def check_completeness(context: Context) -> list[Finding]:
+    """Whether every step of the installation came to its end."""
+    begun = dict.fromkeys(item.step for item in context.manifest.items if not item.is_made)
+    if begun:
+        text = f"the last installation was interrupted at: {', '.join(begun)}"
+        return [Finding("problem", "installation", text, INSTALL)]
+    return [Finding("ok", "installation", f"complete, {len(context.manifest.items)} items")]

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+from fake_installation import DEVICE, VERSIONS, FakeInstallation
+
+from clipcrop_installer.doctor.device import check_device
+from clipcrop_installer.doctor.environment import check_completeness, check_environment
+from clipcrop_installer.manifest import Item
+
+
+def test_a_whole_environment_is_told_with_its_versions(installation: FakeInstallation):
+    (finding,) = check_environment(installation.context)
+
+    assert finding.verdict == "ok"
+    assert "clipcrop 1.2.3, torch 2.13.0" in finding.text
+
+
+def test_nothing_installed_is_a_problem(installation: FakeInstallation):
+    installation.manifest.version = ""
+
+    (finding,) = check_environment(installation.context)
+
+    assert (finding.verdict, finding.text) == ("problem", "ClipCrop is not installed")
+
+
+def test_an_environment_that_is_gone_is_a_problem(installation: FakeInstallation):
+    installation.python.unlink()
+
+    (finding,) = check_environment(installation.context)
+
+    assert finding.text == f"its Python is gone: {installation.python}"
+    assert finding.advice == "run install again"
+
+
+def test_a_python_that_fails_is_a_problem(installation: FakeInstallation):
+    installation.answers["importlib.metadata"] = (127, ["libpython3.12.so: cannot open"])
+
+    (finding,) = check_environment(installation.context)
+
+    assert (finding.verdict, finding.text) == (
+        "problem",
+        "its Python fails: libpython3.12.so: cannot open",
+    )
+
+
+def test_missing_packages_are_named(installation: FakeInstallation):
+    installation.says("importlib.metadata", {**VERSIONS, "torch": None, "pyzmq": None})
+
+    (finding,) = check_environment(installation.context)
+
+    assert finding.verdict == "problem"
+    assert finding.text.endswith(": torch, pyzmq")
+
+
+def test_another_version_than_installed_is_a_warning(installation: FakeInstallation):
+    installation.says("importlib.metadata", {**VERSIONS, "clipcrop": "1.0.0"})
+
+    (finding,) = check_environment(installation.context)
+
+    assert finding.verdict == "warning"
+    assert finding.text == "ClipCrop 1.0.0 is in it, but 1.2.3 was installed"
+
+
+def test_a_complete_installation_is_ok(installation: FakeInstallation):
+    (finding,) = check_completeness(installation.context)
+
+    assert finding.verdict == "ok"
+
+
+def test_an_interrupted_installation_is_a_problem(installation: FakeInstallation):
+    item = Item(kind="file", path="/x", step="plug-in for Krita in /x")
+    installation.manifest.begin([item])
+
+    (finding,) = check_completeness(installation.context)
+
+    assert finding.text == "the last installation was interrupted at: plug-in for Krita in /x"
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        pytest.param({}, "PyTorch 2.13.0 on the processor", id="processor"),
+        pytest.param(
+            {"cuda_build": "12.8", "devices": ["NVIDIA A", "NVIDIA B"]},
+            "PyTorch 2.13.0 on NVIDIA A, NVIDIA B",
+            id="cuda",
+        ),
+        pytest.param({"has_mps": True}, "PyTorch 2.13.0 on this Mac's GPU", id="mac"),
+    ],
+)
+def test_the_device_is_told(found: dict[str, object], text: str, installation: FakeInstallation):
+    installation.says("import torch", {**DEVICE, **found})
+
+    (finding,) = check_device(installation.context)
+
+    assert (finding.verdict, finding.text) == ("ok", text)
+
+
+@pytest.fixture
+def with_driver(installation: FakeInstallation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine has NVIDIA's driver."""
+    monkeypatch.setattr("clipcrop_installer.doctor.device.has_nvidia_driver", lambda machine: True)
+
+
+@pytest.mark.usefixtures("with_driver")
+def test_a_build_for_the_processor_beside_a_driver_is_a_warning(installation: FakeInstallation):
+    (finding,) = check_device(installation.context)
+
+    assert finding.verdict == "warning"
+    assert finding.advice == "run install with --torch cuda"
+
+
+@pytest.mark.usefixtures("with_driver")
+def test_a_device_that_pytorch_does_not_see_is_a_warning(installation: FakeInstallation):
+    reason = "The NVIDIA driver on your system is too old (found version 11040)."
+    installation.says("import torch", {**DEVICE, "cuda_build": "12.8", "warnings": [reason]})
+
+    (finding,) = check_device(installation.context)
+
+    assert finding.verdict == "warning"
+    assert finding.text == f"PyTorch 2.13.0 with CUDA 12.8 sees no NVIDIA device: {reason}"
+
+
+def test_a_pytorch_that_cannot_be_loaded_is_a_problem(installation: FakeInstallation):
+    installation.answers["import torch"] = (1, ["OSError: libtorch.so: file too short"])
+
+    (finding,) = check_device(installation.context)
+
+    assert finding.verdict == "problem"
+    assert "file too short" in finding.text
+
+
+def test_without_an_environment_there_is_no_device_to_look_at(installation: FakeInstallation):
+    installation.python.unlink()
+
+    assert check_device(installation.context) == []

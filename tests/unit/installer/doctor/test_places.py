@@ -1,0 +1,259 @@
+"""The connection file, start at login, room."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from fake_installation import FakeInstallation
+from fake_registry import FakeRegistry
+
+from clipcrop_installer.doctor import login as login_check
+from clipcrop_installer.doctor.connection import (
+    MAX_IPC_PATH_BYTES,
+    MAX_SOCKET_NAME_BYTES,
+    check_connection,
+)
+from clipcrop_installer.doctor.login import check_login
+from clipcrop_installer.doctor.room import check_room
+from clipcrop_installer.login.run_key import APPROVED_KEY, write_run_value
+from clipcrop_installer.login.step import STEP_NAME
+from clipcrop_installer.manifest import Item
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="looks at rights of files")
+
+
+@pytest.fixture
+def short_installation(tmp_path_factory: pytest.TempPathFactory) -> FakeInstallation:
+    """With a home whose path is short enough for sockets."""
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="cc"))
+    yield FakeInstallation(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def connection_file(short_installation: FakeInstallation) -> Path:
+    """As a daemon leaves it."""
+    path = short_installation.context.places.connection_file
+    (path.parent / "sockets").mkdir(parents=True, mode=0o700)
+    socket = path.parent / "sockets" / "work"
+    socket.touch()
+    path.write_text(json.dumps({"work": [f"ipc://{socket}"], "control": [f"ipc://{socket}"]}))
+    path.chmod(0o600)
+    return path
+
+
+def test_a_connection_file_that_is_the_users_alone_is_ok(
+    short_installation: FakeInstallation, connection_file: Path
+):
+    (finding,) = check_connection(short_installation.context)
+
+    assert finding.verdict == "ok"
+    assert finding.text.endswith("is yours alone, and names ipc endpoints")
+
+
+def test_no_connection_file_means_no_daemon(short_installation: FakeInstallation):
+    (finding,) = check_connection(short_installation.context)
+
+    assert finding.verdict == "ok"
+    assert finding.text.endswith("so no daemon runs")
+
+
+def test_a_connection_file_that_others_can_read_is_a_problem(
+    short_installation: FakeInstallation, connection_file: Path
+):
+    connection_file.chmod(0o644)
+
+    (finding,) = check_connection(short_installation.context)
+
+    assert (finding.verdict, finding.advice) == ("problem", f"chmod 600 {connection_file}")
+
+
+def test_a_folder_that_others_can_write_to_is_a_problem(
+    short_installation: FakeInstallation, connection_file: Path
+):
+    connection_file.parent.chmod(0o777)
+
+    (finding,) = check_connection(short_installation.context)
+
+    assert (finding.verdict, finding.advice) == (
+        "problem",
+        f"chmod go-w {connection_file.parent}",
+    )
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
+def test_a_connection_file_of_somebody_else_is_a_problem(
+    short_installation: FakeInstallation, connection_file: Path
+):
+    os.chown(connection_file, 12345, 12345)
+
+    (finding,) = check_connection(short_installation.context)
+
+    assert finding.text == f"{connection_file} belongs to user 12345, not to you"
+
+
+def test_a_damaged_connection_file_is_a_problem(
+    short_installation: FakeInstallation, connection_file: Path
+):
+    connection_file.write_text("{")
+
+    (finding,) = check_connection(short_installation.context)
+
+    assert (finding.verdict, finding.text) == ("problem", f"{connection_file} is damaged")
+
+
+def test_a_socket_that_is_gone_is_a_problem(
+    short_installation: FakeInstallation, connection_file: Path
+):
+    (connection_file.parent / "sockets" / "work").unlink()
+
+    (finding,) = check_connection(short_installation.context)
+
+    assert "names a socket that is not there" in finding.text
+
+
+def test_a_path_that_is_too_long_for_sockets_is_told(tmp_path: Path):
+    installation = FakeInstallation(tmp_path / ("long" * 30))
+
+    finding, _ = check_connection(installation.context)
+
+    assert finding.verdict == "ok"
+    assert "too long for sockets" in finding.text
+
+
+def test_sandboxed_editors_that_cannot_see_the_sockets_are_a_warning(tmp_path: Path):
+    installation = FakeInstallation(tmp_path / ("long" * 30))
+    (installation.home / ".var" / "app" / "org.kde.krita" / "data" / "krita").mkdir(parents=True)
+
+    finding, _ = check_connection(installation.context)
+
+    assert finding.verdict == "warning"
+    assert "which Krita Flatpak cannot see" in finding.text
+    assert "tcp = true" in finding.advice
+
+
+def test_the_lengths_are_the_daemons():
+    from clipcrop_daemon import folders
+    from clipcrop_wire import endpoint
+
+    assert MAX_IPC_PATH_BYTES == endpoint.MAX_IPC_PATH_BYTES
+    assert MAX_SOCKET_NAME_BYTES == folders.MAX_SOCKET_NAME_BYTES
+
+
+@pytest.fixture
+def unit(installation: FakeInstallation) -> Path:
+    folder = installation.home / ".config" / "systemd" / "user"
+    return installation.put(STEP_NAME, folder / "clipcrop-daemon.service")
+
+
+def verdict_of(installation: FakeInstallation) -> tuple[str, str]:
+    (finding,) = check_login(installation.context)
+    return finding.verdict, finding.text
+
+
+def test_a_unit_that_is_enabled_is_ok(unit: Path, installation: FakeInstallation):
+    assert verdict_of(installation) == ("ok", "by systemd: enabled, active now")
+
+
+def test_a_unit_that_is_disabled_is_a_problem(unit: Path, installation: FakeInstallation):
+    installation.answers["systemctl --user is-enabled"] = (1, ["disabled"])
+
+    assert verdict_of(installation) == ("problem", "the unit is disabled, not enabled")
+
+
+def test_a_unit_that_has_failed_is_a_problem(unit: Path, installation: FakeInstallation):
+    installation.answers["systemctl --user is-active"] = (3, ["failed"])
+
+    assert verdict_of(installation)[0] == "problem"
+
+
+def test_a_session_without_a_manager_is_a_warning(unit: Path, installation: FakeInstallation):
+    installation.answers["systemctl --user show"] = (1, ["Failed to connect to bus"])
+
+    assert verdict_of(installation)[0] == "warning"
+
+
+def test_a_unit_that_is_gone_is_a_problem(unit: Path, installation: FakeInstallation):
+    unit.unlink()
+
+    assert verdict_of(installation) == ("problem", f"{unit} is gone")
+
+
+def test_a_unit_that_was_changed_is_a_warning(unit: Path, installation: FakeInstallation):
+    unit.write_text("mine")
+
+    assert verdict_of(installation) == ("warning", f"{unit} was changed")
+
+
+def test_two_ways_at_once_are_a_warning(unit: Path, installation: FakeInstallation):
+    entry = installation.home / ".config" / "autostart" / "clipcrop-daemon.desktop"
+    entry.parent.mkdir()
+    entry.touch()
+
+    (finding,) = check_login(installation.context)
+
+    assert (finding.verdict, finding.advice) == ("warning", f"remove {entry}")
+
+
+def test_a_desktop_entry_is_ok(installation: FakeInstallation):
+    folder = installation.home / ".config" / "autostart"
+    entry = installation.put(STEP_NAME, folder / "clipcrop-daemon.desktop")
+
+    assert verdict_of(installation) == ("ok", f"by the desktop session: {entry}")
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(0, "ok"), (113, "warning")])
+def test_launchd_is_asked_for_its_agent(code: int, verdict: str, home: Path):
+    installation = FakeInstallation(home, platform="darwin")
+    installation.put(STEP_NAME, home / "Library/LaunchAgents/org.clipcrop.daemon.plist")
+    installation.answers["launchctl print"] = (code, [])
+
+    assert verdict_of(installation)[0] == verdict
+
+
+def test_windows_is_asked_for_its_value(home: Path, monkeypatch: pytest.MonkeyPatch):
+    installation = FakeInstallation(home, platform="win32")
+    item = Item(kind="login-value", path="HKEY_CURRENT_USER", step=STEP_NAME)
+    installation.manifest.begin([item])
+    registry = FakeRegistry()
+    monkeypatch.setattr(login_check, "windows_registry", lambda: registry)
+    assert verdict_of(installation) == ("problem", "the value of the registry is gone")
+
+    write_run_value(registry, "pythonw.exe")
+    assert verdict_of(installation) == ("ok", "by Windows: pythonw.exe")
+
+    with registry.CreateKeyEx(registry.HKEY_CURRENT_USER, APPROVED_KEY, 0, 2) as key:
+        registry.SetValueEx(key, "ClipCrop", 0, registry.REG_BINARY, b"\x03" + bytes(11))
+    assert verdict_of(installation) == ("warning", "switched off in the task manager")
+
+
+def test_who_did_not_want_a_start_at_login_is_left_in_peace(installation: FakeInstallation):
+    assert verdict_of(installation)[0] == "warning"
+
+    installation.manifest.values["choices"] = {"login": False}
+
+    assert verdict_of(installation) == ("ok", "not wanted")
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "verdict"), [(50e9, "ok"), (1e9, "warning"), (1e6, "problem")]
+)
+def test_room_is_told(
+    free_bytes: float,
+    verdict: str,
+    installation: FakeInstallation,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    usage = namedtuple("usage", ["total", "used", "free"])
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, free_bytes))
+
+    (finding,) = check_room(installation.context)
+
+    assert finding.verdict == verdict

@@ -1,0 +1,169 @@
+"""All checks together, the command, and what strangers may see."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path, PureWindowsPath
+
+import pytest
+from fake_installation import FakeInstallation
+
+from clipcrop_installer.commands import doctor, models
+from clipcrop_installer.doctor.checks import CHECKS, checks_for, run_checks
+from clipcrop_installer.doctor.finding import Context, Finding
+from clipcrop_installer.doctor.report import Private, has_problems, redacted, to_lines
+from clipcrop_installer.errors import InstallError
+from clipcrop_installer.plan import World
+
+ADA = Private(Path("/home/ada"), "ada", "engine")
+
+
+def test_every_check_runs_on_an_installation_with_which_all_is_well(
+    installation: FakeInstallation,
+):
+    findings = list(run_checks(installation.context, CHECKS))
+
+    assert not has_problems(findings), to_lines(findings)
+    assert {one.about for one in findings} >= {about for about, _ in CHECKS}
+
+
+def test_where_nothing_is_installed_that_is_all_there_is_to_say(installation: FakeInstallation):
+    installation.manifest.version = ""
+    installation.manifest.values.clear()
+    context = installation.context
+
+    problem, room = run_checks(context, checks_for(context))
+
+    assert (problem.text, problem.advice) == ("ClipCrop is not installed", "run install")
+    assert room.about == "disk"
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied"), InstallError("no"), ValueError("no JSON")]
+)
+def test_what_cannot_be_looked_at_is_a_problem(error: Exception, installation: FakeInstallation):
+    def broken(context: Context) -> list[Finding]:
+        raise error
+
+    (finding,) = run_checks(installation.context, [("thing", broken)])
+
+    assert finding.verdict == "problem"
+    assert finding.text.startswith("cannot be looked at: ")
+
+
+def test_a_line_says_what_to_do():
+    lines = to_lines(
+        [Finding("problem", "disk", "it is full", "free some"), Finding("ok", "a", "b")]
+    )
+
+    assert lines == [
+        "problem  disk: it is full",
+        "         -> free some",
+        "ok       a: b",
+        "",
+        "1 problems, 0 warnings.",
+    ]
+
+
+def test_all_well_is_said():
+    assert to_lines([Finding("ok", "a", "b")])[-1] == "All is well."
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("/home/ada/.config/GIMP", "~/.config/GIMP"),
+        ("ada's machine is engine.", "USER's machine is HOST."),
+        ("canada and engineering stay", "canada and engineering stay"),
+        (f"key {'0f' * 32}!", "key KEY!"),
+    ],
+)
+def test_what_is_the_users_own_is_hidden(text: str, hidden: str):
+    assert ADA.hidden(text) == hidden
+
+
+def test_a_home_on_windows_is_hidden_in_both_spellings():
+    private = Private(PureWindowsPath("C:\\Users\\Ada"), "Ada", "engine")
+
+    assert private.hidden("C:\\Users\\Ada\\x and C:/Users/Ada/x") == "~\\x and ~/x"
+
+
+def test_a_short_name_does_not_riddle_the_report():
+    assert Private(Path("/home/a"), "a", "b").hidden("a plan b in /home/a") == "a plan b in ~"
+
+
+def test_prompts_in_the_log_are_hidden():
+    details = (
+        "2026 DEBUG clipcrop_daemon request prompt=my secret",
+        "2026 INFO request.done id=1 ms=20",
+        "2026 ERROR request.failed prompt=my secret image=/home/ada/a.jpg",
+    )
+
+    (finding,) = redacted([Finding("ok", "log", "", details=details)], ADA)
+
+    assert finding.details == (
+        "2026 INFO request.done id=1 ms=20",
+        "2026 ERROR request.failed prompt=...",
+    )
+
+
+def run(installation: FakeInstallation, *words: str) -> tuple[int, list[str]]:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    doctor.add_command(commands)
+    models.add_command(commands)
+    options = parser.parse_args(words)
+    said: list[str] = []
+    world = World(installation.machine, installation.disk, installation.run, said.append)
+    manifest = installation.context.places.manifest
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    installation.manifest.path = manifest
+    installation.manifest.save()
+    return options.run(options, world), said
+
+
+def test_the_command_ends_with_0_if_all_is_well(installation: FakeInstallation):
+    code, said = run(installation, "doctor")
+
+    assert code == 0, said
+
+
+def test_the_command_ends_with_1_if_there_are_problems(installation: FakeInstallation):
+    installation.python.unlink()
+
+    code, said = run(installation, "doctor")
+
+    assert code == 1
+    assert said[-1].startswith("1 problems")
+
+
+def test_programs_get_json(installation: FakeInstallation):
+    _, said = run(installation, "doctor", "--json")
+
+    values = json.loads("\n".join(said))
+    assert values["ok"] is True
+    assert values["clipcrop"] == "1.2.3"
+    assert {one["verdict"] for one in values["findings"]} <= {"ok", "warning", "problem"}
+
+
+@pytest.mark.parametrize("words", [["--report"], ["--report", "--json"]])
+def test_a_report_does_not_tell_the_home(words: list[str], installation: FakeInstallation):
+    _, said = run(installation, "doctor", *words)
+
+    assert str(installation.home) not in "\n".join(said)
+
+
+def test_models_is_left_to_the_environments_command(installation: FakeInstallation):
+    installation.answers["clipcrop models --json"] = (0, ['{"name": "lite"}', "a warning"])
+    installation.answers["clipcrop models download owlvit"] = (2, ["error: no network"])
+
+    assert run(installation, "models", "--json") == (0, ['{"name": "lite"}'])
+    assert run(installation, "models", "download", "owlvit") == (2, ["error: no network"])
+
+
+def test_models_without_an_installation_is_a_sentence(installation: FakeInstallation):
+    installation.python.unlink()
+
+    with pytest.raises(InstallError, match="ClipCrop is not installed; run install first"):
+        run(installation, "models")
