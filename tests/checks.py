@@ -7,6 +7,7 @@ left out, and the closing table says so. With arguments for pytest only the test
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -70,7 +71,7 @@ def run_checks(
         else:
             outcomes.append(_run_check(recipe, name, command, run))
     # The default tier comes last, so that what most people look for is what they see last.
-    for mark in ("slow", "gpu", "gimp", "krita"):
+    for mark in ("slow", "data", "gpu", "gimp", "krita"):
         if mark in missing:
             outcomes.append(Outcome(f"tests: {mark}", LEFT_OUT, missing[mark]))
         else:
@@ -86,6 +87,9 @@ def missing_tools(recipe: Recipe, run: Runner = run_command) -> dict[str, str]:
     python = program(recipe, "python")
     if run([python, "-c", probe], folder=recipe.checkout, variables={}, on_line=lambda _: None):
         missing["gpu"] = "no GPU that PyTorch can use"
+    data = Path(os.environ.get("CLIPCROP_DATA") or recipe.checkout.parent / "shared" / "data")
+    if not data.is_dir():
+        missing["data"] = "no photos that may not be published; name their folder in CLIPCROP_DATA"
     reason = _set_up(recipe, "gimp", run)
     if reason:
         missing["gimp"] = reason

@@ -59,7 +59,12 @@ def recipe(tmp_path: Path) -> Recipe:
     return Recipe(tmp_path, ".venv-tests")
 
 
-NO_EDITORS = {"gpu": "no GPU", "gimp": "GIMP is not installed", "krita": "Krita is not installed"}
+NO_EDITORS = {
+    "data": "no photos",
+    "gpu": "no GPU",
+    "gimp": "GIMP is not installed",
+    "krita": "Krita is not installed",
+}
 
 
 def test_everything_runs_and_the_last_line_counts_the_tests(checks: ModuleType, recipe: Recipe):
@@ -132,7 +137,7 @@ def test_tiers_whose_tools_are_here_run(checks: ModuleType, recipe: Recipe):
     checks.run_checks(recipe, [], {}, run)
 
     marks = [c.partition("pytest -m ")[2].split()[0] for c in run.commands if "pytest -m" in c]
-    assert marks == ["slow", "gpu", "gimp", "krita"]
+    assert marks == ["slow", "data", "gpu", "gimp", "krita"]
 
 
 def test_an_editor_that_cannot_be_set_up_is_named_with_the_setups_own_words(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,15 @@ from clipcrop.decoder import DecoderConfig
 from clipcrop.encoders.lite import LiteEncoder
 
 TEXTS = {"astronaut": "a woman", "chelsea": "the cat", "coffee": "a cup", "rocket": "the rocket"}
+
+
+@pytest.fixture(scope="session")
+def training_data(checkout: Path) -> Path:
+    """Photos and ratings that may not be published; fails where they are not."""
+    folder = Path(os.environ.get("CLIPCROP_DATA") or checkout.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.fail(f"no training data in {folder}; name its folder in CLIPCROP_DATA")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from dataclasses import replace
 
@@ -235,3 +236,22 @@ def test_one_photo_is_learned_by_heart(tower, samples, tmp_path):
     assert found[0] > 0.9
     assert found[1] >= 4
     assert found[2] > 0.7
+
+
+@pytest.mark.data
+def test_the_photo_of_gaicd_is_learned_by_heart_with_the_ratings_of_people(
+    tower, training_data, tmp_path
+):
+    name = "211958.jpg"
+    lines = (training_data / "gaicd" / "ratings.jsonl").read_text().splitlines()
+    [line] = [line for line in lines if name in line]
+    record = json.loads(line)
+    crops = tuple(RatedCrop(box_xyxy_px=tuple(box), rating=mos) for *box, mos in record["crops"])
+    size_px = (record["width_px"], record["height_px"])
+
+    found = learned_by_heart(
+        training_data / "gaicd" / name, crops, record["text"], size_px, tower, tmp_path
+    )
+
+    assert found[0] > 0.9
+    assert found[1] >= 4
