@@ -37,14 +37,14 @@ def add_choices(procedure: Gimp.Procedure) -> None:
     )
     procedure.add_string_argument(
         "exclude",
-        _("_Leave out"),
+        _("Leave o_ut"),
         _("What the crop should not show, in words; commas between several"),
         default.exclude_text,
         READ_WRITE,
     )
     procedure.add_string_argument(
         "aspect",
-        _("Aspect _ratio"),
+        _("Aspect rat_io"),
         _("Width and height, as in 3:2; “free”, or “original” for that of the image"),
         FREE,
         READ_WRITE,

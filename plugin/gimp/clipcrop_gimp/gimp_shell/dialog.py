@@ -25,7 +25,7 @@ class Dialog:
         """Show what ``config`` says."""
         self._config = config
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _("Smart Crop by Description"))
-        self._dialog.set_ok_label(_("_Find Crops"))
+        self._dialog.set_ok_label(_("Fin_d Crops"))
         self._dialog.set_default_size(420, -1)
         self._widgets: dict[str, Gtk.Widget] = {}
         self._error_text = Gtk.Label(xalign=0, wrap=True, max_width_chars=48, selectable=False)

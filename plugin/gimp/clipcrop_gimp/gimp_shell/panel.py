@@ -136,7 +136,7 @@ class Panel(Gtk.Window):
         for name in APPLIES:
             self._how.append(name, apply_label(name))
         self._how.connect("changed", self._on_how)
-        rows = ((_("Aspect _ratio"), self._aspect), (_("_Then"), self._how))
+        rows = ((_("Aspect rat_io"), self._aspect), (_("_Then"), self._how))
         for index, (text, widget) in enumerate(rows):
             label = Gtk.Label.new_with_mnemonic(text)
             label.set_xalign(0)

@@ -133,7 +133,7 @@ def _add_result(procedure: Gimp.Procedure) -> None:
     )
 
 
-def entry(name: str, application: Application) -> Entry:
+def entry(name: str, application: Callable[[], Application]) -> Entry:
     """What GIMP calls, where the work is done: whatever goes wrong becomes a sentence."""
     work = _DECLARATIONS[name].work
 
@@ -147,7 +147,7 @@ def entry(name: str, application: Application) -> Entry:
     ) -> Gimp.ValueArray:
         status = Gimp.PDBStatusType
         try:
-            values = work(application, procedure, run_mode, image, config)
+            values = work(application(), procedure, run_mode, image, config)
         except BadChoice as exc:
             return procedure.new_return_values(status.CALLING_ERROR, _error(exc))
         except Exception as exc:

@@ -10,12 +10,16 @@ image (`previews`).
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from gi.repository import Gimp, GLib
 
 from . import procedures
 from .procedures import Entry
+
+if TYPE_CHECKING:
+    from .application import Application
 
 _TEMPORARY = Gimp.PDBProcType.TEMPORARY
 
@@ -34,24 +38,28 @@ def entry(plug_in: Gimp.PlugIn, name: str) -> Entry:
         there = Gimp.get_pdb().lookup_procedure(name)
         if there.get_proc_type() == _TEMPORARY:
             return _hand_over(there, procedure, run_mode, image, drawables, config)
-        from .application import Application
-
-        application = Application()
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            _take_calls(plug_in, application)
-        work = procedures.entry(name, application)
+            _take_calls(plug_in)  # first of all: the user may be quick
+        work = procedures.entry(name, _application)
         values = work(procedure, run_mode, image, drawables, config, data)
-        if application.has_panels:
+        if _application().has_panels:
             GLib.MainLoop().run()
-        application.leave()
+        _application().leave()
         return values
 
     return run
 
 
-def _take_calls(plug_in: Gimp.PlugIn, application: Any) -> None:
+@lru_cache(maxsize=None)
+def _application() -> Application:
+    from .application import Application
+
+    return Application()
+
+
+def _take_calls(plug_in: Gimp.PlugIn) -> None:
     for name in procedures.NAMES:
-        work = procedures.entry(name, application)
+        work = procedures.entry(name, _application)
         plug_in.add_temp_procedure(procedures.new(plug_in, name, _TEMPORARY, work))
     plug_in.persistent_enable()
 
