@@ -185,7 +185,7 @@ class Suggested:
 
     sight: Sight
     name: str = "clipcrop suggest"
-    needs_text: bool = True
+    needs_text: bool = False
 
     def crops(self, photo: LoadedImage, text: str) -> Tensor:
         """See `Method`."""
