@@ -25,7 +25,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..boxes import cxcywh_to_xyxy, generalised_iou, iou_of_pairs
 from ..decoder import DecoderOutput
-from .matcher import MatchCosts, match
+from .matcher import MatchCosts, match, solver
 
 
 class CropTargets(NamedTuple):
@@ -103,10 +103,15 @@ class CriterionConfig:
 
 
 class Criterion(nn.Module):
-    """The decoder's output and the rated crops -> losses by name."""
+    """The decoder's output and the rated crops -> losses by name.
+
+    Raises:
+        InputError: scipy, which matches, is not installed.
+    """
 
     def __init__(self, config: CriterionConfig | None = None) -> None:
         super().__init__()
+        solver()  # that it is missing is told now, not after a tower has looked at a batch
         self.config = config or CriterionConfig()
 
     def forward(self, output: DecoderOutput, targets: Sequence[CropTargets]) -> dict[str, Tensor]:

@@ -8,7 +8,9 @@ Axes beside those of `clipcrop.encoders.base`: T, rated crops of an image.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,8 +64,7 @@ def match(
     Raises:
         InputError: A prediction or a target is not a finite number: training has diverged.
     """
-    from scipy.optimize import linear_sum_assignment  # only training needs it
-
+    solve = solver()
     cost = match_cost(boxes_cxcywh, quality, target_boxes_cxcywh, costs or MatchCosts())
     if not bool(cost.isfinite().all()):
         raise InputError(
@@ -74,9 +75,26 @@ def match(
     # Both leave the device once: a copy for every image would wait for it every time.
     for row, image_cost, wanted in zip(matched, cost.cpu(), is_wanted.cpu(), strict=True):
         numbers = wanted.nonzero()[:, 0]
-        predictions, targets = linear_sum_assignment(image_cost[:, numbers].numpy())
+        predictions, targets = solve(image_cost[:, numbers].numpy())
         row[torch.from_numpy(predictions)] = numbers[torch.from_numpy(targets)]
     return matched.to(boxes_cxcywh.device)
+
+
+def solver() -> Callable[..., Any]:
+    """scipy's Hungarian algorithm, which nothing but training needs.
+
+    Raises:
+        InputError: scipy is not installed.
+    """
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError as exc:
+        raise InputError(
+            "training needs scipy, which is not installed; run `pip install scipy`, or install "
+            "clipcrop with its extra: clipcrop[train]"
+        ) from exc
+    found: Callable[..., Any] = linear_sum_assignment
+    return found
 
 
 def match_cost(

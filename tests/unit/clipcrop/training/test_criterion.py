@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from clipcrop.decoder import Decoder, DecoderConfig, DecoderOutput
+from clipcrop.errors import InputError
 from clipcrop.training.criterion import Criterion, CriterionConfig, CropTargets
 
 WHOLE = [0.5, 0.5, 1.0, 1.0]
@@ -211,6 +213,13 @@ def test_targets_of_other_images_are_refused():
 
     with pytest.raises(ValueError, match="2 targets for 3 images"):
         Criterion()(output, targets[:2])
+
+
+def test_a_missing_scipy_is_told_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+
+    with pytest.raises(InputError, match="pip install scipy"):
+        Criterion()
 
 
 @pytest.mark.parametrize(
