@@ -38,13 +38,13 @@ class Selection:
 
 
 class Node:
-    """One paint layer as large as its document."""
+    """One paint layer as large as its document; without one, the root of the layers."""
 
     def __init__(self, document: Document | None) -> None:
         self._document = document
 
     def type(self) -> str:
-        return "paintlayer"
+        return "grouplayer" if self._document is None else "paintlayer"
 
     def parentNode(self) -> Node | None:
         return None if self._document is None else Node(None)
@@ -79,6 +79,25 @@ class Document:
     def __init__(self, path: str) -> None:
         self._image = QtGui.QImage(path).convertToFormat(_FORMAT)
         self._selection: Selection | None = None
+        self._across: list[float] = []
+        self._down: list[float] = []
+
+    def clone(self) -> Document:
+        copy = Document("")
+        copy._image = self._image.copy()
+        return copy
+
+    def setFileName(self, value: str) -> None:
+        pass
+
+    def setModified(self, modified: bool) -> None:
+        pass
+
+    def waitForDone(self) -> None:
+        pass
+
+    def rootNode(self) -> Node:
+        return Node(None)
 
     def width(self) -> int:
         return self._image.width()
@@ -103,6 +122,24 @@ class Document:
 
     def crop(self, x: int, y: int, w: int, h: int) -> None:
         self._image = self._image.copy(x, y, w, h)
+
+    def resizeImage(self, x: int, y: int, w: int, h: int) -> None:
+        self._image = self._image.copy(x, y, w, h)
+
+    def horizontalGuides(self) -> list[float]:
+        return self._across
+
+    def verticalGuides(self) -> list[float]:
+        return self._down
+
+    def setHorizontalGuides(self, lines: list[float]) -> None:
+        self._across = lines
+
+    def setVerticalGuides(self, lines: list[float]) -> None:
+        self._down = lines
+
+    def setGuidesVisible(self, visible: bool) -> None:
+        pass
 
 
 class View:
@@ -131,6 +168,10 @@ class Window(QtCore.QObject):
     def activeView(self) -> View | None:
         documents = Krita.instance().documents()
         return View(documents[0]) if documents else None
+
+    def addView(self, document: Document) -> View:
+        Krita.instance().open.insert(0, document)
+        return View(document)
 
     def createAction(self, name: str, text: str, menu: str) -> QtGui.QAction:
         self.actions[name] = QtGui.QAction(text, self._main)
@@ -177,6 +218,7 @@ class Krita(QtCore.QObject):
         self.extensions: list[Any] = []
         self.factories: list[DockWidgetFactory] = []
         self.floating: list[str] = []
+        self.triggered: list[str] = []
 
     @classmethod
     def instance(cls) -> Krita:
@@ -201,6 +243,13 @@ class Krita(QtCore.QObject):
 
     def activeDocument(self) -> Document | None:
         return self.open[0] if self.open else None
+
+    def action(self, name: str) -> QtGui.QAction | None:
+        if name not in ("deselect", "select_all"):
+            return None
+        action = QtGui.QAction(name, self)
+        action.triggered.connect(lambda *_of_qt: self.triggered.append(name))
+        return action
 
     def activeWindow(self) -> Window | None:
         return self.window

@@ -5,7 +5,9 @@ qt           PyQt5 or PyQt6, whichever Krita has
 guard        the edge between Krita and us: whatever fails becomes a sentence
 main_loop    Qt's event loop, as `clipcrop_plugin.loop.Loop`
 memory       where it is remembered what was asked
-canvas       one document: read it, select on it, crop it
+pixels       of a document, a layer or a file, as they are sent
+apply        what becomes of a crop
+canvas       one document: what to look at, what is selected
 application  one for all of Krita: the way to the daemon, a preview for each document
 thumbnails   the picture with a crop on it
 panel        the widgets of the docker
@@ -23,8 +25,13 @@ from . import vendored
 
 vendored.prepare()
 
-from .docker import NAME, Docker  # noqa: E402 - what is vendored comes first
+from clipcrop_plugin import texts  # noqa: E402 - what is vendored comes first
+
+from .docker import NAME, Docker  # noqa: E402
 from .extension import ClipCrop  # noqa: E402
+from .qt import QtCore  # noqa: E402
+
+texts.use(QtCore.QLocale().uiLanguages())  # Krita's own choice, or the system's
 
 # With PyQt6 the places are members of an enumeration only.
 _PLACES = getattr(DockWidgetFactoryBase, "DockPosition", DockWidgetFactoryBase)

@@ -37,10 +37,8 @@ class Application:
         self._loop = QtLoop(self._tell_failure)
         self._link = Link(read_config(), self._loop, "Krita plug-in")
         self._previews: list[Preview] = []
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[Listener, Callable[[Exception], None]]] = []
         self._is_warm = False
-        self.on_failure: list[Callable[[Exception], None]] = []
-        """Told of bugs that nobody else is told of."""
 
         notifier = Krita.instance().notifier()
         notifier.setActive(True)
@@ -73,7 +71,7 @@ class Application:
         """Ask about the image as it is now, and remember what was asked.
 
         Raises:
-            PluginError: there is nothing to ask, or nothing to ask about.
+            PluginError: there is nothing to ask about.
         """
         preview.ask(choices)
         memory.remember(choices)
@@ -84,10 +82,18 @@ class Application:
             self._is_warm = True
             self._link.warm()
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have all changes told, with the preview -> ends it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def listen(
+        self, on_change: Listener, on_failure: Callable[[Exception], None]
+    ) -> Callable[[], None]:
+        """Have it told what happens -> ends it.
+
+        Args:
+            on_change: Told of all changes, with the preview.
+            on_failure: Told of bugs that nobody else is told of.
+        """
+        pair = (on_change, on_failure)
+        self._listeners.append(pair)
+        return lambda: self._listeners.remove(pair)
 
     def close(self) -> None:
         """Krita ends: nothing is waited for."""
@@ -104,9 +110,9 @@ class Application:
         self._loop.call_after(0.0, self._clear)
 
     def _tell(self, preview: Preview) -> None:
-        for listener in list(self._listeners):
-            listener(preview)
+        for on_change, _on_failure in list(self._listeners):
+            on_change(preview)
 
     def _tell_failure(self, error: Exception) -> None:
-        for tell in list(self.on_failure):
-            tell(error)
+        for _on_change, on_failure in list(self._listeners):
+            on_failure(error)

@@ -55,8 +55,7 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             self.setLayoutDirection(QtCore.Qt.LayoutDirection.RightToLeft)
         self._build()
         self._remember_before()
-        stop = application.listen(self._on_preview_changed)
-        application.on_failure.append(self._say)
+        stop = application.listen(self._on_preview_changed, self._say)
         self.destroyed.connect(lambda *_of_qt: stop())
         self.refresh()
 
@@ -140,7 +139,9 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         outer = QtWidgets.QVBoxLayout(self)
         outer.setContentsMargins(_GAP_PX, _GAP_PX, _GAP_PX, _GAP_PX)
         outer.setSpacing(_GAP_PX)
-        self._prompt = self._text("prompt", _("What the crop should show, in words"))
+        self._prompt = self._text(
+            "prompt", _("What the crop should show, in words; nothing for a good crop of anything")
+        )
         self._exclude = self._text(
             "exclude", _("What the crop should not show, in words; commas between several")
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,10 +12,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-CHECKOUT = HERE.parents[2]
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "gimp")]
+sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("", "editors", "gimp"))]
 
-from krita_driver import Krita  # noqa: E402 - on the path just added
+from installing import install_krita  # noqa: E402 - on the path just added
+from krita_driver import Krita  # noqa: E402
 from place import Place  # noqa: E402
 from real_daemon import Daemon  # noqa: E402
 
@@ -42,19 +41,7 @@ def krita_root(krita_roots: list[Path]) -> Path:
 @pytest.fixture(scope="session")
 def installed_plug_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the installer puts into a profile: all that the plug-in needs is inside its package."""
-    import msgpack
-
-    folder = tmp_path_factory.mktemp("pykrita")
-    leave = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "*.pyx", "*.c")
-    shutil.copytree(CHECKOUT / "plugin" / "krita", folder, ignore=leave, dirs_exist_ok=True)
-    parts = [
-        CHECKOUT / "plugin" / "clipcrop_plugin",
-        CHECKOUT / "daemon" / "clipcrop_wire",
-        Path(msgpack.__file__).parent,
-    ]
-    for part in parts:
-        shutil.copytree(part, folder / "clipcrop_krita" / "vendor" / part.name, ignore=leave)
-    return folder
+    return install_krita(tmp_path_factory.mktemp("pykrita"))
 
 
 @pytest.fixture(scope="session")
@@ -168,18 +155,30 @@ def start_krita(
         yield start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["newest", "oldest"])
 def lasting_krita(
-    krita_root: Path,
+    request: pytest.FixtureRequest,
+    krita_roots: list[Path],
     template_of: Callable[[Path], Path],
     installed_plug_in: Path,
     shared_daemon: Daemon,
     samples: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Krita]:
-    """One Krita for all tests of a file, with a photo, for tests that leave nothing behind."""
+    """One Krita of each version for all tests of a file; see ``krita``."""
     folder = tmp_path_factory.mktemp("lasting")
-    with kritas(
-        folder, krita_root, template_of, installed_plug_in, shared_daemon, samples
-    ) as start:
-        yield start(samples / "astronaut.jpg")
+    root = krita_roots[{"newest": 0, "oldest": -1}[request.param]]
+    with kritas(folder, root, template_of, installed_plug_in, shared_daemon, samples) as start:
+        started = start(samples / "astronaut.jpg")
+        started.focus_window()
+        yield started
+
+
+@pytest.fixture
+def krita(lasting_krita: Krita, astronaut_path: Path) -> Iterator[Krita]:
+    """With a photo, the keys in its window, and as if it had just been started; of each version."""
+    lasting_krita.run("start_anew(path)", path=str(astronaut_path))
+    lasting_krita.focus_window()
+    yield lasting_krita
+    raised = lasting_krita.run("result = list(failures); failures.clear()")
+    assert not raised, "\n".join(raised)

@@ -49,21 +49,39 @@ def main(photo: str, picture: str) -> None:
         return [found.x(), found.y(), found.width(), found.height()]
 
     krita.window.actions["clipcrop_ask"].trigger()
+
+    def apply(how: str) -> dict[str, object]:
+        """What became of a suggestion."""
+        docker.canvasChanged(object())
+        krita.window.actions["clipcrop_previous"].trigger()
+        rect = selected()
+        menu = docker.findChild(QtWidgets.QComboBox, "clipcrop_apply")
+        menu.setCurrentIndex(menu.findData(how))
+        krita.window.actions["clipcrop_apply"].trigger()
+        made = krita.open.pop(0) if len(krita.open) > 1 else document
+        return {
+            "rect": rect,
+            "size": [made.width(), made.height()],
+            "guides": [*made.verticalGuides(), *made.horizontalGuides()],
+            "selected": selected(),
+        }
+
     prompt = docker.findChild(QtWidgets.QComboBox, "clipcrop_prompt")
     prompt.setEditText("the woman")
     docker.findChild(QtWidgets.QPushButton, "clipcrop_find").click()
     wait(selected)
-    out = {"qt": QtCore.qVersion(), "first": selected(), "sentence": docker.panel.sentence}
+    out: dict[str, object] = {
+        "qt": QtCore.qVersion(),
+        "first": selected(),
+        "sentence": docker.panel.sentence,
+    }
     krita.window.actions["clipcrop_next"].trigger()
     out["second"] = selected()
     docker.grab().save(picture)
     docker.findChild(QtWidgets.QPushButton, "clipcrop_dismiss").click()
     out["dismissed"] = selected()
-    krita.window.actions["clipcrop_previous"].trigger()
-    how = docker.findChild(QtWidgets.QComboBox, "clipcrop_apply")
-    how.setCurrentIndex(how.findData("crop"))
-    krita.window.actions["clipcrop_apply"].trigger()
-    out["size"] = [document.width(), document.height()]
+    out["applied"] = {how: apply(how) for how in ("guides", "new_image", "selection", "canvas")}
+    out["own_actions"] = krita.triggered
     krita.notifier().applicationClosing.emit()
     sys.stdout.write(json.dumps(out) + "\n")
 

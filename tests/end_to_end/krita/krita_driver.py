@@ -4,7 +4,7 @@
     krita.start(photo)
     assert krita.run("result = selection()") is None
 
-Hands, eyes and `run` are those of the tests of GIMP; `run` goes through ``krita_probe``.
+Hands, eyes and `run` are any `Editor`'s; `run` goes through ``krita_probe``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from driver import SCREEN, FailedInGimp, Gimp, Window, wait_for
-from place import Place, Process
+from editor import SCREEN, Editor, FailedInEditor, Window, wait_for
+from place import Place
 
 START_S = 60.0
 _TITLE_PX = 24
 _HERE = Path(__file__).resolve().parent
 
-FailedInKrita = FailedInGimp
 
-
-class Krita(Gimp):
+class Krita(Editor):
     """One running Krita with a profile of its own."""
 
     def __init__(
@@ -37,6 +35,7 @@ class Krita(Gimp):
         template: Path | None = None,
         switched_on: Sequence[str] = ("clipcrop_krita",),
         shortcuts: Mapping[str, str] | None = None,
+        language: str = "",
     ) -> None:
         """Does not start it yet.
 
@@ -48,23 +47,16 @@ class Krita(Gimp):
             template: Profile of an earlier run: Krita then need not make its resources anew.
             switched_on: Plug-ins.
             shortcuts: Name of an action -> key.
+            language: That Krita is set to, as in its menu; else it takes the system's.
         """
-        self.place, self.folder, self.has_window = place, folder, True
-        self.profile, self.home = folder / "profile", folder / "home"
-        self.log, self.probe = folder / "krita.log", folder / "probe"
-        self.process: Process | None = None
-        self.screen: Process | None = None
-        self.window_manager: Process | None = None
-        self.variables = {
-            "HOME": str(self.home),
+        super().__init__(place, folder)
+        self.variables |= {
             "XDG_CONFIG_HOME": str(self.profile / "config"),
             "XDG_DATA_HOME": str(self.profile / "data"),
             "XDG_CACHE_HOME": str(self.profile / "cache"),
             "XDG_RUNTIME_DIR": str(self.home),
-            "CLIPCROP_PROBE": str(self.probe),
             "QT_QPA_PLATFORM": "xcb",
             "LIBGL_ALWAYS_SOFTWARE": "1",
-            "NO_AT_BRIDGE": "1",
             **variables,
         }
         if template is not None:
@@ -72,12 +64,15 @@ class Krita(Gimp):
         self.home.mkdir(parents=True)
         self.home.chmod(0o700)
         self._fill_profile([*shells, _HERE / "krita_probe"], switched_on, shortcuts or {})
+        if language:
+            chosen = self.profile / "config" / "klanguageoverridesrc"
+            chosen.write_text(f"[Language]\nkrita={language}\n")
 
     def start(self, *files: Path) -> float:
         """Start it, wait until it can be used; returns the seconds that took."""
         self.probe.unlink(missing_ok=True)
         if self.screen is None:
-            self._start_screen()
+            self.open_screen()
         started = time.monotonic()
         command = ["krita", "--nosplash", *map(str, files)]
         with self.log.open("a") as log:
@@ -100,6 +95,15 @@ class Krita(Gimp):
         self.process.popen.wait(timeout_s)
         return time.monotonic() - started
 
+    def switch(self, name: str, *, is_on: bool) -> None:
+        """Switch a plug-in on or off, for the next start."""
+        kritarc = self.profile / "config" / "kritarc"
+        values = ["false", "true"]
+        old, new = (f"enable_{name}={value}\n" for value in (values[not is_on], values[is_on]))
+        before = kritarc.read_text()
+        assert old in before, f"{name} was not {values[not is_on]}"
+        kritarc.write_text(before.replace(old, new))
+
     @property
     def failures(self) -> list[str]:
         """Exceptions that left a slot inside Krita."""
@@ -114,17 +118,15 @@ class Krita(Gimp):
         self.run("docker().setVisible(True); docker().raise_()")
         wait_for("the docker", lambda: self.run("result = docker().isVisible()"))
 
-    def windows(self) -> list[Window]:
-        """All that can be seen; by class, since titles have a dash that xdotool does not find."""
-        found = self._tool("xdotool", "search", "--onlyvisible", "--class", "krita").split()
-        return [window for window in map(self._describe, found) if window is not None]
-
     def focus_window(self) -> None:
         """Give Krita's main window the keys."""
         main = wait_for("Krita's window", self._main_window)
         self._tool("xdotool", "windowmove", main.id, "0", "0")
         self._tool("xdotool", "windowsize", main.id, str(SCREEN[0]), str(SCREEN[1] - _TITLE_PX))
         self.activate(main)
+
+    def _window_filter(self) -> tuple[str, ...]:
+        return ("--class", "krita")  # titles have a dash that xdotool does not find
 
     def _main_window(self) -> Window | None:
         large = [one for one in self.windows() if one.width > 600 and one.height > 400]
@@ -137,7 +139,7 @@ class Krita(Gimp):
         assert self.is_running, f"Krita ended at its start:\n{self.log.read_text()[-2000:]}"
         try:
             return bool(self.run("result = bool(has_window)", timeout_s=30))
-        except (OSError, FailedInKrita):
+        except (OSError, FailedInEditor):
             return False
 
     def _fill_profile(
@@ -159,7 +161,7 @@ class Krita(Gimp):
         enabled = [f"enable_{name}=true\n" for name in ("clipcrop_probe", *switched_on)]
         (config / "kritarc").write_text(
             "canvasState=OPENGL_FAILED\nHideSplashScreen=true\nFirstRun=false\n"
-            "hideWelcomeScreen=true\n\n[python]\n" + "".join(enabled)
+            "hideWelcomeScreen=true\nAutoSaveInterval=0\n\n[python]\n" + "".join(enabled)
         )
         keys = [f"{name}={key}\n" for name, key in shortcuts.items()]
         (config / "kritashortcutsrc").write_text("[Shortcuts]\n" + "".join(keys))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from driver import wait_for
+from editor import wait_for
 from krita_driver import Krita
 
 pytestmark = pytest.mark.krita
@@ -50,19 +49,6 @@ def add(document, name, kind="paintlayer", parent=None):
     (parent or document.rootNode()).addChildNode(node, None)
     return node
 """
-
-
-@pytest.fixture
-def krita(lasting_krita: Krita) -> Iterator[Krita]:
-    """The photo's document is ``doc()``; what a test opens beside it is closed."""
-    yield lasting_krita
-    lasting_krita.run(
-        "first = app.documents()[0]\n"
-        "for one in app.documents():\n"
-        "    one.setModified(False)\n"
-        "    if not one.fileName().endswith('astronaut.jpg'):\n"
-        "        one.close()"
-    )
 
 
 def inside(krita: Krita, source: str, **values: Any) -> Any:
@@ -230,12 +216,12 @@ def test_a_filter_layer_has_no_pixels_and_the_visible_image_is_looked_at(krita: 
 def test_a_huge_image_is_read_in_strips_to_the_same_pixels(krita: Krita):
     got = inside(
         krita,
-        "import clipcrop_krita.canvas as canvas, time\n"
+        "import clipcrop_krita.pixels as pixels, time\n"
         "d = doc().clone(); d.scaleImage(2050, 2050, 72, 72, 'Bilinear'); d.waitForDone()\n"
         "d.refreshProjection(); d.waitForDone()\n"
         "before = time.perf_counter(); whole = read(d); seconds = time.perf_counter() - before\n"
-        "limit = canvas._MAX_STRIP_PX; canvas._MAX_STRIP_PX = 300_000\n"
-        "try:\n    strips = read(d)\nfinally:\n    canvas._MAX_STRIP_PX = limit\n"
+        "limit = pixels._MAX_STRIP_PX; pixels._MAX_STRIP_PX = 300_000\n"
+        "try:\n    strips = read(d)\nfinally:\n    pixels._MAX_STRIP_PX = limit\n"
         "a, b = whole.picture.raster, strips.picture.raster\n"
         "near = sum(abs(x - y) <= 8 for x, y in zip(a.pixels, b.pixels)) / len(a.pixels)\n"
         "result = [list(a.size), list(b.size), near, seconds]\n"
@@ -258,7 +244,7 @@ def test_several_chosen_layers_mean_the_visible_image(krita: Krita):
     assert got["note"] == "Several layers are selected: the visible image was looked at."
 
 
-def test_an_example_file_is_read_or_refused(krita: Krita, samples: Any, tmp_path: Any):
+def test_an_example_file_is_read_or_refused(krita: Krita, samples: Any):
     source = (
         "try:\n    raster = KritaCanvas(doc()).read_example(Choices(example=path))\n"
         "    result = list(raster.size)\n"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from driver import wait_for
-from krita_driver import FailedInKrita, Krita
+from editor import FailedInEditor, wait_for
+from krita_driver import Krita
 
 pytestmark = pytest.mark.krita
 
@@ -19,7 +19,7 @@ def test_python_runs_inside_krita_and_its_failures_come_out(
         krita = start_krita(root=root)
 
         assert krita.run("result = app.version()").startswith("5.")
-        with pytest.raises(FailedInKrita, match="ZeroDivisionError"):
+        with pytest.raises(FailedInEditor, match="ZeroDivisionError"):
             krita.run("1 / 0")
         assert krita.quit() < 20
 

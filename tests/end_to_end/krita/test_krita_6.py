@@ -48,4 +48,10 @@ def test_it_works_on_pyqt6(
     assert got["sentence"].endswith("suggestions.")
     assert got["first"] != got["second"]
     assert got["dismissed"] is None
-    assert got["size"] == got["first"][2:]
+    applied = got["applied"]
+    x, y, width, height = applied["guides"]["rect"]
+    assert applied["guides"]["guides"] == [x, x + width, y, y + height]
+    assert applied["new_image"]["size"] == applied["new_image"]["rect"][2:]
+    assert applied["selection"]["selected"] == applied["selection"]["rect"]
+    assert got["own_actions"] == ["select_all"]
+    assert applied["canvas"]["size"] == applied["canvas"]["rect"][2:]

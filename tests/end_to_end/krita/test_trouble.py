@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from driver import wait_for
+from editor import wait_for
 from krita_driver import Krita
 from real_daemon import Daemon
 
@@ -166,14 +166,24 @@ def test_a_document_may_be_closed_while_it_is_waited_for(
     assert previews == 1
 
 
-def test_switched_off_it_is_not_there(start_krita: StartKrita, astronaut_path: Path):
-    krita = start_krita(astronaut_path, switched_on=())
+def test_switched_off_it_is_not_there_and_switched_on_it_knows_what_was_asked(
+    start_krita: StartKrita, astronaut_path: Path
+):
+    krita = start_krita(astronaut_path)
+    krita.run(ASK)
+    wait_for_status(krita, "suggestions.")
+    krita.quit()
 
+    krita.switch("clipcrop_krita", is_on=False)
+    krita.start(astronaut_path)
     assert krita.run("import sys; result = 'clipcrop_krita' in sys.modules") is False
-    assert krita.run("result = [app.action('clipcrop_ask') is None, docker() is None]") == [
-        True,
-        True,
-    ]
+    assert krita.run("result = app.action('clipcrop_ask') is None and docker() is None")
+    krita.quit()
+
+    krita.switch("clipcrop_krita", is_on=True)
+    krita.start(astronaut_path)
+    krita.run("docker().bring_to_front(); docker().panel")
+    assert krita.run("result = widget('clipcrop_prompt').currentText()") == "the woman"
 
 
 def test_other_plug_ins_see_neither_our_msgpack_nor_our_folder(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from PyQt5 import QtCore, QtGui, QtWidgets  # noqa: F401 - for the tests
 from PyQt5.QtCore import QByteArray, QTimer  # noqa: F401 - likewise
 from PyQt5.QtWidgets import QWidget
@@ -13,6 +15,9 @@ DOCK = "clipcrop_docker"
 has_window: list[bool] = []
 failures: list[str] = []
 """Exceptions that left a slot since Krita started."""
+
+kept = {}
+"""What a test keeps from one `run` to the next."""
 
 app = Krita.instance()
 
@@ -29,6 +34,31 @@ def load(path, has_view=True):
         app.activeWindow().addView(document)
     document.waitForDone()
     return document
+
+
+def close_all():
+    """All documents, without a question."""
+    # Those that scripts have made have a view, and are not among the documents.
+    shown = [view.document() for view in app.views()]
+    for one in [*shown, *(one for one in app.documents() if one not in shown)]:
+        one.setModified(False)
+        one.close()
+
+
+def start_anew(path):
+    """As after Krita's start with a photo, with nothing remembered and a docker nobody has seen."""
+    close_all()
+    for name in ("clipcrop-choices", "clipcrop-history"):
+        app.writeSetting("clipcrop", name, "")
+    found = docker()
+    if found is not None and found._panel is not None:
+        from clipcrop_krita.docker import _Placeholder
+
+        found.setVisible(False)
+        found._panel, old = None, found.widget()
+        found.setWidget(_Placeholder(found))
+        old.deleteLater()
+    load(path)
 
 
 def selection(document=None):
@@ -53,6 +83,14 @@ def settle(document=None):
     """Let Krita finish what it has begun."""
     (document or doc()).refreshProjection()
     (document or doc()).waitForDone()
+
+
+def shown(document, x, y, width, height):
+    """Of the projection, such that equal pixels give equal texts."""
+    image = document.projection(x, y, width, height)
+    bits = image.constBits()
+    bits.setsize(image.sizeInBytes())
+    return hashlib.sha256(bytes(bits)).hexdigest()
 
 
 def colour(document, x, y):

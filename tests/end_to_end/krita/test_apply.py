@@ -1,0 +1,237 @@
+"""What becomes of a crop in documents of all kinds, inside the real Krita."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from editor import wait_for
+from krita_driver import Krita
+
+pytestmark = pytest.mark.krita
+
+RECT = [40, 30, 120, 90]
+
+TOOLS = """
+from clipcrop_krita import vendored
+vendored.load()
+from clipcrop_krita.apply import apply_crop
+from clipcrop_plugin.geometry import Rect
+
+PIXELS = bytes((x * 7 + y * 13 + c) % 256 if c < 3 else 255
+               for y in range(300) for x in range(400) for c in range(4))
+
+def do(how, rect):
+    made = apply_crop(doc(), Rect(*rect), how)
+    settle(made)
+    return made
+
+def now(document=None):
+    d = document or doc()
+    return [d.width(), d.height(), shown(d, 0, 0, d.width(), d.height())]
+
+def undo_text():
+    return app.action("edit_undo").text()
+"""
+
+KINDS = {
+    "paint": "",
+    "clone": "c = d.createCloneLayer('c', n); add(c); c.setBlendingMode('multiply')",
+    "group": "g = d.createGroupLayer('g'); add(g); c = d.createNode('c', 'paintlayer')\n"
+    "g.addChildNode(c, None); c.setPixelData(QByteArray(PIXELS[:60 * 30 * 4]), 100, 50, 60, 30)",
+    "fill": "i = InfoObject(); i.setProperty('color', '<!DOCTYPE color><color>"
+    '<RGB space="sRGB-elle-V2-srgbtrc.icc" r="1" g="0" b="0"/></color>\')\n'
+    "add(d.createFillLayer('f', 'color', i, part()))",
+    "filter": "add(d.createFilterLayer('f', app.filter('invert'), part()))",
+    "file": "f = d.createFileLayer('f', path, 'None'); add(f); f.setOpacity(128)",
+    "vector": "v = d.createVectorLayer('v'); add(v)\n"
+    'v.addShapesFromSvg(\'<svg width="72pt" height="48pt" viewBox="0 0 300 200">'
+    '<rect x="30" y="20" width="100" height="80" fill="#ff0000"/></svg>\')',
+    "transparency mask": "m = d.createTransparencyMask('m'); m.setSelection(part())\n"
+    "n.addChildNode(m, None)",
+    "transform mask": "n.addChildNode(d.createTransformMask('m'), None)",
+    "selection mask": "m = d.createSelectionMask('m'); m.setSelection(part())\n"
+    "n.addChildNode(m, None)",
+}
+"""What is added to a document ``d`` with a layer ``n`` that is larger than its canvas."""
+
+MOVING_MASK = """
+m = d.createTransformMask('m'); n.addChildNode(m, None)
+to, at = '<transformedCenter type="pointf" ', 'y="60" x="80"/>'
+before, _, rest = m.toXML().partition(to)
+assert m.fromXML(before + to + at + rest.partition('/>')[2])
+"""
+
+
+def inside(krita: Krita, source: str, **values: Any) -> Any:
+    return krita.run(TOOLS + source, **values)
+
+
+def make_document(krita: Krita, source: str, path: str) -> None:
+    """Bring a document to the front that ``source`` has filled."""
+    krita.run(
+        "d = app.createDocument(300, 200, 'new', 'RGBA', 'U8', '', 300.0)\n"
+        "app.activeWindow().addView(d); d.waitForDone()"
+    )
+    wait_for("the document", lambda: krita.run("result = doc().width()") == 300)
+    inside(
+        krita,
+        "from krita import InfoObject\n"
+        "d = doc(); n = d.createNode('own', 'paintlayer'); add = lambda node:"
+        " d.rootNode().addChildNode(node, None)\n"
+        "def part():\n    s = Selection(); s.select(10, 10, 80, 80, 255); return s\n"
+        "add(n); n.setPixelData(QByteArray(PIXELS), -50, -50, 400, 300)\n"
+        f"{source}\nsettle()",
+        path=path,
+    )
+    wait_for_rest(krita)
+
+
+def wait_for_rest(krita: Krita) -> None:
+    """Until Krita has drawn all: some layers come a moment later."""
+    seen: list[Any] = []
+
+    def rests() -> bool:
+        seen.append(inside(krita, "settle(); result = [now(), undo_text()]"))
+        return len(seen) > 3 and seen[-1] == seen[-2] == seen[-3]
+
+    wait_for("Krita to rest", rests)
+
+
+def wait_for_size(krita: Krita, size: list[int]) -> None:
+    wait_for("the size", lambda: krita.run("result = [doc().width(), doc().height()]") == size)
+
+
+@pytest.mark.parametrize("how", ["crop", "canvas"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_crop_shows_what_was_shown_there_and_one_undo_takes_it_back(
+    krita: Krita, samples: Any, kind: str, how: str
+):
+    make_document(krita, KINDS[kind], str(samples / "astronaut.jpg"))
+    part = krita.run("result = shown(doc(), *rect)", rect=RECT)
+    before = inside(krita, "result = [now(), undo_text()]")
+
+    inside(krita, "do(how, rect)", how=how, rect=RECT)
+
+    wait_for_rest(krita)
+    assert inside(krita, "result = now()") == [*RECT[2:], part]
+    krita.run("app.action('edit_undo').trigger()")
+    wait_for_size(krita, [300, 200])
+    wait_for_rest(krita)
+    assert inside(krita, "result = [now(), undo_text()]") == before
+
+
+def test_a_crop_cuts_layers_and_one_of_the_canvas_only_does_not(krita: Krita, samples: Any):
+    make_document(krita, "", str(samples))
+    bounds = "result = list(doc().nodeByName('own').bounds().getRect())"
+
+    inside(krita, "do('canvas', rect)", rect=RECT)
+    assert krita.run(bounds) == [-90, -80, 400, 300]
+    krita.run("app.action('edit_undo').trigger()")
+    wait_for_size(krita, [300, 200])
+    inside(krita, "do('crop', rect)", rect=RECT)
+    assert krita.run(bounds) == [0, 0, *RECT[2:]]
+
+
+@pytest.mark.parametrize("lasting_krita", ["newest"], indirect=True)  # 5.1 cannot make one
+@pytest.mark.parametrize("how", ["crop", "canvas", "new_image"])
+def test_what_a_transform_mask_moves_in_is_not_cut_off(krita: Krita, samples: Any, how: str):
+    make_document(krita, MOVING_MASK, str(samples))
+    part = krita.run("result = shown(doc(), *rect)", rect=RECT)
+
+    got = inside(krita, "result = now(do(how, rect))", how=how, rect=RECT)
+
+    assert got == [*RECT[2:], part]
+
+
+@pytest.mark.parametrize("how", ["crop", "canvas", "new_image"])
+def test_all_frames_of_an_animation_are_cropped_alike(krita: Krita, how: str):
+    got = inside(
+        krita,
+        """
+files = []
+for colour in ("red", "lime", "blue"):
+    image = QtGui.QImage(400, 300, QtGui.QImage.Format_ARGB32); image.fill(QtGui.QColor("white"))
+    painter = QtGui.QPainter(image)
+    painter.fillRect(60, 50, 20, 20, QtGui.QColor(colour)); painter.end()
+    files.append(f"{folder}/{colour}.png"); image.save(files[-1])
+d = doc(); d.importAnimation(files, 0, 5); settle()
+times = (0, 5, 10)
+layer = lambda d: [one for one in d.topLevelNodes() if one.animated()][0]
+def pixels(d, *rect):
+    return [bytes(layer(d).pixelDataAtTime(*rect, time)).hex() for time in times]
+before = pixels(d, *rect), pixels(d, 0, 0, 1, 1)
+made = do(how, rect)
+after = pixels(made, 0, 0, *rect[2:])
+beyond = pixels(made, -rect[0], -rect[1], 1, 1)
+result = [before[0] == after, len(set(after)), beyond == before[1],
+          [layer(made).hasKeyframeAtTime(time) for time in times]]
+""",
+        folder=str(krita.folder),
+        how=how,
+        rect=RECT,
+    )
+
+    assert got == [True, 3, how == "canvas", [True, True, True]]
+
+
+@pytest.mark.parametrize("before", [None, [20, 30, 40, 50]], ids=["nothing", "something"])
+def test_one_undo_takes_an_applied_selection_back(krita: Krita, before: list[int] | None):
+    if before:
+        krita.run("select(doc(), *before, 128)", before=before)
+    first = krita.run("settle(); result = app.action('edit_undo').text()")
+
+    inside(krita, "do('selection', rect)", rect=RECT)
+
+    assert krita.run("result = selection()") == RECT
+    wait_for("a step", lambda: inside(krita, "result = undo_text()") != first)
+    krita.run("app.action('edit_undo').trigger()")
+    wait_for("the undo", lambda: krita.run("result = selection()") == before)
+    assert inside(krita, "settle(); result = undo_text()") == first
+    if before:
+        assert set(krita.run("result = mask(doc(), *before)", before=before)) == {128}
+
+
+def test_a_selection_in_a_document_that_is_not_in_front_is_made_all_the_same(
+    krita: Krita, samples: Any
+):
+    krita.run("load(path)", path=str(samples / "coffee.jpg"))
+    wait_for("the other", lambda: krita.run("result = doc().fileName()").endswith("coffee.jpg"))
+
+    got = inside(
+        krita,
+        "behind = [one for one in app.documents() if one.fileName().endswith('astronaut.jpg')][0]\n"
+        "apply_crop(behind, Rect(*rect), 'selection')\n"
+        "result = [selection(behind), selection(doc())]",
+        rect=RECT,
+    )
+
+    assert got == [RECT, None]
+
+
+def test_guides_are_added_to_those_that_are_there(krita: Krita):
+    krita.run("doc().setHorizontalGuides([7.0]); doc().setGuidesVisible(False)")
+
+    got = inside(
+        krita,
+        "do('guides', rect)\n"
+        "result = [doc().horizontalGuides(), doc().verticalGuides(), doc().guidesVisible()]",
+        rect=RECT,
+    )
+
+    assert got == [[7, 30, 120], [40, 160], True]
+
+
+def test_a_new_document_leaves_the_old_one_and_its_file_alone(krita: Krita):
+    krita.run("select(doc(), 1, 2, 3, 4)")
+    before = inside(krita, "settle(); result = now()")
+
+    got = inside(
+        krita,
+        "old = doc(); made = do('new_image', rect)\n"
+        "result = [made.width(), made.height(), made.fileName(), made.modified(),"
+        " selection(made), selection(old), now(old)]",
+        rect=RECT,
+    )
+
+    assert got == [120, 90, "", True, None, [1, 2, 3, 4], before]
