@@ -20,6 +20,7 @@ from .places import Places, pip_cache
 from .plan import Plan, Step, World
 from .programs import Environment
 from .steps.daemon import StartDaemon, StopDaemon
+from .steps.environment import STEP_NAME as ENVIRONMENT
 from .steps.environment import ClearUp, MakeEnvironment
 from .steps.plug_in import NAMES_BEGIN, InstallPlugIn, gimp_target, krita_target
 from .steps.self_test import SelfTest
@@ -96,16 +97,21 @@ def plan_install(
     old = manifest.values.get("python")
     if old and old != str(environment.python):
         steps.append(StopDaemon(Environment(Path(old), world.machine.platform), places))
+    by_session: Sequence[Sequence[str]] = ()
     if choices.login:
         try:
-            steps.append(StartAtLogin(login_item(world, environment.daemon_command)))
+            login = StartAtLogin(login_item(world, environment.daemon_command))
+            by_session = login.start_commands
+            steps.append(login)
         except InstallError as exc:
             notes.append(str(exc))
     if choices.daemon:
-        steps.append(StartDaemon(environment, places))
+        steps.append(StartDaemon(environment, places, by_session))
         if choices.self_test:
             steps.append(SelfTest(environment, places))
-    steps += _removals(steps, manifest, environment, kinds)
+    steps += _removals(steps, manifest, kinds)
+    if recipe is not None or manifest.of_step(ENVIRONMENT):
+        steps.append(ClearUp(environment.python.parent.parent, kinds))
     verb = "upgrade to" if manifest.version else "install"
     return Plan(f"{verb} ClipCrop {source.version}", steps, notes)
 
@@ -170,7 +176,7 @@ def _named(folders: tuple[str, ...], world: World) -> Iterator[Path]:
 
 
 def _removals(
-    steps: list[Step], manifest: Manifest, environment: Environment, kinds: Mapping[str, Undo]
+    steps: list[Step], manifest: Manifest, kinds: Mapping[str, Undo]
 ) -> Iterator[Step]:
     """What earlier installations have left that this one does not want."""
     names = {step.name for step in steps}
@@ -181,7 +187,6 @@ def _removals(
     ]
     if unwanted:
         yield RemoveUnwanted(unwanted, kinds)
-    yield ClearUp(environment.python.parent.parent, kinds)
 
 
 def _list(folders: Sequence[PurePath]) -> str:

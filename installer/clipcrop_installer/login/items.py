@@ -28,11 +28,11 @@ class LoginFile:
 
     content: bytes
 
-    attempts: tuple[tuple[str, ...], ...] = ()
-    """Commands to run once it is written; they may fail."""
-
     switch_on: tuple[tuple[str, ...], ...] = ()
-    """Commands to run after them, in this order."""
+    """Commands to run once it is written, in this order. They start nothing."""
+
+    start: tuple[tuple[str, ...], ...] = ()
+    """Commands that start the daemon now, as the session would; all but the last may fail."""
 
     switch_off: tuple[str, ...] = ()
     """Command to run before it is removed, and before it is read anew; it may fail."""
@@ -99,8 +99,10 @@ def make_login_item(
             way,
             path,
             agent_plist(command),
-            attempts=(("launchctl", "bootstrap", session, str(path)),),  # it may be loaded already
-            switch_on=(("launchctl", "kickstart", "-k", f"{session}/{LABEL}"),),
+            start=(
+                ("launchctl", "bootstrap", session, str(path)),  # it may be loaded already
+                ("launchctl", "kickstart", "-k", f"{session}/{LABEL}"),
+            ),
             switch_off=("launchctl", "bootout", f"{session}/{LABEL}"),
         )
     path = unit_path(config_home)
@@ -109,12 +111,9 @@ def make_login_item(
         way,
         path,
         unit_text(command, has_nvidia_modprobe=has_nvidia_modprobe).encode(),
+        switch_on=((*systemctl, "daemon-reload"), (*systemctl, "enable", UNIT_NAME)),
         # Restarted rather than started: an upgrade has a new program behind the same unit.
-        switch_on=(
-            (*systemctl, "daemon-reload"),
-            (*systemctl, "enable", UNIT_NAME),
-            (*systemctl, "restart", UNIT_NAME),
-        ),
+        start=((*systemctl, "restart", UNIT_NAME),),
         switch_off=(*systemctl, "disable", "--now", UNIT_NAME),
         folder_of_links=path.with_name("default.target.wants"),
     )

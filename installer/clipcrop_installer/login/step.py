@@ -36,8 +36,8 @@ _SWITCH, _VALUE = "login-switch", "login-value"
 _VALUE_PATH = rf"HKEY_CURRENT_USER\{RUN_KEY}\{VALUE_NAME}"
 
 _SENTENCES: Mapping[Way, str] = {
-    "systemd": "have systemd start the daemon at login, and start it now",
-    "launchd": "have launchd start the daemon at login, and start it now",
+    "systemd": "have systemd start the daemon at login",
+    "launchd": "have launchd start the daemon at login",
     "xdg": "have the desktop session start the daemon at login",
     "run-key": "have Windows start the daemon at login",
 }
@@ -89,6 +89,11 @@ class StartAtLogin:
         self._wanted = wanted
         self._registry = registry
 
+    @property
+    def start_commands(self) -> tuple[tuple[str, ...], ...]:
+        """They start the daemon now, in the session's care; none where that cannot be."""
+        return self._wanted.start if isinstance(self._wanted, LoginFile) else ()
+
     def describe(self) -> list[str]:
         """One line, and where it is written down."""
         wanted = self._wanted
@@ -138,8 +143,6 @@ class StartAtLogin:
             if wanted.way == "launchd":  # it does not read a file twice
                 _run(world, wanted.switch_off)
             world.disk.write(wanted.path, wanted.content)
-        for command in wanted.attempts:
-            _run(world, command)
         for command in wanted.switch_on:
             code, said = _run(world, command)
             if code:

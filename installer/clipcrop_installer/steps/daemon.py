@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InstallError
@@ -53,14 +54,27 @@ class StopDaemon:
 
 
 class StartDaemon:
-    """Starts it unless it runs. It stays; what starts it at login does so the next time."""
+    """Starts it unless it runs.
+
+    Args:
+        environment: Where it is.
+        places: Where its files go.
+        by_session: Commands that start it in the care of what starts it at login; without them, or
+            where they fail, it is started by us, and is in that care after the next login.
+    """
 
     name = "daemon"
     is_needed = False
 
-    def __init__(self, environment: Environment, places: Places) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        places: Places,
+        by_session: Sequence[Sequence[str]] = (),
+    ) -> None:
         self._environment = environment
         self._places = places
+        self._by_session = by_session
 
     def describe(self) -> list[str]:
         """One line."""
@@ -90,9 +104,10 @@ class StartDaemon:
         """
         if self._ping(world)[0] == 0:
             return []
-        variables = {CONNECTION_VARIABLE: str(self._places.connection_file)}
-        home = Path(world.machine.home)
-        world.start(self._environment.daemon_command, folder=home, variables=variables)
+        if not self._is_started_by_session(world):
+            variables = {CONNECTION_VARIABLE: str(self._places.connection_file)}
+            home = Path(world.machine.home)
+            world.start(self._environment.daemon_command, folder=home, variables=variables)
         deadline = time.monotonic() + START_PATIENCE_S
         while True:
             code, lines = self._ping(world)
@@ -103,6 +118,14 @@ class StartDaemon:
                     f"the daemon gives no answer: {last_line(lines)} (its log: {self._places.log})"
                 )
             time.sleep(_POLL_S)
+
+    def _is_started_by_session(self, world: World) -> bool:
+        home = Path(world.machine.home)
+        codes = [
+            world.run(command, folder=home, variables={}, on_line=lambda line: None)
+            for command in self._by_session
+        ]
+        return bool(codes) and codes[-1] == 0
 
     def _ping(self, world: World) -> tuple[int, list[str]]:
         variables = {CONNECTION_VARIABLE: str(self._places.connection_file)}

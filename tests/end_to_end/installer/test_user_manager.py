@@ -73,6 +73,8 @@ def install(command: tuple[str, ...], world: World, manifest: Manifest) -> None:
     manifest.begin(items)
     step.apply(world, manifest)
     manifest.finish(items)
+    for start in step.start_commands:
+        world.run(start, folder=Path("/"), variables={}, on_line=lambda line: None)
 
 
 def test_a_crop_is_made_by_the_daemon_that_systemd_started(
@@ -183,3 +185,29 @@ def test_a_daemon_with_a_useless_setting_is_not_started_again(
 
     found = manager.wait_for(UNIT_NAME, ActiveState="failed", ExecMainStatus="2")
     assert found["NRestarts"] == "0"
+
+
+def test_what_is_installed_under_systemd_leaves_nothing(
+    manager: UserManager, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The whole program; the environment is this one."""
+    (home / ".config" / "GIMP" / "3.0").mkdir(parents=True)
+    before = sorted(home.rglob("*"))
+
+    installed = setup("install", "--environment", "this", "--yes")
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    manager.wait_for(UNIT_NAME, ActiveState="active", SubState="running")
+    examined = setup("doctor")
+    assert examined.returncode == 0, examined.stdout
+    assert "ok       start at login: by systemd: enabled, active now" in examined.stdout
+    removed = setup("uninstall")
+
+    assert removed.returncode == 0, removed.stdout + removed.stderr
+    assert sorted(home.rglob("*")) == before
+
+
+def setup(*words: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from clipcrop_installer.cli import setup; sys.exit(setup(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=300
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -103,7 +104,6 @@ def test_a_session_with_systemd_gets_a_unit_that_is_switched_on(home: Path, mani
         " ".join(ASK_MANAGER),
         "systemctl --user daemon-reload",
         "systemctl --user enable clipcrop-daemon.service",
-        "systemctl --user restart clipcrop-daemon.service",
     ]
 
 
@@ -192,10 +192,10 @@ def test_a_unit_of_the_same_name_that_is_not_ours_is_left_alone(home: Path, mani
 
 
 def test_what_the_system_refuses_is_told(home: Path, manifest: Manifest):
-    world = world_of(home, FakeSession("restart"))
+    world = world_of(home, FakeSession("enable"))
     step = StartAtLogin(login_item(world, COMMAND))
 
-    with pytest.raises(InstallError, match=r"restart .* ended with exit code 1: no such thing; "):
+    with pytest.raises(InstallError, match=r"enable .* ended with exit code 1: no such thing; "):
         install(step, world, manifest)
 
 
@@ -217,11 +217,26 @@ def test_launchd_forgets_the_old_file_before_it_reads_the_new_one(home: Path, ma
 
     install(StartAtLogin(login_item(world, ("/other", "run"))), world, manifest)
 
-    assert [command.split()[1] for command in session.commands] == [
-        "bootout",
-        "bootstrap",
-        "kickstart",
-    ]
+    assert [command.split()[1] for command in session.commands] == ["bootout"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "last"),
+    [
+        ("linux", "systemctl --user restart clipcrop-daemon.service"),
+        ("darwin", f"launchctl kickstart -k gui/{os.getuid()}/org.clipcrop.daemon"),
+    ],
+)
+def test_the_session_can_start_it_now(platform: str, last: str, home: Path):
+    step = StartAtLogin(login_item(world_of(home, FakeSession(), platform), COMMAND))
+
+    assert " ".join(step.start_commands[-1]) == last
+
+
+def test_a_desktop_entry_starts_nothing_now(home: Path):
+    world = world_of(home, FakeSession("--property=Version"))
+
+    assert StartAtLogin(login_item(world, COMMAND)).start_commands == ()
 
 
 def test_windows_gets_a_value_of_the_registry(home: Path, manifest: Manifest):
