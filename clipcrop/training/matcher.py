@@ -81,7 +81,7 @@ def match(
 
 
 def solver() -> Callable[..., Any]:
-    """scipy's Hungarian algorithm, which nothing but training needs.
+    """The Hungarian algorithm of scipy, which nothing but training needs.
 
     Raises:
         InputError: scipy is not installed.

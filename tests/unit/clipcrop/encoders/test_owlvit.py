@@ -449,3 +449,14 @@ def test_bfloat16_is_what_a_gpu_that_has_it_computes_in_by_default(
     tokens = by_default.encode_images([pictures["square"]]).tokens
 
     torch.testing.assert_close(tokens, in_bfloat16.encode_images([pictures["square"]]).tokens)
+
+
+def test_a_fingerprint_is_that_of_the_weights(tiny_owls: dict[str, Path], damaged: Path):
+    original = load(tiny_owls["owlvit"]).fingerprint()
+    weights = load_file(damaged / "model.safetensors")
+    name = next(name for name in weights if name.startswith("box_head"))
+    save_file(weights | {name: weights[name] + 1e-3}, damaged / "model.safetensors")
+
+    assert load(tiny_owls["owlvit"]).fingerprint() == original
+    assert load(damaged).fingerprint() != original
+    assert load(tiny_owls["owlv2"]).fingerprint() != original
