@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .apply import sentence_for
 from .commands import demo, doctor, install, models, uninstall
@@ -18,12 +19,28 @@ IN_CHECKOUT, IN_ENVIRONMENT = "python3 installer", "clipcrop-setup"
 """The two names of this program: on a bare Python, and where pip or pipx has put ClipCrop."""
 
 
-def main(arguments: Sequence[str] | None = None, program: str = IN_CHECKOUT) -> int:
-    """Run one command; the return value is the process's exit code."""
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    program: str = IN_CHECKOUT,
+    *,
+    world: World | None = None,
+    checkout: Path = CHECKOUT,
+) -> int:
+    """Run one command; the return value is the process's exit code.
+
+    Args:
+        arguments: By default those of this process.
+        program: Under which name it was called.
+        world: By default this machine.
+        checkout: What is installed where an environment is made.
+    """
     parser = argparse.ArgumentParser(
         prog=program, description="Put ClipCrop in place, with its plug-ins, and take it away."
     )
-    parser.set_defaults(in_checkout=program == IN_CHECKOUT)
+    parser.set_defaults(in_checkout=program == IN_CHECKOUT, checkout=checkout)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     if program == IN_CHECKOUT:
         demo.add_command(commands)
@@ -31,10 +48,8 @@ def main(arguments: Sequence[str] | None = None, program: str = IN_CHECKOUT) -> 
         command.add_command(commands)
     options = parser.parse_args(arguments)
 
-    disk = Disk()
-    world = World(this_machine(disk), disk, run_command, say, is_live=sys.stderr.isatty())
     try:
-        exit_code: int = options.run(options, world)
+        exit_code: int = options.run(options, world or _this_world())
     except OSError as exc:
         return _tell(sentence_for(exc))
     except InstallError as exc:
@@ -48,6 +63,11 @@ def main(arguments: Sequence[str] | None = None, program: str = IN_CHECKOUT) -> 
 def setup(arguments: Sequence[str] | None = None) -> int:
     """``clipcrop-setup``."""
     return main(arguments, IN_ENVIRONMENT)
+
+
+def _this_world() -> World:
+    disk = Disk()
+    return World(this_machine(disk), disk, run_command, say, is_live=sys.stderr.isatty())
 
 
 def say(line: str) -> None:

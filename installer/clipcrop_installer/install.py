@@ -175,9 +175,7 @@ def _named(folders: tuple[str, ...], world: World) -> Iterator[Path]:
         yield path
 
 
-def _removals(
-    steps: list[Step], manifest: Manifest, kinds: Mapping[str, Undo]
-) -> Iterator[Step]:
+def _removals(steps: list[Step], manifest: Manifest, kinds: Mapping[str, Undo]) -> Iterator[Step]:
     """What earlier installations have left that this one does not want."""
     names = {step.name for step in steps}
     unwanted = [

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..demo import run_demo
 from ..plan import World
-
-CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,5 +15,5 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _run(options: argparse.Namespace, world: World) -> int:
-    run_demo(CHECKOUT, world.say, is_live=world.is_live)
+    run_demo(options.checkout, world.say, is_live=world.is_live)
     return 0

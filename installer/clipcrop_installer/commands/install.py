@@ -19,8 +19,6 @@ from ..places import Places, places
 from ..plan import Plan, World
 from ..undos import undos
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add both."""
@@ -69,6 +67,8 @@ def _run(options: argparse.Namespace, world: World) -> int:
         for line in _plan(options, world, manifest, where)[0].lines():
             world.say(line)
         return 0
+    if options.is_upgrade and not read_manifest(where, world).version:
+        raise InstallError("nothing is installed that could be upgraded; use install")
     with opened(where, world) as manifest:
         return _install(options, world, manifest, where)
 
@@ -77,9 +77,7 @@ def _plan(
     options: argparse.Namespace, world: World, manifest: Manifest, where: Places
 ) -> tuple[Plan, Choices, Source]:
     choices = _choices(options, manifest)
-    source = _source(choices)
-    if options.is_upgrade and not manifest.version:
-        raise InstallError("nothing is installed that could be upgraded; use install")
+    source = _source(choices, options.checkout)
     plan = plan_install(source, choices, world, manifest, where, undos(), force=options.force)
     return plan, choices, source
 
@@ -120,9 +118,9 @@ def _choices(options: argparse.Namespace, manifest: Manifest) -> Choices:
     return replace(base, **made)
 
 
-def _source(choices: Choices) -> Source:
+def _source(choices: Choices, checkout: Path) -> Source:
     if choices.environment == NEW:
-        return read_source(CHECKOUT)
+        return read_source(checkout)
     from importlib.metadata import PackageNotFoundError, version
 
     try:

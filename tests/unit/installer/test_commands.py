@@ -1,0 +1,194 @@
+"""The command line: what is parsed, said and returned. The programs under it are fakes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from fake_home import FakeHome
+
+from clipcrop_installer import cli
+from clipcrop_installer.choices import Choices, remembered, to_remember
+from clipcrop_installer.errors import InstallError
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(user: FakeHome) -> Run:
+    """Runs a command line for that user."""
+
+    def run_one(*arguments: str, program: str = cli.IN_CHECKOUT) -> int:
+        world = replace(user.world, say=cli.say)
+        return cli.main(arguments, program, world=world, checkout=user.checkout)
+
+    return run_one
+
+
+def test_installing_says_what_will_be_and_what_was_done(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    assert run("install") == 0
+
+    said = capsys.readouterr().out
+    plan, done = said.split("Done:")
+    assert plan.startswith("To install ClipCrop 1:\n 1. make a private environment")
+    assert "put the plug-in into GIMP 3.0" in plan
+    assert "self-test" in done
+    assert "gave a crop of 300 x 200 pixels" in done
+    assert "Not done:" not in done
+    assert user.programs.daemon.exists()
+
+
+def test_a_dry_run_only_says_it(run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]):
+    before = user.contents()
+
+    assert run("install", "--dry-run") == 0
+    assert run("uninstall", "--dry-run") == 0
+
+    assert user.contents() == before
+    assert "To install ClipCrop 1:" in capsys.readouterr().out
+
+
+def test_what_would_be_taken_away_is_listed(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    run("install")
+    before = user.contents()
+    capsys.readouterr()
+
+    assert run("uninstall", "--dry-run") == 0
+
+    said = capsys.readouterr().out
+    assert "clipcrop_gimp.py (file)" in said
+    assert "kritarc (setting)" in said
+    assert user.contents() == before
+
+
+def test_taking_away_says_what_is_kept(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    run("install")
+    mine = user.home / ".config/GIMP/3.0/plug-ins/clipcrop_gimp/mine.txt"
+    mine.touch()
+
+    assert run("uninstall") == 0
+    assert "mine.txt in it is not ours" in capsys.readouterr().out
+    assert mine.exists()
+
+
+def test_with_nothing_installed_there_is_nothing_to_take_away_or_bring_up_to_date(
+    run: Run, capsys: pytest.CaptureFixture[str]
+):
+    assert run("uninstall") == 0
+    assert run("upgrade") == InstallError.exit_code
+
+    said = capsys.readouterr()
+    assert "Nothing is installed here." in said.out
+    assert "nothing is installed that could be upgraded; use install" in said.err
+
+
+def test_an_upgrade_of_nothing_touches_nothing(run: Run, user: FakeHome):
+    before = user.contents()
+
+    run("upgrade")
+
+    assert user.contents() == before
+
+
+def test_an_upgrade_remembers_the_choices(run: Run, user: FakeHome):
+    run("install", "--no-gimp", "--torch", "torch==2.9")
+    user.programs.commands.clear()
+    user.release("2")
+
+    assert run("upgrade") == 0
+
+    assert not (user.home / ".config/GIMP/3.0/plug-ins").exists()
+    assert any(command.endswith(" torch==2.9") for command in user.programs.commands)
+    assert run("upgrade", "--torch", "cpu") == 0
+    choices = json.loads(user.places.manifest.read_text())["values"]["choices"]
+    assert (choices["torch"], choices["gimp"]) == ("cpu", False)
+
+
+@pytest.mark.parametrize(
+    ("failing", "exit_code", "sentence"),
+    [
+        pytest.param(
+            ("pip install", (1, "No space left on device")), 9, "the disk is full", id="needed"
+        ),
+        pytest.param(
+            ("clipcrop-daemon ping", (1, "error: it is stuck")),
+            6,
+            "the daemon gives no answer: error: it is stuck",
+            id="not needed",
+        ),
+    ],
+)
+def test_what_was_not_done_is_said_with_its_reason(
+    run: Run,
+    user: FakeHome,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failing: tuple[str, tuple[int, str]],
+    exit_code: int,
+    sentence: str,
+):
+    monkeypatch.setattr("clipcrop_installer.steps.daemon.START_PATIENCE_S", 0.0)
+    user.programs.failing = dict([failing])
+
+    assert run("install") == exit_code
+
+    not_done = capsys.readouterr().out.split("Not done:")[1]
+    assert sentence in not_done
+    assert "Run the same again" in not_done
+
+
+def test_another_plug_in_of_the_name_makes_it_incomplete(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    (user.home / ".config/GIMP/3.0/plug-ins/clipcrop_gimp").mkdir(parents=True)
+
+    assert run("install") == 6
+
+    assert "was not made by this program" in capsys.readouterr().out
+    assert run("install", "--force") == 0
+
+
+def test_the_program_of_an_environment_uses_that_environment(
+    run: Run, capsys: pytest.CaptureFixture[str]
+):
+    assert run("install", "--dry-run", program=cli.IN_ENVIRONMENT) == 0
+
+    assert "environment" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run("demo", program=cli.IN_ENVIRONMENT)
+
+
+def test_every_choice_has_an_option(run: Run, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        run("install", "--help")
+
+    said = capsys.readouterr().out
+    for one in fields(Choices):
+        option = one.name.replace("_", "-")
+        assert (f"--no-{option}" if one.default is True else f"--{option} ") in said
+
+
+def test_choices_are_remembered_without_what_a_newer_version_knows():
+    choices = Choices(gimp=False, gimp_folder=("a", "b"))
+    written = json.loads(json.dumps({**to_remember(choices), "of_the_future": 1}))
+
+    assert remembered(written) == choices
+    assert remembered("nonsense") == Choices()
+
+
+def test_a_folder_in_the_way_is_named(run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]):
+    user.places.data.parent.mkdir(parents=True, exist_ok=True)
+    Path(user.places.data).write_text("a file")
+
+    assert run("install") == 5
+
+    assert f"{user.places.data} should be a folder, and is a file" in capsys.readouterr().err
