@@ -106,7 +106,10 @@ class Sight:
 
 @dataclass
 class TowerBox:
-    """The box of the token that is most like the whole text: the paper's OWL-ViT row."""
+    """The box of the token that is most like the whole text: the paper's OWL-ViT row.
+
+    The whole image for a text that the tower knows nothing of, as for ClipCrop's union box.
+    """
 
     sight: Sight
     needs_text: bool = True
@@ -120,15 +123,14 @@ class TowerBox:
         """See `Method`."""
         encoder, prompt = self.sight.predictor.encoder, parse_prompt(text)
         if not prompt.texts:
-            raise InputError(f"nothing in {text!r} can be searched for")
+            return torch.tensor([WHOLE_IMAGE_XYXY])
         with torch.inference_mode():
             embeddings = encoder.encode_texts(prompt.all_texts)
             found = ground(
                 self.sight(photo).tokens, embeddings, prompt, GroundingOptions.paper("main")
             )
-        if found.best is None:
-            raise InputError(f"the tower {encoder.name!r} knows no word of {text!r}")
-        return _with_area(torch.tensor([found.best.box_xyxy]))
+        box_xyxy = WHOLE_IMAGE_XYXY if found.best is None else found.best.box_xyxy
+        return _with_area(torch.tensor([box_xyxy]))
 
 
 @dataclass

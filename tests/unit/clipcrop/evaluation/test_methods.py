@@ -88,13 +88,14 @@ def test_the_towers_box_is_that_of_the_whole_text(workshop: Workshop, rocket: Lo
     assert box == pytest.approx(best.tolist(), abs=1e-5)
 
 
-def test_a_text_of_which_the_tower_knows_nothing_is_refused(
-    workshop: Workshop, rocket: LoadedImage
+@pytest.mark.parametrize("text", ["qwxzyk", "the background"])
+def test_a_text_of_which_the_tower_knows_nothing_selects_the_whole_image(
+    workshop: Workshop, rocket: LoadedImage, text: str
 ):
-    (method,) = make_methods(["tower"], workshop)
+    tower, full = make_methods(["tower"], workshop)[0], make_methods(["clipcrop"], workshop)[1]
 
-    with pytest.raises(InputError, match="knows no word of 'qwxzyk'"):
-        method.crops(rocket, "qwxzyk")
+    assert tower.crops(rocket, text).tolist() == [[0, 0, 1, 1]]
+    assert len(full.crops(rocket, text)) >= 1
 
 
 def test_composition_orders_the_grid_by_its_score(workshop: Workshop, rocket: LoadedImage):
