@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import InstallError
-from ..installation import read_manifest
+from ..installation import opened, read_manifest
 from ..places import places
 from ..plan import World
+from ..programs import Environment
+from ..weights import names_in, note_begin, note_end
 from .doctor import installed_environment
 
 
@@ -22,15 +26,39 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _run(options: argparse.Namespace, world: World) -> int:
-    environment = installed_environment(read_manifest(places(world.machine), world), world)
+    words: list[str] = options.rest
+    where = places(world.machine)
+    environment = installed_environment(read_manifest(where, world), world)
     if environment is None:
+        return _pass_on(words, _own_environment(world), world)
+    names = names_in(words)
+    if not names:
+        return _pass_on(words, environment, world)
+    with opened(where, world) as manifest:
+        note_begin(names, environment, world, manifest)
+        try:
+            return _pass_on(words, environment, world)
+        finally:
+            note_end(world, manifest)
+
+
+def _own_environment(world: World) -> Environment:
+    """The one that this program is in, where pip or pipx has put ClipCrop.
+
+    Raises:
+        InstallError: ClipCrop is not there.
+    """
+    if find_spec("clipcrop") is None:
         raise InstallError("ClipCrop is not installed; run install first, which needs no weights")
-    is_for_programs = "--json" in options.rest
-    return world.run(
-        [environment.program("clipcrop"), "models", *options.rest],
-        folder=Path.cwd(),
-        variables={},
-        on_line=lambda line: (
-            None if is_for_programs and not line.startswith("{") else world.say(line)
-        ),
-    )
+    return Environment(Path(sys.executable), world.machine.platform)
+
+
+def _pass_on(words: list[str], environment: Environment, world: World) -> int:
+    is_for_programs = "--json" in words
+
+    def show(line: str) -> None:
+        if not is_for_programs or line.startswith("{"):  # progress is on the same stream here
+            world.say(line)
+
+    command: list[str | Path] = [environment.program("clipcrop"), "models", *words]
+    return world.run(command, folder=Path.cwd(), variables={}, on_line=show)

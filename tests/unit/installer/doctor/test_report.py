@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 import pytest
 from fake_installation import FakeInstallation
 
-from clipcrop_installer.commands import doctor, models
+from clipcrop_installer.commands import doctor
 from clipcrop_installer.doctor.checks import CHECKS, checks_for, run_checks
 from clipcrop_installer.doctor.finding import Context, Finding
 from clipcrop_installer.doctor.report import Private, has_problems, redacted, to_lines
@@ -112,7 +112,6 @@ def run(installation: FakeInstallation, *words: str) -> tuple[int, list[str]]:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers()
     doctor.add_command(commands)
-    models.add_command(commands)
     options = parser.parse_args(words)
     said: list[str] = []
     world = World(installation.machine, installation.disk, installation.run, said.append)
@@ -152,18 +151,3 @@ def test_a_report_does_not_tell_the_home(words: list[str], installation: FakeIns
     _, said = run(installation, "doctor", *words)
 
     assert str(installation.home) not in "\n".join(said)
-
-
-def test_models_is_left_to_the_environments_command(installation: FakeInstallation):
-    installation.answers["clipcrop models --json"] = (0, ['{"name": "lite"}', "a warning"])
-    installation.answers["clipcrop models download owlvit"] = (2, ["error: no network"])
-
-    assert run(installation, "models", "--json") == (0, ['{"name": "lite"}'])
-    assert run(installation, "models", "download", "owlvit") == (2, ["error: no network"])
-
-
-def test_models_without_an_installation_is_a_sentence(installation: FakeInstallation):
-    installation.python.unlink()
-
-    with pytest.raises(InstallError, match="ClipCrop is not installed; run install first"):
-        run(installation, "models")

@@ -1,0 +1,164 @@
+"""``models``: the environment's command does it, and the manifest knows what it put there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from fake_installation import FakeInstallation
+
+from clipcrop_installer.commands import models
+from clipcrop_installer.errors import InstallError
+from clipcrop_installer.manifest import Manifest
+from clipcrop_installer.places import places
+from clipcrop_installer.plan import World
+from clipcrop_installer.undos import undos
+from clipcrop_installer.uninstall import uninstall
+from clipcrop_installer.weights import names_in
+
+
+@pytest.fixture
+def installation(home: Path) -> FakeInstallation:
+    """With its manifest where the installer has it."""
+    return prepared(FakeInstallation(home))
+
+
+def prepared(found: FakeInstallation) -> FakeInstallation:
+    path = places(found.machine).manifest
+    path.parent.mkdir(parents=True)
+    found.manifest.path = path
+    found.manifest.save()
+    found.says("models where", {"folder": str(path.parent / "models" / "owlvit")})
+    return found
+
+
+def run(installation: FakeInstallation, *words: str) -> tuple[int, list[str]]:
+    parser = argparse.ArgumentParser()
+    models.add_command(parser.add_subparsers())
+    options = parser.parse_args(["models", *words])
+    said: list[str] = []
+    world = World(installation.machine, installation.disk, installation.run, said.append)
+    return options.run(options, world), said
+
+
+class Downloading(FakeInstallation):
+    """Its ``clipcrop models download`` leaves what the real one does."""
+
+    is_cut_off = False
+
+    def run(self, command, **options):  # type: ignore[no-untyped-def, override]
+        folder = places(self.machine).data / "models"
+        if "download" in command:
+            folder.mkdir()
+            (folder / ".owlvit.lock").touch()
+            (folder / (".owlvit.part" if self.is_cut_off else "owlvit")).mkdir()
+            if self.is_cut_off:
+                raise KeyboardInterrupt
+        return super().run(command, **options)
+
+
+@pytest.fixture
+def downloading(home: Path) -> Downloading:
+    found = Downloading(home)
+    prepared(found)
+    found.answers["models download"] = (0, ["owlvit: done"])
+    return found
+
+
+def test_words_and_exit_code_are_passed_on(installation: FakeInstallation):
+    installation.answers["models verify"] = (1, ["owlvit: other hash"])
+
+    assert run(installation, "verify", "owlvit") == (1, ["owlvit: other hash"])
+
+
+def test_programs_get_json_and_nothing_else(installation: FakeInstallation):
+    installation.answers["clipcrop models --json"] = (0, ['{"name": "lite"}', "a warning"])
+
+    assert run(installation, "--json") == (0, ['{"name": "lite"}'])
+
+
+def test_without_an_installation_there_is_a_sentence(
+    installation: FakeInstallation, monkeypatch: pytest.MonkeyPatch
+):
+    installation.python.unlink()
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+
+    with pytest.raises(InstallError, match="ClipCrop is not installed; run install first"):
+        run(installation, "list")
+
+
+def test_where_pip_has_put_clipcrop_that_is_used(installation: FakeInstallation):
+    installation.python.unlink()
+    installation.answers["clipcrop models list"] = (0, ["lite"])
+
+    assert run(installation, "list") == (0, ["lite"])
+
+
+def test_downloaded_weights_are_taken_away_with_the_rest(downloading: Downloading):
+    run(downloading, "download", "owlvit")
+
+    uninstall_all(downloading)
+
+    assert not (places(downloading.machine).data / "models").exists()
+
+
+def test_downloaded_weights_can_be_kept(downloading: Downloading):
+    run(downloading, "download", "owlvit")
+
+    uninstall_all(downloading, keep_models=True)
+
+    assert (places(downloading.machine).data / "models" / "owlvit").exists()
+
+
+def test_a_part_of_a_download_is_taken_away_too(downloading: Downloading):
+    downloading.is_cut_off = True
+    with pytest.raises(KeyboardInterrupt):
+        run(downloading, "download", "owlvit")
+
+    uninstall_all(downloading)
+
+    assert not (places(downloading.machine).data / "models").exists()
+
+
+def test_weights_that_the_user_has_put_there_are_the_users(installation: FakeInstallation):
+    folder = places(installation.machine).data / "models" / "owlvit"
+    folder.mkdir(parents=True)
+    installation.answers["models place"] = (0, ["owlvit: done"])
+    run(installation, "place", "owlvit", "/somewhere")
+
+    uninstall_all(installation)
+
+    assert folder.exists()
+
+
+def test_what_came_to_nothing_is_not_listed(installation: FakeInstallation):
+    installation.answers["models download"] = (2, ["error: no network"])
+
+    assert run(installation, "download", "owlvit") == (2, ["error: no network"])
+
+    values = json.loads(places(installation.machine).manifest.read_text())
+    assert [item for item in values["items"] if item["step"] == "models"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["download", "owlvit", "owlv2", "--json"], ["owlvit", "owlv2"]),
+        (["place", "owlvit", "folder"], ["owlvit"]),
+        (["verify", "owlvit"], []),
+        (["--json"], []),
+        ([], []),
+    ],
+)
+def test_only_commands_that_change_something_are_noted(words: list[str], names: list[str]):
+    assert names_in(words) == names
+
+
+def uninstall_all(installation: FakeInstallation, *, keep_models: bool = False) -> None:
+    world = World(installation.machine, installation.disk, installation.run, lambda line: None)
+    where = places(installation.machine)
+    installation.answers["clipcrop-daemon stop"] = (1, ["no daemon"])
+    manifest = Manifest.load(where.manifest, installation.disk)
+    uninstall(where, world, manifest, undos(), keep_models=keep_models)
