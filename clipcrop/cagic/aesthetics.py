@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..device import memory_errors_named
 from ..errors import CheckpointError
 from ..images import LoadedImage
-from ..pretrained import load_pretrained, read_model_type
+from ..pretrained import damage_named, load_pretrained, read_model_type
 from .base import Judge
 from .sampler import Crops
 from .vision import Normaliser
@@ -68,15 +68,8 @@ class ClipAesthetics:
             CheckpointError: Either is something else, damaged, or they don't fit each other.
             OutOfMemory: There is no room for them.
         """
-        from transformers import CLIPVisionModelWithProjection
-
         head = load_head(head_path)
-        kind = read_model_type(clip_folder)
-        if kind not in ("clip", "clip_vision_model"):
-            raise CheckpointError(
-                f"{clip_folder} holds a model of type {kind!r}; an aesthetic head needs a clip"
-            )
-        clip = load_pretrained(CLIPVisionModelWithProjection, clip_folder, "a CLIP")
+        clip = _load_clip(clip_folder)
         width = cast("nn.Linear", head[0]).in_features
         if clip.config.projection_dim != width:
             raise CheckpointError(
@@ -99,6 +92,25 @@ class ClipAesthetics:
         ratings = self._head(nn.functional.normalize(embeddings, dim=-1))[:, 0]
         rated: Tensor = (ratings - _LOWEST) / (_HIGHEST - _LOWEST)
         return rated
+
+
+def _load_clip(folder: Path) -> Any:
+    """The image half of a CLIP, which is all that is read of a whole one."""
+    from transformers import CLIPConfig, CLIPVisionModelWithProjection
+
+    kind = read_model_type(folder)
+    settings: dict[str, Any] = {}
+    if kind == "clip":
+        with damage_named(f"cannot read {folder} as a CLIP"):
+            whole: Any = CLIPConfig.from_pretrained(folder, local_files_only=True)
+        # Of the two places for the width of the embeddings, this is the one that counts.
+        whole.vision_config.projection_dim = whole.projection_dim
+        settings["config"] = whole.vision_config
+    elif kind != "clip_vision_model":
+        raise CheckpointError(
+            f"{folder} holds a model of type {kind!r}; an aesthetic head needs a clip"
+        )
+    return load_pretrained(CLIPVisionModelWithProjection, folder, "a CLIP", **settings)
 
 
 def load_head(path: Path) -> nn.Sequential:

@@ -37,12 +37,12 @@ class CagicOptions:
     def __post_init__(self) -> None:
         """Refuse what cannot be searched with."""
         for name, value, most in (
-            ("steps", self.steps, 10_000),
-            ("restarts", self.restarts, 4_096),
+            ("number of steps", self.steps, 10_000),
+            ("number of restarts", self.restarts, 4_096),
             ("batch size", self.batch_size, 4_096),
         ):
             if not 1 <= value <= most:
-                raise InputError(f"no such number of {name}: {value}; choose from 1 to {most}")
+                raise InputError(f"no such {name}: {value}; choose from 1 to {most}")
         if not 0 <= self.seed < 2**31:
             raise InputError(f"no such seed: {self.seed}; choose from 0 to {2**31 - 1}")
         if not 0 <= self.aesthetic_weight <= 1_000:
