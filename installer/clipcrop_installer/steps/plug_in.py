@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..editors import Gimp, Krita
+from ..editors import SNAP, Gimp, Krita
 from ..errors import InstallError
 from ..files import NewFile, claim, items_of, missing_folders, move_aside, write_all
 from ..manifest import Item, Manifest
@@ -48,11 +48,15 @@ class Target:
 
     line: Line | None = None
 
+    warning: str = ""
+    """What the user should know about that build."""
+
 
 def gimp_target(gimp: Gimp) -> Target:
     """A folder of that name among the plug-ins."""
     folder = Path(gimp.plug_ins, GIMP_NAME)
-    return Target(gimp.title, folder, (folder,), gimp_plug_in)
+    warning = _warning(gimp.title, gimp.build)
+    return Target(gimp.title, folder, (folder,), gimp_plug_in, warning=warning)
 
 
 def krita_target(krita: Krita) -> Target:
@@ -64,7 +68,14 @@ def krita_target(krita: Krita) -> Target:
         folder / "actions" / f"{KRITA_NAME}.action",
     )
     line = Line("python", f"enable_{KRITA_NAME}", "true")
-    return Target(krita.title, folder, own, krita_plug_in, Path(krita.settings), line)
+    settings, warning = Path(krita.settings), _warning(krita.title, krita.build)
+    return Target(krita.title, folder, own, krita_plug_in, settings, line, warning)
+
+
+def _warning(title: str, build: str) -> str:
+    if build != SNAP:
+        return ""
+    return f"{title} may find no daemon: Snap hides the folders of others; other builds do find it"
 
 
 class InstallPlugIn:
@@ -108,9 +119,10 @@ class InstallPlugIn:
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
         """Write them."""
-        notes = move_aside(self.name, world, manifest)
-        notes += write_all(self.name, self._files, world, manifest)
         target = self._target
+        notes = [target.warning] if target.warning else []
+        notes += move_aside(self.name, world, manifest)
+        notes += write_all(self.name, self._files, world, manifest)
         if target.settings is None or target.line is None:
             return notes
         item = manifest.find("setting", target.settings)

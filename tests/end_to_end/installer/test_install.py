@@ -77,7 +77,7 @@ def _crop_in_gimp(user, photo: Path) -> None:
     assert written.exists(), said
     answer = json.loads(written.read_text())
     assert (answer["status"], answer["error"]) in (("success", ""), ("success", "success")), answer
-    assert answer["menu"] == ["Smart _Crop by Description…", "<Image>/Image/[Crop]"]
+    assert answer["menu"] == ["Smart Crop _by Description…", "<Image>/Image/[Crop]"]
     assert answer["size"] != [512, 512]
 
 

@@ -284,6 +284,24 @@ def test_without_editors_the_rest_is_installed_and_says_where_it_looked(tmp_path
     assert any("no GIMP 3 in " in line and ".config/GIMP" in line for line in user.said)
 
 
+def test_an_editor_of_snap_gets_the_plug_in_and_a_warning(user: FakeHome):
+    (user.home / "snap/gimp/current/GIMP/3.0").mkdir(parents=True)
+
+    user.install()
+
+    assert (user.home / "snap/gimp/current/GIMP/3.0/plug-ins/clipcrop_gimp").exists()
+    assert any("GIMP 3.0 Snap may find no daemon" in line for line in user.said)
+
+
+def test_an_editor_in_flatpaks_sandbox_is_not_told_to_start_what_it_cannot(user: FakeHome):
+    (user.home / ".var/app/org.gimp.GIMP/config/GIMP/3.2").mkdir(parents=True)
+
+    user.install()
+
+    settings = json.loads(user.places.sandbox_settings.read_text())
+    assert settings == {"connection_file": str(user.places.connection_file)}
+
+
 def test_what_is_not_wanted_any_more_is_taken_back(user: FakeHome):
     user.install()
 
