@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import msgpack
 import pytest
 
 PACKAGES = (
@@ -80,3 +83,44 @@ def test_the_terms_travel_with_the_wheel(names: list[str]):
 
 def test_the_wheel_is_small_enough_for_a_registry(wheel: Path):
     assert wheel.stat().st_size < 40_000_000
+
+
+def test_the_wheel_has_the_editors_shells_for_the_installer(names: list[str], checkout: Path):
+    command = ["git", "ls-files", "plugin/gimp/clipcrop_gimp", "plugin/krita/clipcrop_krita*"]
+    kept = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
+
+    expected = {
+        name.replace("plugin/", "clipcrop_installer/_shells/", 1)
+        for name in kept.stdout.splitlines()
+    }
+
+    assert len(expected) > 20
+    assert expected <= set(names)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its folders are laid out for other systems")
+def test_who_installed_the_wheel_with_pip_gets_the_plug_ins_from_it(
+    wheel: Path, tmp_path: Path, home: Path
+):
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    shutil.copytree(Path(msgpack.__file__).parent, packages / "msgpack")
+    (home / ".config" / "GIMP" / "3.0").mkdir(parents=True)
+    before = sorted(home.rglob("*"))
+    program = [environment / "bin" / "python", "-c"]
+    program += ["import sys; from clipcrop_installer.cli import setup; sys.exit(setup())"]
+
+    # Without what ClipCrop needs nothing can be started; all else is as ever.
+    choices = ["--no-login", "--no-daemon"]
+    subprocess.run([*program, "install", *choices], check=True, capture_output=True)
+    plug_in = home / ".config/GIMP/3.0/plug-ins/clipcrop_gimp"
+    assert (plug_in / "gimp_shell" / "panel.py").exists()
+    assert (plug_in / "clipcrop_gimp.py").stat().st_mode & 0o100
+    settings = json.loads((home / ".local/share/clipcrop/plugin.json").read_text())
+    assert settings["start_command"] == [str(environment / "bin" / "clipcrop-daemon"), "run"]
+
+    subprocess.run([*program, "uninstall"], check=True, capture_output=True)
+    assert sorted(home.rglob("*")) == before
