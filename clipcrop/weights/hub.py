@@ -46,10 +46,18 @@ class Hub:
         """
         from huggingface_hub import HfApi
 
-        with _named_failures(model.repository):
-            info = HfApi(endpoint=self.endpoint).model_info(
-                model.repository, revision=model.revision, files_metadata=True, timeout=_TIMEOUT_S
-            )
+        try:
+            with _named_failures(model.repository):
+                info = HfApi(endpoint=self.endpoint).model_info(
+                    model.repository,
+                    revision=model.revision,
+                    files_metadata=True,
+                    timeout=_TIMEOUT_S,
+                )
+        except _CutOff as exc:
+            raise DownloadFailed(
+                f"the hub's answer about {model.repository} was cut off; try again later"
+            ) from exc
         found = {one.rfilename: one for one in info.siblings or []}
         names = [name for name in WANTED if name in found]
         if WEIGHTS_FILE not in names and PICKLE in found:

@@ -31,8 +31,14 @@ class FakeHub:
     sent_instead: dict[str, bytes] = field(default_factory=dict)
     """Bytes of a file that are not those of which the hashes are told."""
 
+    hangs_up: bool = False
+    """On who asks for metadata."""
+
     status: int = 0
     """Of every answer, if not 0."""
+
+    error_code: str = ""
+    """The hub's own word beside that status."""
 
     knows_ranges: bool = True
 
@@ -51,7 +57,7 @@ class FakeHub:
         class Handler(_Handler):
             fake = hub
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
@@ -78,6 +84,11 @@ class FakeHub:
         return {"id": "owner/name", "sha": COMMIT, "siblings": siblings, "private": False}
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that go away."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     fake: FakeHub
     protocol_version = "HTTP/1.1"
@@ -85,9 +96,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         hub = self.fake
         if hub.status:
-            self._answer(hub.status, b"{}")
+            self._answer(hub.status, b"{}", **{"X-Error-Code": hub.error_code})
         elif self.path.startswith("/api/models/"):
             hub.num_metadata += 1
+            if hub.hangs_up:
+                self.close_connection = True
+                return
             self._answer(200, json.dumps(hub.metadata()).encode())
         elif found := re.fullmatch(r"/[\w./-]+/resolve/\w+/([\w.]+)", self.path):
             self._resolve(found[1])

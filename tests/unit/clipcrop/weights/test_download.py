@@ -370,3 +370,30 @@ def pin(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     _, model = published_module.find_model("owlvit")
     monkeypatch.setitem(published_module._PINNED, str(model.revision), files)
+
+
+def test_a_hub_that_tells_no_hashes_is_not_trusted(
+    fake_hub: FakeHub, hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch
+):
+    told = fake_hub.metadata()
+    for one in told["siblings"]:
+        one.pop("lfs", None)
+        one.pop("blobId", None)
+    monkeypatch.setattr(fake_hub, "metadata", lambda: told)
+
+    with pytest.raises(DownloadFailed, match=r"does not say the size and hash of config.json"):
+        download("owlvit", models_folder=models, hub=hub)
+
+
+def test_a_repository_that_wants_a_login_is_told(fake_hub: FakeHub, hub: Hub, models: Path):
+    fake_hub.status, fake_hub.error_code = 403, "GatedRepo"
+
+    with pytest.raises(DownloadFailed, match="wants you to log in first: run `hf auth login`"):
+        download("owlvit", models_folder=models, hub=hub)
+
+
+def test_a_hub_that_hangs_up_is_told(fake_hub: FakeHub, hub: Hub, models: Path):
+    fake_hub.hangs_up = True
+
+    with pytest.raises(DownloadFailed, match="answer about google/owlvit-base-patch32 was cut off"):
+        download("owlvit", models_folder=models, hub=hub)

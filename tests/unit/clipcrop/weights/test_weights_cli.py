@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -116,3 +117,51 @@ def test_what_is_placed_can_be_removed(
     lines = capsys.readouterr().out.splitlines()
     assert lines[1:] == ["owlvit: 0.8 MB are free again", "owlvit: none"]
     assert not default_models_folder().exists()
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_progress_stays_in_one_line(
+    tmp_path: Path, published: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+):
+    for name, content in published.items():
+        (tmp_path / name).write_bytes(content)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    assert main(["models", "place", "owlvit", str(tmp_path)]) == 0
+
+    assert terminal.getvalue().startswith("\rchecking config.json: 0% of 0.8 MB")
+    assert terminal.getvalue().count("\n") == 1
+
+
+def test_programs_get_json_of_every_command(
+    tmp_path: Path, published: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+):
+    for name, content in published.items():
+        (tmp_path / name).write_bytes(content)
+
+    assert main(["models", "place", "owlvit", str(tmp_path), "--json"]) == 0
+    assert main(["models", "where", "owlvit", "--json"]) == 0
+    assert main(["models", "remove", "owlvit", "--json"]) == 0
+
+    place, where, remove = map(json.loads, capsys.readouterr().out.splitlines())
+    assert place["path"] == where["folder"] == where["path"]
+    assert where["licence"] == "Apache-2.0"
+    assert remove["removed_bytes"] > 800_000
+
+
+def test_an_interruption_keeps_what_came(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupted(name: str, **options: object) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("clipcrop.weights.store.download", interrupted)
+
+    assert main(["models", "download", "owlvit"]) == 130
+
+    assert "what came is kept" in capsys.readouterr().err

@@ -151,3 +151,17 @@ def test_a_report_does_not_tell_the_home(words: list[str], installation: FakeIns
     _, said = run(installation, "doctor", *words)
 
     assert str(installation.home) not in "\n".join(said)
+
+
+def test_a_user_whom_the_system_does_not_know_gets_a_report(
+    installation: FakeInstallation, monkeypatch: pytest.MonkeyPatch
+):
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(doctor.getpass, "getuser", unknown)
+
+    code, said = run(installation, "doctor", "--report")
+
+    assert code == 0
+    assert str(installation.home) not in "\n".join(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from fake_registry import FakeRegistry
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import InstallError, NotOurs
 from clipcrop_installer.login.items import ASK_MANAGER, LoginFile, LoginValue, choose_way
-from clipcrop_installer.login.run_key import read_run_value
+from clipcrop_installer.login.run_key import read_run_value, remove_run_value
 from clipcrop_installer.login.step import StartAtLogin, login_item, undos
 from clipcrop_installer.machine import Machine
 from clipcrop_installer.manifest import Manifest
 from clipcrop_installer.plan import World
-from clipcrop_installer.undo import FILES, KEPT, Outcome
+from clipcrop_installer.undo import FILES, GONE, KEPT, Outcome
 
 COMMAND = ("/opt/environment/bin/clipcrop-daemon", "run")
 
@@ -267,3 +268,40 @@ def test_what_would_be_done_is_described_with_its_place(home: Path):
 
     assert "systemd" in sentence
     assert place == str(home / ".config" / "systemd" / "user" / "clipcrop-daemon.service")
+
+
+def test_undoing_on_a_machine_that_has_lost_systemctl_removes_the_file(
+    home: Path, manifest: Manifest
+):
+    class WithoutSystemctl(FakeSession):
+        def __call__(self, command: Sequence[str | Path], **options: object) -> int:  # type: ignore[override]
+            raise FileNotFoundError(2, "No such file or directory", "systemctl")
+
+    world = world_of(home, FakeSession())
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+
+    verdicts = uninstall(world_of(home, WithoutSystemctl()), manifest)
+
+    assert verdicts[0] == KEPT
+    assert list(home.iterdir()) == []
+
+
+def test_a_value_that_the_user_has_removed_is_gone(home: Path, manifest: Manifest):
+    registry = FakeRegistry()
+    world = world_of(home, FakeSession(), "win32")
+    install(StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",)), registry), world, manifest)
+    remove_run_value(registry)
+
+    assert uninstall(world, manifest, registry) == [GONE]
+
+
+def test_on_windows_its_own_registry_is_used(
+    home: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+):
+    registry = FakeRegistry()
+    monkeypatch.setitem(sys.modules, "winreg", registry)
+    world = world_of(home, FakeSession(), "win32")
+
+    install(StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",))), world, manifest)
+
+    assert read_run_value(registry) == "C:\\e\\pythonw.exe"
