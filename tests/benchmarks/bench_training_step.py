@@ -129,9 +129,10 @@ class Step:
         kept: dict[int, tuple[int, Tensor]] = {}
 
         def note(value: Tensor) -> Tensor:
+            # Without its history, or the two would hold on to each other for ever.
+            value = value.detach()
             storage = value.untyped_storage()
             if storage.data_ptr() not in weights:
-                # The tensor is held on to, lest its place be given to another.
                 kept[storage.data_ptr()] = (storage.nbytes(), value)
             return value
 
