@@ -91,7 +91,7 @@ def naming(place: str, expected: str, complain: Complain = fail) -> Iterator[Non
     """Tell what is wrong with a record together with its place.
 
     Inside the block, KeyError stands for a missing field; TypeError, ValueError and OverflowError
-    say themselves what is wrong.
+    say themselves what is wrong, and an InputError where it is, too.
 
     Args:
         place: File and line.
@@ -100,8 +100,8 @@ def naming(place: str, expected: str, complain: Complain = fail) -> Iterator[Non
     """
     try:
         yield
-    except InputError:  # has its place already
-        raise
+    except InputError as exc:  # has its place already
+        complain(exc)
     except (KeyError, TypeError, ValueError, OverflowError) as exc:
         reason = f"no {exc} in it" if isinstance(exc, KeyError) else exc
         problem = InputError(f"{place}: not {expected}: {reason}")
@@ -113,6 +113,13 @@ def object_of(value: object) -> dict[str, Any]:
     """A JSON value that must be an object; raises TypeError."""
     if not isinstance(value, dict):
         raise TypeError(f"expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def list_of(value: object) -> list[Any]:
+    """A JSON value that must be a list; raises TypeError."""
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, got {type(value).__name__}")
     return value
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InputError
-from ..records import Complain, fail, naming, numbers_of, object_of, read_json, text_of
+from ..records import Complain, fail, list_of, naming, numbers_of, object_of, read_json, text_of
 from .examples import Example, RatedCrop
 
 FILES = {"train": "cropping_training_set.json", "test": "cropping_testing_set.json"}
@@ -44,9 +44,9 @@ def read_fcdb(folder: Path, *, complain: Complain = fail) -> list[Example]:
         path = folder / name
         if not path.is_file():
             continue
-        entries = read_json(path, EXPECTED)
-        if not isinstance(entries, list):
-            raise InputError(f"{path}: expected a list, got {type(entries).__name__}")
+        entries: list[object] = []
+        with naming(str(path), "a list of crops", complain):
+            entries = list_of(read_json(path, "a list of crops"))
         for number, entry in enumerate(entries, start=1):
             place = f"{path}, entry {number}"
             with naming(place, EXPECTED, complain):

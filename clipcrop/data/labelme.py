@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..records import Complain, fail, naming, object_of, read_json, text_of
+from ..records import Complain, fail, list_of, naming, object_of, read_json, text_of
 from .examples import Example, RatedCrop
 from .texts import Texts, read_texts
 
@@ -76,10 +76,8 @@ def _read_file(path: Path, texts: Texts, complain: Complain) -> list[Example]:
     size_px = None
     if record.get("imageWidth") and record.get("imageHeight"):
         size_px = (int(record["imageWidth"]), int(record["imageHeight"]))
-    if not isinstance(record["shapes"], list):
-        raise ValueError("'shapes' must be a list")
     examples = []
-    for number, shape in enumerate(record["shapes"], start=1):
+    for number, shape in enumerate(list_of(record["shapes"]), start=1):
         place = f"{path}, shape {number}"
         with naming(place, "a rectangle with a text", complain):
             examples.append(

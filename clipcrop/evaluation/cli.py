@@ -138,12 +138,14 @@ def _measure(
         evaluate_crops(examples, methods, name, progress=_photos_shown, must_all_run=bool(asked))
         for name, examples in zip(names, sets, strict=True)
     ]
+    encoder = workshop.sight.predictor.encoder
     report = CropsReport(
         title=title,
         results=results,
         command=shlex.join(["clipcrop", *sys.argv[1:]]),
         seed=options.seed,
-        model=workshop.sight.predictor.encoder.name,
+        model=encoder.name,
+        fingerprint=encoder.fingerprint(),
         decoders=workshop.decoders,
         figures=table.figures if table else (),
     )
@@ -186,7 +188,7 @@ def _decoders(given: Sequence[str]) -> dict[str, Path]:
     decoders: dict[str, Path] = {}
     for one in given:
         name, separator, file = one.partition("=")
-        if not separator:
+        if not separator or Path(one).is_file():  # a file's name may hold "=", too
             name, file = "ClipCrop", one
         if name in decoders:
             raise InputError(f"two decoders are called {name!r}; write --decoder NAME=FILE")

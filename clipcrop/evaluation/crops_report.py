@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..images import load_image, reason_of
 from .bootstrap import CONFIDENCE, RESAMPLES, Estimate
 from .crops import Case, SetResult
+from .metrics import without_nan
 
 PACKAGES = ("clipcrop", "torch", "transformers", "numpy", "pillow")
 """Whose versions stand in the report."""
@@ -51,6 +52,9 @@ class CropsReport:
     model: str
     """Name of the tower."""
 
+    fingerprint: str
+    """`Encoder.fingerprint` of it."""
+
     decoders: dict[str, Path] = field(default_factory=dict)
     """Name of a row -> its checkpoint."""
 
@@ -63,6 +67,7 @@ class CropsReport:
             "title": self.title,
             "command": self.command,
             "model": self.model,
+            "fingerprint": self.fingerprint,
             "decoders": {
                 name: {"file": str(path), "sha256": _sha256(path)}
                 for name, path in self.decoders.items()
@@ -83,7 +88,7 @@ class CropsReport:
             "left_out": result.left_out,
             "notes": result.notes,
             "methods": {
-                method: {figure: _without_nan(one) for figure, one in figures.items()}
+                method: {figure: without_nan(one._asdict()) for figure, one in figures.items()}
                 for method, figures in result.estimates(self.seed).items()
             },
         }
@@ -158,12 +163,6 @@ def _cell(estimate: Estimate | None) -> str:
     if estimate is None or math.isnan(estimate.mean):
         return "–"  # noqa: RUF001 - there is no such figure
     return f"{estimate.mean:.4f} ({estimate.low:.3f} to {estimate.high:.3f})"
-
-
-def _without_nan(estimate: Estimate) -> dict[str, float | None]:
-    return {
-        name: None if math.isnan(value) else value for name, value in estimate._asdict().items()
-    }
 
 
 def _crops_line(result: SetResult, case: Case) -> str:

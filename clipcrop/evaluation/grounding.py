@@ -27,6 +27,7 @@ from ..images import load_image
 from ..prompt import parse_prompt
 from ..records import read_records, text_of
 from .grounding_metrics import Answer, CaseScore, score_case
+from .metrics import without_nan
 
 if TYPE_CHECKING:
     from ..encoders.base import Encoder
@@ -115,7 +116,7 @@ class GroundingReport:
             "model": self.model,
             "num_images": self.num_images,
             "groups": {
-                group: {method: _without_nan(row._asdict()) for method, row in rows.items()}
+                group: {method: without_nan(row._asdict()) for method, row in rows.items()}
                 for group, rows in self.figures.items()
             },
         }
@@ -326,10 +327,3 @@ def _mean_figures(scores: Iterable[CaseScore]) -> Figures:
     return Figures(
         len(table), pointing, iou_best, is_half, union, wrong, sum(one.is_general for one in table)
     )
-
-
-def _without_nan(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in record.items()
-    }

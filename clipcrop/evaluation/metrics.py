@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
+
+
+def without_nan(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures as JSON takes them: one that does not exist is null."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in figures.items()
+    }
 
 
 def pearson(predicted: Tensor, rated: Tensor) -> float:

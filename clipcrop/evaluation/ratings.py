@@ -16,6 +16,7 @@ from torch import Tensor
 from ..ranking import Scorer
 from ..ratings import RatedImage, read_ratings
 from .crop_metrics import K_RETURNED, N_GOOD, score_judged
+from .metrics import without_nan
 
 CAUTION = (
     "The embedded weights were trained on GAICD's ratings: on those photos these figures flatter "
@@ -48,10 +49,7 @@ class RatingsReport:
 
     def to_json(self) -> dict[str, object]:
         """The report as JSON types, with the caution; no correlation is null."""
-        record = asdict(self)
-        for name in ("spearman", "pearson"):
-            record[name] = None if math.isnan(record[name]) else record[name]
-        return {**record, "caution": CAUTION}
+        return {**without_nan(asdict(self)), "caution": CAUTION}
 
     def to_text(self) -> str:
         """The report as people read it, with the caution."""

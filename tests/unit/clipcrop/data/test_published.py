@@ -169,7 +169,7 @@ def test_labels_that_are_numbers_stand_for_the_photos_texts(tmp_path):
         pytest.param([("x", [[1, 1], [1, 9]])], {}, "shape 1: .*left to right", id="no area"),
         pytest.param([(" ", [[1, 1], [2, 9]])], {}, "shape 1: .*'label' must be a text", id="text"),
         pytest.param([("x", [[1, 1]])], {}, "shape 1: .*a rectangle", id="one corner"),
-        pytest.param([], {"shapes": {}}, "'shapes' must be a list", id="no list"),
+        pytest.param([], {"shapes": {}}, "expected a list, got dict", id="no list"),
         pytest.param([], {"imagePath": None}, "'imagePath' must be a text", id="no photo"),
         pytest.param([], {"imageWidth": "x"}, "invalid literal", id="width is a word"),
     ],
@@ -179,6 +179,28 @@ def test_a_wrong_file_of_labelme_is_named(tmp_path, shapes, changed, reason):
 
     with pytest.raises(InputError, match=rf"a\.json.*{reason}"):
         read_labelme(tmp_path)
+
+
+def test_a_file_that_is_no_json_is_one_mistake_among_others(tmp_path):
+    write_labelme(tmp_path / "a.json", "a.jpg", [("x", [[0, 0], [9, 9]])])
+    (tmp_path / "b.json").write_text("{")
+    write_labelme(tmp_path / "c.json", "c.jpg", [("x", [[0, 0], [9, 9]])])
+    problems = []
+
+    examples = read_labelme(tmp_path, complain=problems.append)
+
+    assert [one.photo.name for one in examples] == ["a.jpg", "c.jpg"]
+    (problem,) = problems
+    assert str(problem).startswith(f"{tmp_path}/b.json: not a file of labelme: not JSON")
+
+
+def test_a_file_of_fcdb_that_is_no_list_is_named(tmp_path):
+    (tmp_path / "cropping_testing_set.json").write_text("{}")
+
+    with pytest.raises(
+        InputError, match=r"set\.json: not a list of crops: expected a list, got dict"
+    ):
+        read_fcdb(tmp_path)
 
 
 def test_a_polygon_is_no_crop(tmp_path):
