@@ -87,7 +87,7 @@ def download(
     hub: Hub | None = None,
     on_progress: OnProgress = lambda progress: None,
 ) -> Path:
-    """Have the weights of a name on this machine; does nothing if they are and are right.
+    """Have the weights of a name on this machine; does nothing if they are, in any place.
 
     Args:
         name: One of `HUB_MODELS`.
@@ -107,9 +107,9 @@ def download(
     models = models_folder or default_models_folder()
     folder = models / folder_name
     with _named_disk_trouble(models), _lock(models, folder_name):
-        record = read_record(folder)
-        if record is not None and not check_files(folder, record.files):
-            return folder
+        here = find_checkpoint(folder_name, models_folder=models)
+        if here.path is not None and not _verify_one(here, on_progress).problems:
+            return here.path
         hub = hub or Hub()
         revision, files = model.revision or "", list(pinned_files(model))
         if not files:
@@ -312,13 +312,13 @@ def _finish(
         total = sum(one.size_bytes for one in files)
         on_progress(Progress("converting", PICKLE, total, total))
         convert_pickle(parts / PICKLE, parts / WEIGHTS_FILE)
-        (parts / PICKLE).unlink()
         files = [one for one in files if one is not source] + [hashed(parts / WEIGHTS_FILE)]
     write_record(parts, Record(model.repository, revision, tuple(files), source))
     candidate = Checkpoint(
         name=folder.name, kind=model.kind, path=parts, size_bytes=0, where="models folder"
     )
     verify_checkpoint(candidate)
+    (parts / PICKLE).unlink(missing_ok=True)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():

@@ -117,10 +117,10 @@ def _krita(module: Path, settings: Path | None, title: str) -> Finding:
 
 
 def _has_run(module: Path) -> bool:
-    """Whether a Python has imported it: that leaves its compiled form."""
-    written = module.stat().st_mtime
-    caches = module.parent.glob("__pycache__/__init__.*.pyc")
-    return any(cache.stat().st_mtime >= written for cache in caches)
+    """Whether a Python has imported it as it is now: that leaves its compiled form."""
+    caches = [one.stat().st_mtime for one in module.parent.glob("__pycache__/*.pyc")]
+    written = max(one.stat().st_mtime for one in module.parent.glob("*.py"))
+    return bool(caches) and max(caches) >= written
 
 
 def _without_plug_in(context: Context, folders: set[Path]) -> Iterator[Finding]:

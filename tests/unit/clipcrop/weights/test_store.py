@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
+from fake_hub import FakeHub
 from safetensors.numpy import save
 
 from clipcrop.checkpoint import find_checkpoint
@@ -196,3 +197,14 @@ def test_addresses_for_a_browser_name_the_pinned_commit():
 
     assert all("/google/owlvit-base-patch32/resolve/cbc355fb" in url for url in urls)
     assert {url.rpartition("/")[2] for url in urls} >= {"config.json", WEIGHTS, "vocab.json"}
+
+
+def test_weights_that_somebody_else_has_put_there_are_not_downloaded_again(
+    by_hand: Path, models: Path, hub: Hub, fake_hub: FakeHub
+):
+    (by_hand / "pytorch_model.bin").unlink()
+    (by_hand / "README.md").unlink()
+    by_hand.rename(models / "owlvit")
+    fake_hub.status = 500
+
+    assert download("owlvit", models_folder=models, hub=hub) == models / "owlvit"

@@ -176,6 +176,20 @@ def test_a_module_that_krita_has_compiled_is_loaded(krita: Krita, installation: 
     assert (finding.verdict, finding.text) == ("ok", "has loaded the plug-in")
 
 
+def test_a_krita_that_has_loaded_an_older_version_is_a_warning(
+    krita: Krita, installation: FakeInstallation
+):
+    krita.load()
+    (cache,) = krita.module.parent.glob("__pycache__/*.pyc")
+    os.utime(cache, (INSTALLED_S + 60, INSTALLED_S + 60))
+    newer = installation.put("plug-in for Krita in x", krita.module.with_name("newer.py"))
+    os.utime(newer, (INSTALLED_S + 120, INSTALLED_S + 120))
+
+    verdicts = {one.about: one.verdict for one in check_editors(installation.context)}
+
+    assert verdicts["Krita"] == "warning"
+
+
 def test_a_plug_in_that_is_switched_off_is_a_problem(krita: Krita, installation: FakeInstallation):
     krita.load()
     krita.settings.write_text("[python]\nenable_clipcrop_krita=false\n")
