@@ -128,8 +128,8 @@ def searcher(
     from .cagic.cropper import Cagic
 
     cagic = Cagic.load(
-        options.captioner or "auto",
-        options.aesthetics or "auto",
+        "auto" if options.captioner is None else options.captioner,
+        "auto" if options.aesthetics is None else options.aesthetics,
         model=options.model,
         device=options.device,
         options=_search_options(options),

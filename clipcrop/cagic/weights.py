@@ -135,7 +135,7 @@ def _find_captioner(name: str) -> Path | None:
         return found
     if name == STAND_IN:
         return None
-    if not Path(name).is_dir():
+    if not name or not Path(name).is_dir():
         raise InputError(
             f"no such captioner: {name!r}; choose auto, {BLIP.name}, {STAND_IN}, or a folder with "
             "a captioner of transformers"

@@ -22,6 +22,7 @@ COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (50, 80, 220)}
 FORMS = ("circle", "square", "triangle")
 WORDS = (*COLOURS, *FORMS, "nothing")
 SIDE_PX = 32
+NUM_STEPS = 1200
 WIDTH_PX, HEIGHT_PX = 192, 128
 
 
@@ -70,16 +71,17 @@ def scene(generator: torch.Generator) -> list[Thing]:
 
 
 def words_of(crops: Tensor, things: list[Thing]) -> Tensor:
-    """[R, 2, V] what should be said of crops: colour and form of a thing, in proportion to its
-    share of the crop's area; "nothing" of the rest."""
+    """[R, 2, V] what should be said of crops: colour and form of each thing, the likelier the more
+    of the thing is in the crop, and the more of the crop it fills; "nothing" of the rest."""
     boxes = torch.tensor([thing.box_xyxy for thing in things])
-    shares = covered(crops, boxes)  # [R, K]
+    seen = covered(boxes, crops).T.square() * covered(crops, boxes).sqrt()  # [R, K]
+    seen = seen / seen.sum(dim=1, keepdim=True).clamp(min=1)
     said = torch.zeros(len(crops), 2, len(WORDS))
     for number, thing in enumerate(things):
-        said[:, 0, WORDS.index(thing.colour)] += shares[:, number]
-        said[:, 1, WORDS.index(thing.form)] += shares[:, number]
-    said[:, :, -1] = 1 - said[:, :, :-1].sum(dim=2)
-    return said.clamp(min=0)
+        said[:, 0, WORDS.index(thing.colour)] += seen[:, number]
+        said[:, 1, WORDS.index(thing.form)] += seen[:, number]
+    said[:, :, -1] = (1 - seen.sum(dim=1, keepdim=True)).clamp(min=0)
+    return said
 
 
 class ShapeCaptioner(nn.Module):
@@ -91,11 +93,11 @@ class ShapeCaptioner(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = nn.Sequential(
-            nn.Conv2d(3, 16, 5, stride=2, padding=2),
+            nn.Conv2d(3, 12, 5, stride=2, padding=2),
             nn.ReLU(),
-            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.Conv2d(12, 24, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(32, 48, 3, stride=2, padding=1),
+            nn.Conv2d(24, 48, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(48 * 16, 64),
@@ -117,24 +119,37 @@ class ShapeCaptioner(nn.Module):
         return Reading(loss)
 
 
+def training_crops(things: list[Thing], generator: torch.Generator) -> Tensor:
+    """[48, 4] crops from anywhere, and as many again that roughly hold one thing."""
+    size = 0.15 + 0.85 * torch.rand(24, 2, generator=generator) ** 2
+    corner = torch.rand(24, 2, generator=generator) * (1 - size)
+    boxes = torch.tensor([thing.box_xyxy for thing in things])
+    chosen = boxes[torch.randint(len(things), (24,), generator=generator)]
+    jitter = 0.25 * torch.randn(24, 4, generator=generator)
+    round_things = chosen + jitter * (chosen[:, 2:] - chosen[:, :2]).repeat(1, 2)
+    first, second = round_things[:, :2].clamp(0, 0.9), round_things[:, 2:].clamp(0.1, 1)
+    held = torch.cat([first, torch.maximum(second, first + 0.05)], dim=1)
+    return torch.cat([torch.cat([corner, corner + size], dim=1), held])
+
+
 @pytest.fixture(scope="module")
 def captioner() -> ShapeCaptioner:
-    """Trained for some seconds on random crops of random scenes."""
+    """Trained for half a minute on random crops of random scenes."""
     torch.manual_seed(1)
     generator = torch.Generator().manual_seed(2)
     captioner = ShapeCaptioner()
-    optimiser = torch.optim.Adam(captioner.parameters(), lr=2e-3)
-    for _ in range(300):
+    optimiser = torch.optim.Adam(captioner.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, NUM_STEPS)
+    for _ in range(NUM_STEPS):
         things = scene(generator)
-        size = 0.15 + 0.85 * torch.rand(48, 2, generator=generator) ** 2
-        corner = torch.rand(48, 2, generator=generator) * (1 - size)
-        crops = torch.cat([corner, corner + size], dim=1)
+        crops = training_crops(things, generator)
         pixels = sample(Pyramid.of_image(draw(things)), crops, SIDE_PX, SIDE_PX)
         said = captioner.log_probabilities(pixels)
         loss = -(words_of(crops, things) * said).sum(dim=2).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        schedule.step()
     return captioner.eval().requires_grad_(False)
 
 
