@@ -83,7 +83,7 @@ class TrainConfig:
         default=(1, 2, 3),
         metadata=_means(
             "tiles along a side of a mosaic, each as likely as the others (3.3: 1,2,3; without "
-            "mosaics: 1)",
+            "mosaics: 1, as always for the variant base, which is not told which photo is meant)",
             1,
             8,
         ),

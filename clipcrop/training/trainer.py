@@ -117,6 +117,8 @@ def train(
         InputError: The data or the settings are of no use, or the run was started with others.
         CheckpointError: The state in the folder is damaged, or cannot be written.
     """
+    if decoder_config.variant == "base":  # who is not told which photo is meant learns noise
+        config = replace(config, mosaic_sides=(1,))
     training = _Training(
         examples,
         validation,

@@ -157,6 +157,17 @@ def test_views_made_by_other_processes_are_the_same(run, tmp_path):
     assert here.splitlines()[:2] == there.splitlines()[:2]
 
 
+def test_base_has_no_mosaics(run, small_decoder, tmp_path):
+    base = replace(small_decoder, variant="base")
+    config = replace(SHORT, epochs=1)
+
+    run(tmp_path / "default", config, base)
+    run(tmp_path / "none", replace(config, mosaic_sides=(1,)), base)
+
+    default, none = (RunFolder(tmp_path / name).records() for name in ("default", "none"))
+    assert default == none
+
+
 def test_bfloat16_is_near_float32(run, tmp_path):
     run(tmp_path / "full")
     run(tmp_path / "half", replace(SHORT, precision="bfloat16"))
