@@ -9,7 +9,7 @@ stream          which examples a step sees
 matcher         which predicted crop is to become which rated one
 criterion       how wrong the predictions are
 learner         decoder and, if it is trained along, tower as one module
-trainer         the loop; run_folder, what it leaves behind and goes on from; processes, interruption
+trainer         the loop; run_folder: what it leaves and goes on from; processes; interruption
 validation      how good it is while it is trained; curve draws it
 checks          what is looked at before it starts
 
