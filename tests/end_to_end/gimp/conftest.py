@@ -33,13 +33,14 @@ class FakeModelDaemon:
         self.connection_file = folder / "connection.json"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, variables: dict[str, str] | None = None) -> None:
         before = self.published()
         settings = {"connection_file": str(self.connection_file)}
         program = CHECKOUT / "tests" / "fakes" / "front_with_fake_model.py"
         command = [sys.executable, str(program), json.dumps({"settings": settings})]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log)
+            environment = {**os.environ, **(variables or {})}
+            self.process = subprocess.Popen(command, stderr=log, env=environment)
         wait_for("the daemon", lambda: self.published() != before)
 
     def published(self) -> str:

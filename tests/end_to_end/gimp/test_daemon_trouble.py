@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from typing import Any
 import psutil
 import pytest
 from driver import Gimp, wait_for
+
+import clipcrop_wire
+from clipcrop_wire.sealing import PROTOCOL_VERSION
 
 pytestmark = pytest.mark.gimp
 
@@ -143,25 +147,49 @@ def test_a_model_that_fails_is_told_and_the_next_try_works(
     assert ask(gimp, astronaut_path, "work 0.01")["status"] == "success"
 
 
-def test_who_listens_in_the_daemons_place_is_not_believed(
+def test_a_daemon_with_another_key_is_not_believed_and_the_right_key_works(
     start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path
 ):
     fake_daemon.start()
     published = json.loads(fake_daemon.connection_file.read_text())
-    forged = fake_daemon.folder / "forged.json"
     key = "00" * 32 if published["key"] != "00" * 32 else "11" * 32
-    forged.touch(mode=0o600)
-    forged.write_text(json.dumps({**published, "key": key}))
-    gimp = start_gimp(daemon=fake_daemon, config={"connection_file": str(forged)})
+    # Not the daemon's own file, which it would put right.
+    copy = fake_daemon.folder / "copy.json"
+    copy.touch(mode=0o600)
+    gimp = start_gimp(daemon=fake_daemon, config={"connection_file": str(copy)})
 
-    answer = ask(gimp, astronaut_path)
+    copy.write_text(json.dumps({**published, "key": key}))
+    wrong = ask(gimp, astronaut_path, "work 0.01")
+    copy.write_text(json.dumps(published))
+    right = ask(gimp, astronaut_path, "work 0.01")
 
-    assert answer["status"] == "execution-error"
-    assert answer["selection"] is None
-    assert answer["error"].count("daemon")
+    assert wrong["status"] == "execution-error"
+    assert wrong["selection"] is None
+    assert "daemon" in wrong["error"]
+    assert right["status"] == "success"
 
 
-def test_a_daemon_of_another_version_is_told(
+def test_a_daemon_that_was_updated_past_the_plug_in_is_told(
+    start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path, tmp_path: Path
+):
+    shutil.copytree(Path(clipcrop_wire.__file__).parent, tmp_path / "clipcrop_wire")
+    sealing = tmp_path / "clipcrop_wire" / "sealing.py"
+    ours = f"\nPROTOCOL_VERSION = {PROTOCOL_VERSION}\n"
+    assert ours in sealing.read_text()
+    sealing.write_text(sealing.read_text().replace(ours, "\nPROTOCOL_VERSION = 99\n"))
+    gimp = start_gimp(daemon=fake_daemon)
+
+    answers = []
+    for variables in ({}, {"PYTHONPATH": str(tmp_path)}, {}):
+        fake_daemon.start(variables)
+        answers.append(ask(gimp, astronaut_path, "work 0.01"))
+        fake_daemon.kill()
+
+    assert [one["status"] for one in answers] == ["success", "execution-error", "success"]
+    assert "older than the ClipCrop daemon. Update the plug-in." in answers[1]["error"]
+
+
+def test_a_connection_file_of_another_version_is_told(
     start_gimp: StartGimp, fake_daemon: Any, astronaut_path: Path
 ):
     fake_daemon.start()

@@ -43,8 +43,8 @@ def path(astronaut_path: Path) -> str:
     return str(astronaut_path)
 
 
-def ask(gimp: Gimp, make: str, **values: object) -> Answer:
-    """Make an image from ``image``, the photo, and ask for crops of it."""
+def ask(gimp: Gimp, make: str, after: str = "", **values: object) -> Answer:
+    """Make an image from ``image``, the photo, ask for crops of it, and look at it ``after``."""
     source = f"""
 image = load(path)
 layer = image.get_layers()[0]
@@ -53,6 +53,7 @@ choices = {{"prompt": "the woman", "aspect": "1:1", "apply": "selection", **choi
 result = call("plug-in-clipcrop", image, **choices)
 result["selection"] = selection(image)
 result["canvas"] = [image.get_width(), image.get_height()]
+{after}
 """
     answer = gimp.run(source, **{"choices": {}, **values})
     assert isinstance(answer, dict)
@@ -195,7 +196,44 @@ def test_one_pixel_is_an_answer_too(gimp: Gimp, path: str):
     assert "bug" not in sentence
 
 
-def test_a_picture_of_48_megapixels_is_read_in_seconds(gimp: Gimp, path: str):
+def test_a_floating_selection_is_looked_at_and_goes_on_floating(gimp: Gimp, path: str):
+    make = """
+image.select_rectangle(Gimp.ChannelOps.REPLACE, 120, 0, 300, 400)
+floating = Gimp.Selection.float(image, [layer], 10, 10)
+"""
+    after = "\nresult['floats'] = image.get_floating_sel() is not None"
+
+    for apply in ("guides", "new_image"):
+        answer = ask(gimp, make, path=path, choices={"apply": apply}, after=after)
+
+        assert answer["status"] == "success", answer
+        assert answer["num-suggestions"] > 0
+        assert answer["floats"]
+
+
+@pytest.mark.parametrize("source", ["layer", "visible"])
+def test_every_kind_of_large_image_has_the_suggestions_of_the_plain_one(
+    gimp: Gimp, path: str, source: str
+):
+    """Large ones with 8 bits are read in another way."""
+    choices = {"source": source}
+    kinds = ("alpha", "gray", "indexed", "wide_profile", "u8_perceptual", "u16_non_linear")
+    plain = best(ask(gimp, "image.scale(4096, 2048)", path=path, choices=choices))
+
+    found = {
+        name: best(ask(gimp, f"image.scale(4096, 2048)\n{KINDS[name]}", path=path, choices=choices))
+        for name in kinds
+    }
+
+    overlap = {name: round(iou(plain, one), 2) for name, one in found.items()}
+    assert {name: value for name, value in overlap.items() if value < 0.95}.keys() <= {
+        "gray",
+        "indexed",
+    }
+    assert min(overlap.values()) > 0.7, overlap
+
+
+def test_a_picture_of_48_megapixels_has_its_crops_in_its_own_pixels(gimp: Gimp, path: str):
     plain = best(ask(gimp, "", path=path))
 
     large = best(ask(gimp, "image.scale(8000, 6000)", path=path, choices={"aspect": "4:3"}))

@@ -127,21 +127,20 @@ def test_gimp_starts_without_any_process_of_ours_and_one_stays_for_the_panels(de
     wait_for("one process", lambda: len(processes(desktop.gimp)) == 1)
 
 
-def test_a_dialog_that_is_open_is_no_hindrance_to_a_second_one(desktop: Desktop):
+def test_a_second_dialog_takes_the_place_of_the_first(desktop: Desktop):
     gimp = desktop.gimp
-    desktop.open_dialog()
+    first = desktop.open_dialog()
 
     gimp.activate(desktop.main)
     gimp.key(ASK_KEY)
+    wait_for("another dialog", lambda: set(dialogs(gimp)) - {first.id})
+    wait_for("the first one's end", lambda: first.id not in dialogs(gimp))
 
-    wait_for("both", lambda: sum(DIALOG in one.title for one in gimp.windows()) == 2)
-    for _ in range(2):
-        gimp.activate(gimp.window(DIALOG))
-        before = len(gimp.windows())
-        gimp.key("Escape")
-        wait_for("one less", lambda before=before: len(gimp.windows()) < before)
-
-    wait_for("no process", lambda: not processes(gimp))
+    gimp.activate(gimp.window(DIALOG))
+    gimp.type("the woman")
+    gimp.key("Return")
+    gimp.window(PANEL)
+    desktop.wait_for_selection(lambda found: found is not None)
 
 
 def test_typing_a_prompt_selects_the_best_crop_and_arrows_step(desktop: Desktop):
@@ -254,6 +253,79 @@ def test_another_aspect_ratio_asks_again_and_the_canvas_follows(desktop: Desktop
     assert gimp.window(PANEL).id == panel.id
 
 
+def test_two_images_have_a_panel_each(desktop: Desktop, samples: Path):
+    gimp = desktop.gimp
+    first_panel = desktop.ask("the woman")
+    ours = desktop.selection()
+    gimp.run(
+        "Gimp.Display.new(load(path)); Gimp.displays_flush()", path=str(samples / "rocket.jpg")
+    )
+    desktop.main = gimp.window("Untitled")
+    desktop.open_dialog()
+    gimp.key("ctrl+a")
+    gimp.type("the rocket")
+    gimp.key("Return")
+    wait_for("two panels", lambda: len(panels(gimp)) == 2)
+    second_panel = next(one for one in panels(gimp) if one.id != first_panel.id)
+    both = (
+        "result = [selection(one) for one in sorted(Gimp.get_images(), key=lambda i: i.get_id())]"
+    )
+    wait_for("both suggestions", lambda: None not in gimp.run(both))
+    theirs = gimp.run(both)[1]
+
+    gimp.activate(first_panel)
+    gimp.key("Down")
+    wait_for("a step in the first", lambda: gimp.run(both)[0] != ours)
+    stepped = gimp.run(both)
+    gimp.activate(second_panel)
+    gimp.key("Escape")
+    wait_for("one panel", lambda: [one.id for one in panels(gimp)] == [first_panel.id])
+    left = gimp.run(both)
+    gimp.activate(first_panel)
+    gimp.key("Escape")
+    wait_for("no panel", lambda: not panels(gimp))
+
+    assert stepped[1] == theirs
+    assert left == [stepped[0], None]
+    assert gimp.run(both) == [None, None]
+
+
+def test_asking_again_about_an_image_uses_the_panel_that_it_has(desktop: Desktop):
+    gimp, before = desktop.gimp, desktop.select(10, 20, 30, 40)
+    panel = desktop.ask("the woman")
+    shown = desktop.selection()
+
+    desktop.open_dialog()
+    gimp.key("ctrl+a")
+    gimp.type("the flag")
+    gimp.key("Return")
+    desktop.wait_for_selection(lambda found: found not in (None, before, shown))
+
+    assert [one.id for one in panels(gimp)] == [panel.id]
+    gimp.activate(panel)
+    gimp.key("Escape")
+    wait_for("no panel", lambda: not panels(gimp))
+    assert desktop.selection() == before
+
+
+def test_with_the_quick_mask_on_suggestions_are_shown_and_the_mask_stays(desktop: Desktop):
+    gimp = desktop.gimp
+    desktop.select(10, 20, 30, 40)
+    gimp.key("shift+q")
+    masks = f"result = [one.get_name() for one in {FIRST}.get_channels()]"
+    wait_for("the quick mask", lambda: gimp.run(masks))
+    name = gimp.run(masks)
+
+    desktop.ask("the woman")
+    gimp.key("Escape")
+    wait_for("no panel", lambda: not panels(gimp))
+
+    assert gimp.run(masks) == name
+    gimp.activate(desktop.main)
+    gimp.key("shift+q")
+    desktop.wait_for_selection(lambda found: found == [10, 20, 30, 40])
+
+
 def test_next_and_previous_have_keys_of_their_own(desktop: Desktop):
     gimp = desktop.gimp
     desktop.ask("the woman")
@@ -344,6 +416,14 @@ def test_an_error_in_the_dialog_is_said_there(desktop: Desktop, tmp_path: Path):
     gimp.key("Return")
 
     gimp.window(PANEL)
+
+
+def dialogs(gimp: Gimp) -> list[str]:
+    return [one.id for one in gimp.windows() if one.title == DIALOG]
+
+
+def panels(gimp: Gimp) -> list[Window]:
+    return [one for one in gimp.windows() if one.title.startswith(PANEL)]
 
 
 def processes(gimp: Gimp) -> list[int]:

@@ -21,6 +21,7 @@ from .previews import ImagePreview, Previews
 from .procedures import AS_ASKED
 
 if TYPE_CHECKING:
+    from .dialog import Dialog
     from .panel import Panels
 
 INTERACTIVE = Gimp.RunMode.INTERACTIVE
@@ -37,6 +38,7 @@ class Application:
         self._link = Link(read_config(), self._loop, "GIMP")
         self._previews = Previews(self._link)
         self._panels: Panels | None = None
+        self._dialog: Dialog | None = None
 
     def ask(
         self, procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, config: Any
@@ -110,11 +112,15 @@ class Application:
 
         self._link.warm()  # while the user types
         write_choices(memory.last_choices(), config)
-        dialog = Dialog(procedure, config)
+        if self._dialog is not None:
+            self._dialog.hide()  # one at a time: the user may have forgotten it
+        dialog = self._dialog = Dialog(procedure, config)
         try:
             choices = dialog.run(preview.ask)
         finally:
             dialog.destroy()
+            if self._dialog is dialog:
+                self._dialog = None
         if choices is None:
             return None
         memory.remember(choices)

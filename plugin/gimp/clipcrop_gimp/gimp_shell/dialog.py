@@ -61,6 +61,10 @@ class Dialog:
                 return choices
         return None
 
+    def hide(self) -> None:
+        """Give it up for the user; `run` ends."""
+        self._dialog.hide()
+
     def destroy(self) -> None:
         """Close it."""
         self._dialog.destroy()

@@ -1,7 +1,7 @@
 """Pixels of a layer, or of all that is visible: any kind of image -> 8 bits a channel, sRGB.
 
-Reduced as they are wanted, GIMP itself reads large ones many times as fast as a plug-in can: it
-keeps reduced copies of what it shows. They are as the image's own profile means them.
+Of large images with 8 bits GIMP itself gives reduced copies, many times as fast as a plug-in could
+make them. Their colours are as the image's own profile means them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from clipcrop_plugin.geometry import Rect, Size
 from clipcrop_plugin.picture import Raster, reduced_size
 
 _LARGE_PX = 4_000_000  # below that, the exact way takes no time either
+_QUICK = (Gimp.Precision.U8_NON_LINEAR, Gimp.Precision.U8_PERCEPTUAL)
+
+Gegl.init(None)  # a scaled read before that gives zeros
 
 
 def of_layer(layer: Gimp.Layer, part: Rect) -> Raster:
@@ -35,13 +38,11 @@ def of_visible(image: Gimp.Image, part: Rect) -> Raster:
 
 
 def _is_quick(image: Gimp.Image, size: Size, part: Rect) -> bool:
-    """Whether GIMP's reduced copy is wanted, and says all: of linear light, 8 bits do not."""
+    """Whether GIMP's reduced copy is wanted and says all; GIMP 3.0 gives none of other kinds."""
     if part != Rect(0, 0, *size) or part.width_px * part.height_px < _LARGE_PX:
         return False
-    precision = image.get_precision().value_nick
-    is_linear = not ("non-linear" in precision or "perceptual" in precision)
     is_rgb = image.get_base_type() == Gimp.ImageBaseType.RGB
-    return not is_linear and (is_rgb or image.get_color_profile() is None)
+    return image.get_precision() in _QUICK and (is_rgb or image.get_color_profile() is None)
 
 
 def _reduced_by_gimp(source: Gimp.Image | Gimp.Layer, image: Gimp.Image, size: Size) -> Raster:
