@@ -5,6 +5,7 @@ A file a sample; tokens are float16, which is finer than what a tower's own nois
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -37,8 +38,10 @@ class TokenStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = {name: value.detach().cpu().contiguous() for name, value in sample._asdict().items()}
         kept["tokens"] = kept["tokens"].half()
-        with written_at_once(path) as part:
+        ours = path.with_suffix(f".{os.getpid()}")  # another run may be writing the same sample
+        with written_at_once(ours) as part:
             save_file(kept, part)
+        ours.replace(path)
 
     def count(self) -> int:
         """How many there are."""
