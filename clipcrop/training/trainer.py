@@ -296,7 +296,7 @@ class _Training:
             return
         self._folder.log({"step": self._step, **asdict(measures)})
         look = self._folder.looks / f"step-{self._step:06}.jpg"
-        self._validation.draw(self._decoder, self._processes.device, look, self._encoder.name)
+        self._validation.draw(self._decoder, self._processes.device, look)
         if is_better:
             self._save_decoder(BEST_DECODER, measures)
 

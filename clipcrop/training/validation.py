@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from ..boxes import cxcywh_to_xyxy, iou
-from ..contact_sheet import Row, write_contact_sheet
+from ..contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
 from ..data import Example
 from ..decoder import Decoder
-from ..suggestions import Detection, Suggestion, Suggestions
 from .processes import Processes
 from .samples import Sample, ViewEncoder, collate, decode
 from .token_store import TokenStore, rounded
@@ -27,6 +26,9 @@ SHOWN_CROPS = 4
 
 SHOWN_PX = 480
 """Longer side of a photo on the page."""
+
+TARGET, FIRST = (255, 196, 0), (90, 220, 130)
+"""Colours of the crop that is rated highest, and of the decoder's first."""
 
 GOOD_OPINION = 4.0
 """A crop that people rated at least so high is a good one (the paper's 3.3)."""
@@ -78,37 +80,25 @@ class Validation:
         return Measures(best_sum / count, good_sum / count)
 
     @torch.no_grad()
-    def draw(self, decoder: Decoder, device: torch.device, path: Path, tower: str) -> None:
-        """Write a page with some of the photos and their best crops; the targets are drawn in."""
+    def draw(self, decoder: Decoder, device: torch.device, path: Path) -> None:
+        """Write a page of some photos: the best crop and the decoder's first, then its crops."""
         count = min(MAX_SHOWN, len(self))
         shown = [index * len(self) // count for index in range(count)]
-        write_contact_sheet([self._row(index, decoder, device, tower) for index in shown], path)
+        write_pictures(shown, path, lambda index: self._row(index, decoder, device))
 
-    def _row(self, index: int, decoder: Decoder, device: torch.device, tower: str) -> Row:
-        example = self._examples[index]
-        sample = self._sample(index)
-        crops_xyxy, quality = best_crops(decoder, sample, device)
+    def _row(self, index: int, decoder: Decoder, device: torch.device) -> PictureRow:
+        example, sample = self._examples[index], self._sample(index)
+        found = best_crops(decoder, sample, device)
+        crops = [(_four(crop), float(one)) for crop, one in zip(*found, strict=True)][:SHOWN_CROPS]
         image = photo_of(example, SHOWN_PX).rgb
-        target = cxcywh_to_xyxy(sample.crops_cxcywh[sample.opinions.argmax()]).cpu()
-        return Row(
-            f"{example.photo.name}: {example.text or 'no text'}",
-            image,
-            Suggestions(
-                model=tower,
-                kind="match",
-                is_well_framed=False,
-                matched=(Detection("target", 1.0, _four(target)),),
-                dropped=(),
-                excluded=(),
-                crops=tuple(
-                    Suggestion(_four(crop), _pixels(crop, image.size), float(one))
-                    for crop, one in zip(
-                        crops_xyxy[:SHOWN_CROPS], quality[:SHOWN_CROPS], strict=True
-                    )
-                ),
-                seconds=0.0,
-            ),
-        )
+        target_xyxy = cxcywh_to_xyxy(sample.crops_cxcywh[sample.opinions.argmax()])
+        marked = marked_picture(image, [(_four(target_xyxy), TARGET), (crops[0][0], FIRST)])
+        cut = [
+            (cut_picture(image, crop_xyxy), f"{number}.  {quality:.2f}")
+            for number, (crop_xyxy, quality) in enumerate(crops, start=1)
+        ]
+        title = f"{example.photo.name}: {example.text or 'no text'}"
+        return PictureRow(title, [(marked, "best, and first"), *cut])
 
     def _sample(self, index: int) -> Sample:
         kept = self._store.read(index, "plain") if self._store else None
@@ -132,9 +122,4 @@ def best_crops(decoder: Decoder, sample: Sample, device: torch.device) -> tuple[
 
 def _four(box_xyxy: Tensor) -> tuple[float, float, float, float]:
     x0, y0, x1, y1 = box_xyxy.tolist()
-    return x0, y0, x1, y1
-
-
-def _pixels(box_xyxy: Tensor, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
-    x0, y0, x1, y1 = (box_xyxy * torch.tensor([*size_px, *size_px])).round().int().tolist()
     return x0, y0, x1, y1
