@@ -11,9 +11,10 @@ candidates    frames round the union box, under constraints
 composition   learned quality of a frame
 ranking       candidates -> few, different frames, best first
 suggestions   the answer as plain values
+cagic         another method: crops by gradient descent through a captioner; path_picture draws it
 remote        suggestions through the running daemon, the one module that knows the wire
 reports, contact_sheet, cli     suggestions as text, JSON, pictures; the command line
-checkpoint, device              weights on disk; where the arithmetic runs
+checkpoint, pretrained, device  weights on disk, published ones; where the arithmetic runs
 data, ratings, records          data sets of crops: readers, a checker; JSON lines
 training, evaluation            how the weights were made; how good they are
 samples, licenses               photos to try it on; the terms of what is not ours

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .cagic.options import STAND_IN, CagicOptions
-from .contact_sheet import sheet_format
 from .errors import EmptyPrompt, InputError
 
 if TYPE_CHECKING:
@@ -103,6 +102,8 @@ def check_options(options: argparse.Namespace, prompt: str) -> None:
         raise EmptyPrompt(f'--method {METHOD} needs a prompt; say what to keep: "the dog"')
     _search_options(options)
     if options.path_picture is not None:
+        from .contact_sheet import sheet_format
+
         sheet_format(options.path_picture)
 
 

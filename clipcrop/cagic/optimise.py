@@ -31,6 +31,8 @@ LEARNING_RATE = 0.15
 ALIKE_IOU = 0.6
 """Restarts whose crops overlap by more than this ended at the same place."""
 
+_FARTHEST = 0.08  # so near to the ends of its range a scale is set; gradients vanish towards them
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -78,7 +80,6 @@ def minimise(
     options: CagicOptions,
     *,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
     on_step: Callable[[Progress], None] | None = None,
 ) -> Optimum:
     """Search for the crop of the least loss.
@@ -91,13 +92,12 @@ def minimise(
         space: Which crops are allowed.
         options: How to search.
         device: Where the loss is computed.
-        dtype: Of parameters and crops.
         on_step: Called after every step.
 
     Raises:
         InputError: No crop at all has a loss that is a number.
     """
-    search = _Search(loss, space, options, torch.device(device), dtype)
+    search = _Search(loss, space, options, torch.device(device))
     is_stopped = False
     try:
         while search.step < options.steps:
@@ -115,17 +115,12 @@ class _Search:
     """The state of a search."""
 
     def __init__(
-        self,
-        loss: Loss,
-        space: CropSpace,
-        options: CagicOptions,
-        device: torch.device,
-        dtype: torch.dtype,
+        self, loss: Loss, space: CropSpace, options: CagicOptions, device: torch.device
     ) -> None:
         self.step = 0
         self._loss, self._space, self._options = loss, space, options
         self._num_annealed = round(options.annealed * options.steps)
-        start = space.start(options.restarts, options.seed).to(device, dtype)
+        start = space.start(options.restarts, options.seed).to(device, torch.float32)
         self._first_shares = start[:, SCALE].sigmoid()
         self._parameters = start.requires_grad_()
         self._best_parameters = self._parameters.detach().clone()
@@ -204,10 +199,10 @@ class _Search:
         are, so its gradient is no reason to change them much.
         """
         left = 1 - self.step / max(1, self._num_annealed - 1)
-        share = (self._first_shares * left).clamp(0.08, 0.92)
-        self._parameters[:, SCALE] = share.logit()
-        mean_scale = math.exp(math.log(self._space.min_scale) * (1 - float(left) * 0.5))
-        return 1 - mean_scale
+        shares = (self._first_shares * left).clamp(_FARTHEST, 1 - _FARTHEST)
+        self._parameters[:, SCALE] = shares.logit()
+        mean_share = left / 2  # the restarts start all over the range
+        return 1 - math.exp(math.log(self._space.min_scale) * (1 - mean_share))
 
     def _slow_down(self) -> float:
         """From 1 to a tenth over the steps with a free scale."""
@@ -217,11 +212,13 @@ class _Search:
     def _remember(self, boxes: Tensor, losses: Tensor) -> None:
         """Keep what is better than the best of each restart until now."""
         is_better = losses < self._best_losses
-        self._best_losses = torch.where(is_better, losses, self._best_losses)
-        self._best_boxes = torch.where(is_better[:, None], boxes, self._best_boxes)
-        self._best_parameters = torch.where(
-            is_better[:, None], self._parameters.detach(), self._best_parameters
-        )
+        best_losses = torch.where(is_better, losses, self._best_losses)
+        best_boxes = torch.where(is_better[:, None], boxes, self._best_boxes)
+        parameters = self._parameters.detach()
+        best_parameters = torch.where(is_better[:, None], parameters, self._best_parameters)
+        # All at once, so that an interruption does not part losses from their crops.
+        self._best_losses, self._best_boxes = best_losses, best_boxes
+        self._best_parameters = best_parameters
 
     def _free_scale(self) -> None:
         """From the best that each restart met, go on with the scale as a parameter as well."""
