@@ -10,6 +10,7 @@ matcher         which predicted crop is to become which rated one
 criterion       how wrong the predictions are
 learner         decoder and, if it is trained along, tower as one module
 trainer         the loop; run_folder: what it leaves and goes on from; processes; interruption
+identity        under which circumstances a run may be gone on with
 validation      how good it is while it is trained; curve draws it
 checks          what is looked at before it starts
 

@@ -8,7 +8,6 @@ the number) is all that the next step depends on.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -30,10 +29,11 @@ from .config import TrainConfig
 from .criterion import Criterion, CriterionConfig
 from .curve import write_curve
 from .feed import Piece, encoded, parts_of, pieces_of
+from .identity import check_same, identity_of, sample_key
 from .learner import Learner, trained_tower
 from .processes import Processes
 from .run_folder import RunFolder
-from .samples import ViewEncoder, selecting_variant
+from .samples import ViewEncoder
 from .stream import Stream
 from .token_store import TokenStore
 from .validation import Measures, Validation
@@ -164,8 +164,7 @@ class _Training:
         with torch.no_grad():
             [first] = self._view_encoder.encode([plain_view(examples[0], config.side_px)])
         decoder_config = replace(decoder_config, token_dim=first.tokens.shape[1])
-        self._decoder_config = decoder_config
-        self._identity = _identity(
+        self._identity = identity_of(
             config, decoder_config, criterion_config, encoder, examples, validation
         )
         store = self._token_store()
@@ -332,14 +331,12 @@ class _Training:
     def _resume(self) -> None:
         """Take up the state in the folder, if there is one."""
         state = self._folder.read_state()
-        if state is None:
-            self._folder.forget_after(0)
-            return
-        _check_same(state["identity"], self._identity, self._folder.path)
-        self._learner.load_state_dict(state["learner"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
-        self._step, self._best = state["step"], state["best"]
+        if state is not None:
+            check_same(state["identity"], self._identity, self._folder.path)
+            self._learner.load_state_dict(state["learner"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._scaler.load_state_dict(state["scaler"])
+            self._step, self._best = state["step"], state["best"]
         if self._processes.is_first:
             self._folder.forget_after(self._step)
 
@@ -359,14 +356,8 @@ class _Training:
 
     def _token_store(self) -> TokenStore:
         """Where samples are kept: by what they depend on, so that runs may share the folder."""
-        names = (
-            *("mosaic_sides", "tile_filter", "filter_stage", "jitter", "flip", "side_px", "views"),
-            *("seed", "tower", "examples", "validation"),
-        )
-        variant = selecting_variant(self._decoder_config.variant)
-        known = json.dumps([variant, *(self._identity[name] for name in names)])
-        digest = hashlib.sha256(known.encode()).hexdigest()[:16]
-        return TokenStore((self._options.tokens or self._folder.tokens) / digest)
+        folder = self._options.tokens or self._folder.tokens
+        return TokenStore(folder / sample_key(self._identity))
 
     def _bytes_needed(self) -> int:
         """About what the rest of the run will write."""
@@ -388,43 +379,6 @@ def _check(config: TrainConfig, processes: Processes) -> None:
         raise InputError(
             f"float16 cannot be trained with on {processes.device.type}; choose bfloat16 or float32"
         )
-
-
-def _identity(
-    config: TrainConfig,
-    decoder_config: DecoderConfig,
-    criterion_config: CriterionConfig,
-    encoder: Encoder,
-    examples: Sequence[Example],
-    validation: Sequence[Example],
-) -> dict[str, Any]:
-    """All that the weights depend on, as JSON has it."""
-    values = asdict(config) | asdict(decoder_config) | asdict(criterion_config)
-    del values["accumulate"]  # the same sums in other parts
-    values["tower"] = f"{encoder.name} {encoder.fingerprint()}"
-    values["examples"] = _digest(examples)
-    values["validation"] = _digest(validation)
-    identity: dict[str, Any] = json.loads(json.dumps(values))
-    return identity
-
-
-def _digest(examples: Sequence[Example]) -> str:
-    """How many they are, and a hash of what they say, wherever they lie."""
-    digest = hashlib.sha256()
-    for one in examples:
-        query = one.query_image.name if one.query_image else ""
-        digest.update(repr((one.photo.name, one.text, query, one.crops, one.size_px)).encode())
-    return f"{len(examples)} {digest.hexdigest()[:16]}"
-
-
-def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """Refuse to go on with a run under other circumstances."""
-    for name in now:
-        if before.get(name) != now[name]:
-            raise InputError(
-                f"the run in {str(folder)!r} was started with {name} {before.get(name)!r}, now it "
-                f"is {now[name]!r}; use the same, or another folder to start anew"
-            )
 
 
 def _is_due(epoch: int, every: int) -> bool:
