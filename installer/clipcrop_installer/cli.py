@@ -66,13 +66,20 @@ def setup(arguments: Sequence[str] | None = None) -> int:
 
 
 def _this_world() -> World:
-    disk = Disk()
-    return World(this_machine(disk), disk, run_command, say, is_live=sys.stderr.isatty())
+    disk, is_live = Disk(), sys.stderr.isatty()
+    can_be_asked = is_live and sys.stdin is not None and sys.stdin.isatty()
+    ask = _ask if can_be_asked else None
+    return World(this_machine(disk), disk, run_command, say, is_live=is_live, ask=ask)
 
 
 def say(line: str) -> None:
     """Show a line at once, also where the output is a file or a pipe."""
     print(line, flush=True)
+
+
+def _ask(question: str) -> str:
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline()
 
 
 def _tell(error: InstallError) -> int:

@@ -32,6 +32,9 @@ class World:
     is_live: bool = False
     """The user watches a terminal, where a line may be written over."""
 
+    ask: Callable[[str], str] | None = None
+    """Puts a question to the user and returns the answer; None: nobody is there to be asked."""
+
 
 class Step(Protocol):
     """One part of an installation."""

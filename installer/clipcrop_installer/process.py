@@ -23,6 +23,8 @@ _MISLEADING = (
 
 _DETACHED_PROCESS, _NEW_PROCESS_GROUP = 0x8, 0x200  # of Windows
 
+_left_to_themselves: list[subprocess.Popen[bytes]] = []  # else Python warns that they still run
+
 
 class Runner(Protocol):
     """Runs a command to its end."""
@@ -107,7 +109,7 @@ def start_detached(
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": _DETACHED_PROCESS | _NEW_PROCESS_GROUP}
-    subprocess.Popen(
+    process = subprocess.Popen(
         [str(part) for part in command],
         cwd=folder,
         env=clean_variables(variables),
@@ -116,3 +118,4 @@ def start_detached(
         stderr=subprocess.DEVNULL,
         **apart,
     )
+    _left_to_themselves.append(process)

@@ -86,7 +86,7 @@ def _install(options: argparse.Namespace, world: World, manifest: Manifest, wher
     plan, choices, source = _plan(options, world, manifest, where)
     for line in plan.lines():
         world.say(line)
-    if not options.yes and not _agrees():
+    if not options.yes and not _agrees(world):
         world.say("Nothing was done.")
         return 0
     manifest.version = source.version
@@ -132,13 +132,11 @@ def _source(choices: Choices, checkout: Path) -> Source:
         ) from exc
 
 
-def _agrees() -> bool:
+def _agrees(world: World) -> bool:
     """Whether the user wants it; who cannot be asked does."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if world.ask is None:
         return True
-    sys.stderr.write("\nGo on? [Y/n] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+    return world.ask("\nGo on? [Y/n] ").strip().lower() in ("", "y", "yes")
 
 
 def summary(plan: Plan, results: Sequence[Result]) -> list[str]:

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.gimp, pytest.mark.krita]
 OF_EDITORS = re.compile(
     r"\.cache(/.*)?|\.config/GIMP(/3\.0/(?!plug-ins).*)?|\.config/(k|QtProject|session).*"
     r"|\.local/share/(krita\.log|krita-sysinfo\.log|recently-used\.xbel|RecentDocuments.*)"
-    r"|\.local/share/(krita/.*\.(sqlite|log).*|mime.*|gvfs.*)|\.dbus.*|\.ICEauthority"
+    r"|\.local/share/(krita/.*\.(sqlite|log).*|krita/templates|mime.*|gvfs.*)|\.dbus.*|\.ICEauthority"
 )
 
 IN_GIMP = """
@@ -91,8 +91,11 @@ def _crop_in_krita(user, photo: Path) -> None:
     )
     assert "clipcrop_ask" in actions
 
+    krita.focus_window()
     krita.key("ctrl+alt+k")
-    focused = "w = QtWidgets.QApplication.focusWidget(); result = w.objectName() if w else ''"
+    focused = (
+        "w = QtWidgets.QApplication.focusWidget(); result = None if w is None else w.objectName()"
+    )
     wait_for("the cursor", lambda: krita.run(focused) == "clipcrop_prompt")
     krita.type("the woman")
     krita.key("Return")

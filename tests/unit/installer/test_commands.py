@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from fake_home import FakeHome
 
 from clipcrop_installer import cli
 from clipcrop_installer.choices import Choices, remembered, to_remember
+from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import InstallError
 
 Run = Callable[..., int]
@@ -21,8 +24,9 @@ Run = Callable[..., int]
 def run(user: FakeHome) -> Run:
     """Runs a command line for that user."""
 
-    def run_one(*arguments: str, program: str = cli.IN_CHECKOUT) -> int:
-        world = replace(user.world, say=cli.say)
+    def run_one(*arguments: str, program: str = cli.IN_CHECKOUT, answer: str | None = None) -> int:
+        ask = None if answer is None else lambda question: str(answer)
+        world = replace(user.world, say=cli.say, ask=ask)
         return cli.main(arguments, program, world=world, checkout=user.checkout)
 
     return run_one
@@ -41,6 +45,24 @@ def test_installing_says_what_will_be_and_what_was_done(
     assert "gave a crop of 300 x 200 pixels" in done
     assert "Not done:" not in done
     assert user.programs.daemon.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "is_installed"),
+    [
+        pytest.param([], "n\n", False, id="no"),
+        pytest.param([], "what?\n", False, id="not understood"),
+        pytest.param([], "\n", True, id="the usual answer"),
+        pytest.param([], "Yes\n", True, id="yes"),
+        pytest.param(["--yes"], "n\n", True, id="not asked"),
+    ],
+)
+def test_on_a_terminal_the_plan_is_agreed_to(
+    run: Run, user: FakeHome, arguments: list[str], answer: str, is_installed: bool
+):
+    assert run("install", *arguments, answer=answer) == 0
+
+    assert user.places.plugin_settings.exists() is is_installed
 
 
 def test_a_dry_run_only_says_it(run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]):
@@ -78,6 +100,74 @@ def test_taking_away_says_what_is_kept(
     assert run("uninstall") == 0
     assert "mine.txt in it is not ours" in capsys.readouterr().out
     assert mine.exists()
+
+
+def test_what_cannot_be_taken_away_is_said_and_tried_again(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    before = user.contents()
+    run("install")
+    user.disk = HeldByAnother()
+
+    assert run("uninstall") == 6
+
+    said = capsys.readouterr().out
+    assert "NOT REMOVED: " in said
+    assert "plugin.json cannot be removed: in use" in said
+    user.disk = Disk()
+    assert run("uninstall") == 0
+    assert user.contents() == before
+
+
+class HeldByAnother(Disk):
+    """Does as Windows does with a file that a program has open."""
+
+    def remove_file(self, path: Path) -> None:
+        if path.name == "plugin.json":
+            raise PermissionError(13, "in use", str(path))
+        super().remove_file(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        pytest.param(["--krita-folder", "nowhere"], "there is no folder .*nowhere", id="folder"),
+        pytest.param(["--environment", "this"], "is not installed in", id="environment"),
+    ],
+)
+def test_choices_that_do_not_fit_are_refused(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    sentence: str,
+):
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+
+    assert run("install", *arguments) != 0
+
+    assert re.search(sentence, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("project", "sentence"),
+    [
+        pytest.param(None, "there is no checkout of ClipCrop at", id="none"),
+        pytest.param("[project]\n", "names no version", id="another project's"),
+    ],
+)
+def test_only_a_checkout_of_clipcrop_is_installed(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str], project: str | None, sentence: str
+):
+    path = user.checkout / "pyproject.toml"
+    path.unlink() if project is None else path.write_text(project)
+
+    assert run("install") == 1
+
+    assert sentence in capsys.readouterr().err
 
 
 def test_with_nothing_installed_there_is_nothing_to_take_away_or_bring_up_to_date(
