@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from clipcrop_installer.errors import InstallError
 from clipcrop_installer.process import Runner, run_command
 
 PASSED, FAILED, LEFT_OUT = "passed", "FAILED", "left out"
+TIERS = ("slow", "data", "gpu", "gimp", "krita")
+"""Marks of tests that not every machine can run."""
+
 NO_TESTS_COLLECTED = 5  # pytest's exit code
 _COUNTS = ("passed", "failed", "skipped")
 
@@ -71,11 +74,11 @@ def run_checks(
         else:
             outcomes.append(_run_check(recipe, name, command, run))
     # The default tier comes last, so that what most people look for is what they see last.
-    for mark in ("slow", "data", "gpu", "gimp", "krita"):
+    for mark in TIERS:
         if mark in missing:
             outcomes.append(Outcome(f"tests: {mark}", LEFT_OUT, missing[mark]))
         else:
-            outcomes.append(_run_tests(recipe, mark, arguments, run))
+            outcomes.append(_run_tests(recipe, mark, arguments, run, _selection(mark, missing)))
     outcomes.append(_run_tests(recipe, "", arguments, run))
     return outcomes
 
@@ -149,11 +152,20 @@ def _run_check(recipe: Recipe, name: str, command: list[str | Path], run: Runner
     return Outcome(name, FAILED if code else PASSED, f"{seconds:.0f} s")
 
 
-def _run_tests(recipe: Recipe, mark: str, arguments: Sequence[str], run: Runner) -> Outcome:
+def _selection(tier: str, missing: Collection[str]) -> str:
+    """Pytest's expression: a test of several tiers runs in the last one, if all of them can run."""
+    later = TIERS[TIERS.index(tier) + 1 :]
+    others = [one for one in TIERS if one != tier and (one in later or one in missing)]
+    return " and not ".join([tier, *others])
+
+
+def _run_tests(
+    recipe: Recipe, mark: str, arguments: Sequence[str], run: Runner, selection: str = ""
+) -> Outcome:
     name = f"tests: {mark}" if mark else "tests"
     report = recipe.folder / f"results-{mark or 'default'}.xml"
     report.unlink(missing_ok=True)
-    select = ["-m", mark] if mark else []
+    select = ["-m", selection] if selection else []
     command: list[str | Path] = [program(recipe, "python"), "-m", "pytest", *select]
     code, seconds = _run(recipe, name, [*command, f"--junitxml={report}", *arguments], run)
     if code == NO_TESTS_COLLECTED:

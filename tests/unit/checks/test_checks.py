@@ -140,6 +140,21 @@ def test_tiers_whose_tools_are_here_run(checks: ModuleType, recipe: Recipe):
     assert marks == ["slow", "data", "gpu", "gimp", "krita"]
 
 
+def test_a_test_of_several_tiers_runs_once_and_only_where_all_of_them_can(
+    checks: ModuleType, recipe: Recipe
+):
+    run = FakeRunner()
+
+    checks.run_checks(recipe, [], {"gpu": "none", "gimp": "none"}, run)
+
+    selections = [c.partition("pytest -m ")[2].partition(" --")[0] for c in run.commands]
+    assert [one for one in selections if one] == [
+        "slow and not data and not gpu and not gimp and not krita",
+        "data and not gpu and not gimp and not krita",
+        "krita and not gpu and not gimp",
+    ]
+
+
 def test_an_editor_that_cannot_be_set_up_is_named_with_the_setups_own_words(
     checks: ModuleType, recipe: Recipe
 ):
