@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -31,11 +30,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+from editor_rounds import Times, rounds_of, show
 from timing import write_json
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent / "end_to_end"
-sys.path[:0] = [str(TESTS / "gimp"), str(TESTS)]
+sys.path[:0] = [str(TESTS / name) for name in ("gimp", "editors", "")]
 
 from driver import Gimp, wait_for  # noqa: E402 - on the path just added
 from place import Place  # noqa: E402
@@ -114,9 +114,6 @@ else:
 result = time.perf_counter() - started
 """
 
-Times = dict[str, list[float]]
-"""Name of a task -> its seconds in each round; the first task is the reference."""
-
 
 class Bench:
     """GIMPs to measure."""
@@ -161,17 +158,6 @@ class Bench:
         gimp.start(self.photo)
         gimp.activate(gimp.window(self.photo.stem))
         return gimp
-
-
-def rounds_of(tasks: dict[str, Callable[[], float]], rounds: int) -> Times:
-    """Each task in each round, after one round of warming up."""
-    times: Times = {name: [] for name in tasks}
-    for index in range(rounds + 1):
-        for name, task in tasks.items():
-            seconds = task()
-            if index:
-                times[name].append(seconds)
-    return times
 
 
 def until_seen(gimp: Gimp, title: str, begin: Callable[[], object]) -> float:
@@ -311,17 +297,6 @@ def ask(gimp: Gimp) -> None:
 
 
 BENCHES = {"start": bench_start, "dialog": bench_dialog, "step": bench_step, "read": bench_read}
-
-
-def show(name: str, times: Times) -> None:
-    """Print a table."""
-    print(f"\n{name:<28}{'median ms':>10}{'from':>8}{'to':>8}{'ratio':>8}")
-    reference = statistics.median(next(iter(times.values())))
-    for task, taken in times.items():
-        median = statistics.median(taken)
-        low, high = 1e3 * min(taken), 1e3 * max(taken)
-        ratio = median / reference
-        print(f"{task:<28}{1e3 * median:>10.0f}{low:>8.0f}{high:>8.0f}{ratio:>8.2f}")
 
 
 def main() -> None:

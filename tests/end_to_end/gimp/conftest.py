@@ -15,9 +15,10 @@ import pytest
 from clipcrop_wire.client import Client
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "editors")]
 
-from driver import Gimp, wait_for  # noqa: E402 - on the path just added
+import screenshots  # noqa: E402 - on the path just added
+from driver import Gimp, wait_for  # noqa: E402
 from place import Place  # noqa: E402
 from plug_in import CHECKOUT, install  # noqa: E402
 from real_daemon import Daemon  # noqa: E402
@@ -155,17 +156,6 @@ def gimp(start_gimp: StartGimp) -> Gimp:
 
 
 @pytest.fixture
-def keep_screenshot(tmp_path: Path) -> Callable[[Path], None]:
+def keep_screenshot() -> Callable[[Path], None]:
     """Keeps a picture for the README where CLIPCROP_SCREENSHOTS names a folder for them."""
-    folder = os.environ.get("CLIPCROP_SCREENSHOTS")
-
-    def keep(path: Path) -> None:
-        if folder:
-            from PIL import Image
-
-            with Image.open(path) as shot:
-                picture = shot.convert("RGB")
-            small = picture.crop(picture.getbbox()).quantize(256)  # without the empty desktop
-            small.save(Path(folder) / path.name, optimize=True)
-
-    return keep
+    return screenshots.keep

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("", "editors", "gimp"))]
+sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("", "editors"))]
 
-from installing import install_krita  # noqa: E402 - on the path just added
+from installed import install_for_krita  # noqa: E402 - on the path just added
 from krita_driver import Krita  # noqa: E402
 from place import Place  # noqa: E402
 from real_daemon import Daemon  # noqa: E402
@@ -41,7 +41,7 @@ def krita_root(krita_roots: list[Path]) -> Path:
 @pytest.fixture(scope="session")
 def installed_plug_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the installer puts into a profile: all that the plug-in needs is inside its package."""
-    return install_krita(tmp_path_factory.mktemp("pykrita"))
+    return install_for_krita(tmp_path_factory.mktemp("pykrita"))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gimp"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "editors"))
 
 import debian_tree
 
