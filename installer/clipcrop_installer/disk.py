@@ -54,7 +54,8 @@ class Disk:
         """Write a file, whole or not at all; what was there is replaced."""
         new = leftover(path)
         self.remove_file(new)
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(new, flags, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 self._fill(file.fileno(), content)

@@ -95,13 +95,16 @@ def _install(options: argparse.Namespace, world: World, manifest: Manifest, wher
     results = carry_out(plan, world, manifest, undos())
     for line in summary(plan, results):
         world.say(line)
-    failed = [result for result in results if result.error is not None]
-    if not failed:
-        return 0
-    if len(results) < len(plan.steps) or not results[-1].is_done:
-        last = results[-1].error
-        return last.exit_code if last is not None else IncompleteInstall.exit_code
-    return IncompleteInstall.exit_code
+    return _exit_code(plan, results)
+
+
+def _exit_code(plan: Plan, results: Sequence[Result]) -> int:
+    """Of what ended it; else whether all was done."""
+    failed = {one.name: one.error for one in results if one.error is not None}
+    needed = [step.name for step in plan.steps if step.is_needed and step.name in failed]
+    if needed:
+        return failed[needed[0]].exit_code
+    return IncompleteInstall.exit_code if failed else 0
 
 
 def _choices(options: argparse.Namespace, manifest: Manifest) -> Choices:

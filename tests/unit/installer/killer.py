@@ -74,19 +74,25 @@ def install(user: FakeHome) -> None:
 
 
 def upgrade(user: FakeHome) -> None:
-    """After `install`."""
+    """After `install_by_force`."""
     user.release("2")
     install(user)
 
 
 def uninstall(user: FakeHome) -> None:
-    """After `install`."""
+    """After any."""
     if user.places.data.exists():
         user.uninstall()
 
 
+def install_by_force(user: FakeHome) -> None:
+    """Where another plug-in of the name is."""
+    assert errors_of(user.install(force=True)) == {}
+
+
 SCENARIOS: dict[str, Callable[[FakeHome], None]] = {
     "install": install,
+    "install by force": install_by_force,
     "upgrade": upgrade,
     "uninstall": uninstall,
 }
@@ -98,8 +104,13 @@ def new_home(folder: Path, scenario: str) -> FakeHome:
     folder.mkdir(parents=True)
     user = FakeHome(folder, "Zoë M").with_editors()
     user.disk = QuickDisk()
-    if scenario != "install":
-        install(user)
+    theirs = user.home / ".config" / "GIMP" / "3.0" / "plug-ins" / "clipcrop_gimp"
+    theirs.mkdir(parents=True)
+    (theirs / "clipcrop_gimp.py").write_text("theirs")
+    if scenario == "install":
+        shutil.rmtree(theirs.parent)
+    elif scenario != "install by force":
+        install_by_force(user)
     return user
 
 
@@ -140,14 +151,14 @@ def points_at_something(user: FakeHome) -> list[str]:
 def main(folder: Path, seeds: list[int]) -> None:
     """Try every seed."""
     home = folder / "user"
-    before = contents(new_home(home, "install"))
+    before = {one: contents(new_home(home, one)) for one in ("install", "install by force")}
     counts, ends = {}, {}
     for scenario, act in SCENARIOS.items():
         user = new_home(home, scenario)
         assert in_child(user, act, Death(None)) == 0
         counts[scenario] = int((user.programs.folder / "count").read_text())
         ends[scenario] = contents(user)
-    assert ends["uninstall"] == before
+    assert ends["uninstall"] == before["install by force"]
 
     for seed in seeds:
         dice = random.Random(seed)
@@ -164,9 +175,8 @@ def main(folder: Path, seeds: list[int]) -> None:
         except Exception as exc:  # whatever it is, it is wrong
             wrong.append(f"{then} afterwards: {exc!r}")
         after = contents(user)
-        differing = {
-            path for path in {*after, *ends[then]} if after.get(path) != ends[then].get(path)
-        }
+        end = before["install"] if (scenario, then) == ("install", "uninstall") else ends[then]
+        differing = {path for path in {*after, *end} if after.get(path) != end.get(path)}
         wrong += [f"{then} afterwards: {path} differs" for path in sorted(differing)]
         report = {"seed": seed, "killed": scenario, "at": at, "then": then, "wrong": wrong}
         sys.stdout.write(json.dumps(report) + "\n")
