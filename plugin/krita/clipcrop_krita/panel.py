@@ -37,7 +37,7 @@ _MIN_LIST_PX = 92
 _LABEL_PX = 70
 _ROLE = QtCore.Qt.ItemDataRole
 _MIN_CHARS = 8
-_TIMES = "\u00d7"
+_TIMES, _UP, _DOWN = "\u00d7", "\u25b4", "\u25be"
 
 
 class Panel(QtWidgets.QWidget):  # type: ignore[misc]
@@ -185,9 +185,7 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         self._stop = self._button("stop", _("_Stop"), self._cancel)
         self._more = QtWidgets.QToolButton(self)
         self._more.setObjectName("clipcrop_more")
-        self._more.setText(_("More"))
         self._more.setToolTip(_("What to leave out, what to look at, an example"))
-        self._more.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._more.setCheckable(True)
         self._more.toggled.connect(self._slot(self._show_more))
         go.addWidget(self._find, 1)
@@ -349,8 +347,8 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
     def _show_more(self) -> None:
         """Show the rows that few need, or hide them."""
         is_open = self._more.isChecked()
-        arrows = QtCore.Qt.ArrowType
-        self._more.setArrowType(arrows.UpArrow if is_open else arrows.DownArrow)
+        # Qt draws an arrow of its own over the text where that goes from right to left.
+        self._more.setText(" ".join((_("More"), _UP if is_open else _DOWN)))
         self._many.setVisible(is_open)
 
     # What the user does.
