@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from .choices import NEW, Choices
@@ -126,17 +126,16 @@ def _recipe(
         raise InstallError(
             "there is no checkout to make an environment from; use --environment this"
         )
-    parts = {
-        "groups": (),
-        "parent": places.environments,
-        "is_copy": True,
-        "torch": torch.arguments,
-        "cache": None if pip_cache(machine) else places.downloads,
-        "needed_bytes": torch.needed_bytes,
-    }
-    nameless = Recipe(source.checkout, "", **parts)  # type: ignore[arg-type]
-    name = f"{source.version}-{nameless.digest()[:8]}"
-    return Recipe(source.checkout, name, **parts), torch  # type: ignore[arg-type]
+    nameless = Recipe(
+        source.checkout,
+        "",
+        parent=places.environments,
+        is_copy=True,
+        torch=torch.arguments,
+        cache=None if pip_cache(machine) else places.downloads,
+        needed_bytes=torch.needed_bytes,
+    )
+    return replace(nameless, name=f"{source.version}-{nameless.digest()[:8]}"), torch
 
 
 def _environment(recipe: Recipe | None, machine: Machine) -> Environment:

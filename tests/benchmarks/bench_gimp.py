@@ -38,8 +38,8 @@ TESTS = HERE.parent / "end_to_end"
 sys.path[:0] = [str(TESTS / name) for name in ("gimp", "editors", "")]
 
 from driver import Gimp, wait_for  # noqa: E402 - on the path just added
+from installed import install_for_gimp  # noqa: E402
 from place import Place  # noqa: E402
-from plug_in import install  # noqa: E402
 from real_daemon import Daemon  # noqa: E402
 
 MAIN, DIALOG, PANEL, SCALE = (
@@ -126,7 +126,7 @@ class Bench:
             check=True,
         )
         self.folder, self.photo, self.ends = folder, photo, ends
-        self.plug_in = install(folder / "plug-ins")
+        self.plug_in = install_for_gimp(folder / "plug-ins")
         self.daemon = Daemon(folder / "daemon")
         self.place = Place(
             Path(root.stdout.strip().splitlines()[-1]), (folder, photo.parent, TESTS / "gimp")

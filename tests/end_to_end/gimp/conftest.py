@@ -15,12 +15,13 @@ import pytest
 from clipcrop_wire.client import Client
 
 HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[2]
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "editors")]
 
 import screenshots  # noqa: E402 - on the path just added
 from driver import Gimp, wait_for  # noqa: E402
+from installed import install_for_gimp  # noqa: E402
 from place import Place  # noqa: E402
-from plug_in import CHECKOUT, install  # noqa: E402
 from real_daemon import Daemon  # noqa: E402
 
 StartGimp = Callable[..., Gimp]
@@ -72,7 +73,7 @@ def gimp_root() -> Path:
 @pytest.fixture(scope="session")
 def installed_plug_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plug-in's folder as it is in a user's profile: all it needs is beside it."""
-    return install(tmp_path_factory.mktemp("plug-ins"))
+    return install_for_gimp(tmp_path_factory.mktemp("plug-ins"))
 
 
 @pytest.fixture(scope="session")

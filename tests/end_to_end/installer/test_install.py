@@ -55,6 +55,7 @@ def test_everything_is_installed_makes_crops_in_both_editors_and_goes_again(user
     _crop_in_krita(user, samples / "astronaut.jpg")
 
     away.rename(user.copy)
+    assert "All is well." in user.installer("doctor")
     again = user.installer("upgrade")
     assert "use the environment that is there" in again
     gone = user.installer("uninstall")
