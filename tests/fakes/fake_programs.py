@@ -49,6 +49,10 @@ class FakePrograms:
     ) -> int:
         words = [str(word) for word in command]
         self.commands.append(" ".join(words))
+        if "pip" in words and "PIP_CACHE_DIR" in variables:
+            cache = Path(variables["PIP_CACHE_DIR"])
+            cache.mkdir(exist_ok=True)
+            (cache / "a package").write_text("as it was downloaded")
         for part, (code, line) in self.failing.items():
             if part in self.commands[-1]:
                 on_line(line)

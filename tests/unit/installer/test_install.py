@@ -40,6 +40,7 @@ def test_everything_is_put_in_place(user: FakeHome):
     assert (pykrita / "clipcrop_krita/vendor/clipcrop_plugin/config.py").exists()
     assert (user.home / ".local/share/krita/actions/clipcrop_krita.action").exists()
     assert b"enable_clipcrop_krita=true" in kritarc(user).read_bytes()
+    assert not user.places.downloads.exists()
     settings = json.loads(user.places.plugin_settings.read_text())
     assert settings["connection_file"] == str(user.places.connection_file)
     program, *arguments = settings["start_command"]
@@ -112,17 +113,17 @@ def test_an_upgrade_brings_the_new_version_and_takes_the_old_one_away(user: Fake
 @pytest.mark.parametrize("part", ["venv", "pip install", " suggest "])
 def test_the_old_version_works_on_when_the_new_one_cannot_be_made(user: FakeHome, part: str):
     user.install()
-    before = {**user.contents()}
+    before = user.contents()
     user.release("2")
     user.programs.failing = {part: (1, "ERROR: something")}
 
     results = user.install()
 
     assert not results[-1].is_done
-    after = user.contents()
-    manifest = str(user.places.manifest.relative_to(user.home))
-    del before[manifest], after[manifest]
-    assert after == before
+    mentioned = (str(user.places.manifest), str(user.places.downloads))
+    for path in {*before, *(after := user.contents())}:
+        if not str(user.home / path).startswith(mentioned):
+            assert after.get(path) == before.get(path)
     assert user.programs.daemon.exists()
 
 
@@ -134,9 +135,32 @@ def test_a_first_install_that_fails_takes_back_what_it_has_begun(user: FakeHome)
 
     assert "the package registry cannot be reached" in str(result.error)
     assert not user.places.environments.exists()
+    assert result.notes == (
+        f"{user.places.downloads} is left for the next try; uninstall removes it",
+    )
     user.programs.failing = {}
     assert errors_of(user.install()) == {}
     user.uninstall()
+    assert user.contents() == before
+
+
+def test_what_was_downloaded_for_nothing_is_taken_away_too(user: FakeHome):
+    before = user.contents()
+    user.programs.failing = {"pip install": (1, "Temporary failure in name resolution")}
+    user.install()
+
+    user.uninstall()
+
+    assert user.contents() == before
+
+
+def test_the_users_own_downloads_are_used_and_left(user: FakeHome):
+    (user.home / ".cache" / "pip").mkdir(parents=True)
+    before = user.contents()
+
+    user.install()
+    user.uninstall()
+
     assert user.contents() == before
 
 
