@@ -10,6 +10,9 @@ from krita_driver import Krita
 
 pytestmark = pytest.mark.krita
 
+NEWEST_ONLY = pytest.mark.parametrize("lasting_krita", ["newest"], indirect=True)
+"""For what a script can make in Krita 5.2 only."""
+
 RED = "QByteArray(bytes([0, 0, 255, 255]) * {})"
 
 TOOLS = """
@@ -176,6 +179,7 @@ def test_a_vector_layer_is_read_as_it_is_drawn(krita: Krita):
     assert got["middle"] == [0, 0, 255, 255]
 
 
+@NEWEST_ONLY
 @pytest.mark.parametrize("kind", ["Transparency", "Transform"])
 def test_a_mask_stands_for_its_layer(krita: Krita, kind: str):
     got = in_new_document(
@@ -188,6 +192,7 @@ def test_a_mask_stands_for_its_layer(krita: Krita, kind: str):
     assert (got["note"], got["size"]) == ("", [300, 200])
 
 
+@NEWEST_ONLY
 def test_a_layer_is_read_as_its_transform_mask_shows_it(krita: Krita):
     got = in_new_document(
         krita,
@@ -216,21 +221,20 @@ def test_a_filter_layer_has_no_pixels_and_the_visible_image_is_looked_at(krita: 
 def test_a_huge_image_is_read_in_strips_to_the_same_pixels(krita: Krita):
     got = inside(
         krita,
-        "import clipcrop_krita.pixels as pixels, time\n"
+        "import clipcrop_krita.pixels as pixels\n"
         "d = doc().clone(); d.scaleImage(2050, 2050, 72, 72, 'Bilinear'); d.waitForDone()\n"
         "d.refreshProjection(); d.waitForDone()\n"
-        "before = time.perf_counter(); whole = read(d); seconds = time.perf_counter() - before\n"
+        "whole = read(d)\n"
         "limit = pixels._MAX_STRIP_PX; pixels._MAX_STRIP_PX = 300_000\n"
         "try:\n    strips = read(d)\nfinally:\n    pixels._MAX_STRIP_PX = limit\n"
         "a, b = whole.picture.raster, strips.picture.raster\n"
         "near = sum(abs(x - y) <= 8 for x, y in zip(a.pixels, b.pixels)) / len(a.pixels)\n"
-        "result = [list(a.size), list(b.size), near, seconds]\n"
+        "result = [list(a.size), list(b.size), near]\n"
         "d.setModified(False); d.close()",
     )
 
     assert got[0] == got[1] == [1024, 1024]
     assert got[2] > 0.99
-    assert got[3] < 2
 
 
 def test_several_chosen_layers_mean_the_visible_image(krita: Krita):

@@ -121,7 +121,7 @@ def test_waiting_for_a_slow_daemon_holds_nothing_up_and_can_be_stopped(
         "    worst = max(worst, time.perf_counter() - began)\n"
         "result = 1000 * worst"
     )
-    assert late_ms < 250
+    assert late_ms < 1000, "a wait would be of many seconds"
     krita.run("widget('clipcrop_stop').click()")
     assert status(krita) == "Cancelled."
 

@@ -79,7 +79,7 @@ def test_a_second_window_has_a_docker_of_its_own_and_may_be_closed(krita: Krita)
     rects = ask(krita, "the woman")
     krita.run(
         "kept['first'] = docker().window()\n"
-        "window = app.openWindow(); window.show(); window.addView(doc())"
+        "window = app.openWindow(); window.qwindow().show(); window.addView(doc())"
     )
     wait_for("the window", lambda: krita.run("result = len(app.windows())") == 2)
     of_second = (
