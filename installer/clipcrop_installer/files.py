@@ -112,13 +112,14 @@ def aside(path: Path, end: str, world: World) -> Path:
     return path.with_name(name)
 
 
-def write_all(step: str, files: Sequence[NewFile], world: World, manifest: Manifest) -> list[str]:
+def write_all(files: Sequence[NewFile], world: World, manifest: Manifest) -> list[str]:
     """Write what is not there yet; returns what the user should know.
 
     The items of `items_of` are listed by now: one with another hash than theirs is the user's work.
     """
-    for item in manifest.of_step(step):
-        if item.kind == "folder":
+    around = {folder for file in files for folder in file.path.parents}
+    for item in manifest.items:
+        if item.kind == "folder" and Path(item.path) in around:
             world.disk.make_folder(Path(item.path))
     notes = []
     for file in files:

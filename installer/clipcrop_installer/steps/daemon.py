@@ -29,6 +29,22 @@ def stop_daemon(environment: Environment, places: Places, world: World) -> str:
     return last_line(lines)
 
 
+def traces(step: str, places: Places, world: World, manifest: Manifest) -> list[Item]:
+    """What a daemon will make while it runs, unless that is there."""
+    connection, log = places.connection_file, places.log
+    folders = [
+        *missing_folders(connection.with_name("sockets"), world, manifest),
+        *missing_folders(log, world, manifest),
+    ]
+    files = [connection, connection.with_name(f"{connection.name}.lock")]
+    files += [log / name for name in _LOG_FILES]
+    new = [one for one in files if not world.disk.kind_of(one) or manifest.find("trace", one)]
+    return [
+        *(Item(kind="folder", path=str(one), step=step) for one in folders),
+        *(Item(kind="trace", path=str(one), step=step) for one in new),
+    ]
+
+
 class StopDaemon:
     """The one of an older version."""
 
@@ -81,20 +97,8 @@ class StartDaemon:
         return ["start the daemon, unless it runs, and wait for its answer"]
 
     def items(self, world: World, manifest: Manifest) -> list[Item]:
-        """What it will make while it runs, unless that is there."""
-        places = self._places
-        connection, log = places.connection_file, places.log
-        folders = [*missing_folders(connection.with_name("sockets"), world, manifest)]
-        folders += missing_folders(log, world, manifest)
-        files = [connection, connection.with_name(f"{connection.name}.lock")]
-        files += [log / name for name in _LOG_FILES]
-        traces = [
-            one for one in files if not world.disk.kind_of(one) or manifest.find("trace", one)
-        ]
-        return [
-            *(Item(kind="folder", path=str(one), step=self.name) for one in folders),
-            *(Item(kind="trace", path=str(one), step=self.name) for one in traces),
-        ]
+        """What it makes is listed with its settings: others may start it, too."""
+        return []
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
         """Start it.

@@ -122,7 +122,7 @@ class InstallPlugIn:
         target = self._target
         notes = [target.warning] if target.warning else []
         notes += move_aside(self.name, world, manifest)
-        notes += write_all(self.name, self._files, world, manifest)
+        notes += write_all(self._files, world, manifest)
         if target.settings is None or target.line is None:
             return notes
         item = manifest.find("setting", target.settings)

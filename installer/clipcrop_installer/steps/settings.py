@@ -11,6 +11,7 @@ from ..manifest import Item, Manifest
 from ..places import Places
 from ..plan import World
 from ..programs import Environment
+from .daemon import traces
 
 STEP_NAME = "settings for the plug-ins"
 
@@ -29,6 +30,7 @@ class WriteSettings:
         self, environment: Environment, places: Places, *, has_flatpak: bool, force: bool
     ) -> None:
         self._environment = environment
+        self._places = places
         self._force = force
         connection: dict[str, object] = {"connection_file": str(places.connection_file)}
         command = {"start_command": list(environment.daemon_command)}
@@ -44,19 +46,20 @@ class WriteSettings:
         ]
 
     def items(self, world: World, manifest: Manifest) -> list[Item]:
-        """The files.
+        """The files, and what the daemon will leave: from now on it can be started.
 
         Raises:
             NotOurs: they are there, and not ours.
         """
         paths = [one.path for one in self._files]
         moved = claim(STEP_NAME, paths, world, manifest, force=self._force)
-        return items_of(STEP_NAME, self._files, world, manifest, moved)
+        left_by_daemon = traces(STEP_NAME, self._places, world, manifest)
+        return [*items_of(STEP_NAME, self._files, world, manifest, moved), *left_by_daemon]
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
         """Write them."""
         notes = move_aside(STEP_NAME, world, manifest)
-        notes += write_all(STEP_NAME, self._files, world, manifest)
+        notes += write_all(self._files, world, manifest)
         manifest.values["python"] = str(self._environment.python)
         return notes
 

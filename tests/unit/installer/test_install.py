@@ -398,6 +398,19 @@ def test_an_item_of_an_unknown_kind_is_left_to_a_newer_version(user: FakeHome):
     ]
 
 
+def test_what_a_daemon_leaves_goes_also_when_an_editor_has_started_it(user: FakeHome):
+    before = user.contents()
+    user.install(daemon=False)
+    assert not user.places.connection_file.exists()
+    variables = {"CLIPCROP_CONNECTION_FILE": str(user.places.connection_file)}
+    command = json.loads(user.places.plugin_settings.read_text())["start_command"]
+    user.programs.start(command, folder=user.home, variables=variables)
+
+    user.uninstall()
+
+    assert user.contents() == before
+
+
 def test_models_can_be_kept_and_removed_later(user: FakeHome):
     from clipcrop_installer.files import NewFile, items_of, write_all
     from clipcrop_installer.uninstall import MODELS
@@ -408,7 +421,7 @@ def test_models_can_be_kept_and_removed_later(user: FakeHome):
     with opened(user.places, user.world) as manifest:
         items = items_of(MODELS, [weights], user.world, manifest)
         manifest.begin(items)
-        write_all(MODELS, [weights], user.world, manifest)
+        write_all([weights], user.world, manifest)
         manifest.finish(items)
 
     user.uninstall(keep_models=True)
