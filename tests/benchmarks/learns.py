@@ -114,9 +114,9 @@ see [reproduce.md](reproduce.md).
   meant.
 - With mosaics only a third of what a run sees is a photo as it is, and all runs have as many steps.
   What mosaics are for, look-alikes in one photo and the bias of a grid, does not occur here.
-- An earlier round asked for things of up to .7 of the photo (68 texts, no dropout, three views): .568
-  without mosaics, .518 with, .553 for `base`, .551 for the whole image. Since the whole image answers
-  such texts well, they were left out then; so the measured photos were looked at once before.
+- An earlier round asked for things of up to .7 of the photo (68 texts, no dropout, three views):
+  .568 without mosaics, .518 with, .553 for `base`, .551 for the whole image. Since the whole image
+  answers such texts well, they were left out then; so the measured photos were looked at before.
 - `clipcrop suggest` asks the composition score itself: it is the teacher, as far as the tower lets
   it see, and no rival.
 
