@@ -133,6 +133,17 @@ def _add_result(procedure: Gimp.Procedure) -> None:
     )
 
 
+def work(
+    name: str,
+    application: Application,
+    procedure: Gimp.Procedure,
+    run_mode: Gimp.RunMode,
+    image: Gimp.Image,
+) -> None:
+    """Do what a procedure does, for who needs no values and passes no arguments."""
+    _DECLARATIONS[name].work(application, procedure, run_mode, image, procedure.create_config())
+
+
 def entry(name: str, application: Callable[[], Application]) -> Entry:
     """What GIMP calls, where the work is done: whatever goes wrong becomes a sentence."""
     work = _DECLARATIONS[name].work
@@ -149,9 +160,9 @@ def entry(name: str, application: Callable[[], Application]) -> Entry:
         try:
             values = work(application(), procedure, run_mode, image, config)
         except BadChoice as exc:
-            return procedure.new_return_values(status.CALLING_ERROR, _error(exc))
+            return procedure.new_return_values(status.CALLING_ERROR, error_of(sentence_of(exc)))
         except Exception as exc:
-            return procedure.new_return_values(status.EXECUTION_ERROR, _error(exc))
+            return procedure.new_return_values(status.EXECUTION_ERROR, error_of(sentence_of(exc)))
         if values is None:
             return procedure.new_return_values(status.CANCEL, GLib.Error())
         returned = procedure.new_return_values(status.SUCCESS, GLib.Error())
@@ -165,14 +176,15 @@ def entry(name: str, application: Callable[[], Application]) -> Entry:
     return run
 
 
-def _error(exc: Exception) -> GLib.Error:
+def sentence_of(exc: Exception) -> str:
+    """What a user is told; what nobody expected is also said to developers."""
     from clipcrop_plugin.errors import PluginError
     from clipcrop_plugin.messages import sentence
     from clipcrop_wire.errors import WireError
 
     if not isinstance(exc, (PluginError, WireError)):
         traceback.print_exception(type(exc), exc, exc.__traceback__, file=sys.stderr)
-    return error_of(sentence(exc))
+    return sentence(exc)
 
 
 def error_of(sentence: str) -> GLib.Error:

@@ -4,6 +4,10 @@ GIMP starts a program for each call of a plug-in, and ends it after. A process t
 calls itself, as temporary procedures: ours have the names of the lasting ones, and GIMP's procedure
 database then finds them first. Its menu does not, so the program that it starts looks there.
 
+A call may come while this process waits for GIMP's answer to something else, and libgimp would
+take that answer for the answer to whatever the call asks. So what a person has called for is done
+a moment later, when nothing is waited for.
+
 Without a person there are no panels, and nobody stays: what the next call needs is left on the
 image (`previews`).
 """
@@ -59,9 +63,36 @@ def _application() -> Application:
 
 def _take_calls(plug_in: Gimp.PlugIn) -> None:
     for name in procedures.NAMES:
-        work = procedures.entry(name, _application)
-        plug_in.add_temp_procedure(procedures.new(plug_in, name, _TEMPORARY, work))
+        plug_in.add_temp_procedure(procedures.new(plug_in, name, _TEMPORARY, _later(name)))
     plug_in.persistent_enable()
+
+
+def _later(name: str) -> Entry:
+    """What a procedure does in the process that stays."""
+    at_once = procedures.entry(name, _application)
+
+    def run(
+        procedure: Gimp.Procedure,
+        run_mode: Gimp.RunMode,
+        image: Gimp.Image,
+        drawables: list[Gimp.Drawable],
+        config: Any,
+        data: Any,
+    ) -> Gimp.ValueArray:
+        if run_mode != Gimp.RunMode.INTERACTIVE:
+            return at_once(procedure, run_mode, image, drawables, config, data)
+
+        def work() -> bool:
+            try:
+                procedures.work(name, _application(), procedure, run_mode, image)
+            except Exception as exc:
+                Gimp.message(procedures.sentence_of(exc))
+            return bool(GLib.SOURCE_REMOVE)
+
+        GLib.idle_add(work)
+        return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, GLib.Error())
+
+    return run
 
 
 def _hand_over(
