@@ -54,7 +54,7 @@ found = [one for one in app.dockers() if one.objectName() == name][0]
 found.setVisible(False); events()
 started = time.perf_counter()
 found.setVisible(True); found.raise_()
-while name == DOCK and found._panel is None:
+while name == DOCK and found._panel is None and time.perf_counter() < started + 20:
     events()
 events()
 result = time.perf_counter() - started
@@ -172,6 +172,7 @@ def bench_docker(bench: Bench, rounds: int) -> Times:
     def first_show(name: str) -> Callable[[], float]:
         def task() -> float:
             krita.start(bench.photo)
+            krita.focus_window()
             seconds = float(krita.run(SHOW, name=name))
             krita.run(
                 "[one.setVisible(False) for one in app.dockers() if one.objectName() == name]",

@@ -10,7 +10,7 @@ from krita import DockWidget, Krita
 from .qt import QtCore, QtWidgets
 
 NAME = "clipcrop_docker"
-_USEFUL_PX = 520
+_USEFUL_PX, _SEEN_PX = 520, 120
 
 
 def docker_in_front() -> Docker | None:
@@ -53,6 +53,7 @@ class Docker(DockWidget):  # type: ignore[misc]
             scrolled.setWidgetResizable(True)
             scrolled.setWidget(self._panel)
             bar = self.style().pixelMetric(QtWidgets.QStyle.PixelMetric.PM_ScrollBarExtent)
+            scrolled.setMinimumHeight(_SEEN_PX)
             scrolled.setMinimumWidth(self._panel.minimumSizeHint().width() + bar)
             self.setWidget(scrolled)
             self._panel.look_at(Krita.instance().activeDocument())
@@ -75,6 +76,10 @@ class Docker(DockWidget):  # type: ignore[misc]
 
 class _Placeholder(QtWidgets.QWidget):  # type: ignore[misc]
     """Has the panel made in its stead once it is painted: a docker is shown before it is hidden."""
+
+    def __init__(self, parent: Any) -> None:
+        super().__init__(parent)
+        self.setMinimumHeight(_SEEN_PX)  # else it gets no pixel beside other dockers, and no paint
 
     def paintEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """It can be seen."""

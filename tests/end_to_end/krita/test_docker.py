@@ -331,3 +331,12 @@ def test_without_an_image_it_says_so(start_krita: StartKrita):
     krita.run("docker().bring_to_front(); docker().panel.next()")
 
     assert status(krita) == "No image is open. Open a photo first."
+
+
+def test_a_docker_that_kritas_menu_shows_is_there_to_be_used(krita: Krita):
+    """Beside Krita's own dockers, which leave it no room."""
+    krita.run("docker().toggleViewAction().trigger(); docker().raise_()")
+
+    wait_for("the panel", lambda: krita.run("result = docker()._panel is not None"))
+    height = krita.run("result = docker().widget().height()")
+    assert height >= 100

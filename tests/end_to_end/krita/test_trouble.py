@@ -85,6 +85,7 @@ def test_a_connection_file_of_another_version_is_said(
 ):
     daemon.start()
     info = json.loads(daemon.connection_file.read_text())
+    daemon.kill()  # it would write its own again
     daemon.connection_file.write_text(json.dumps({**info, "protocol": [99, 0]}))
     krita = start_krita(astronaut_path, daemon=daemon)
 
