@@ -16,30 +16,12 @@ from ..boxes import area, intersection
 from ..composition import CompositionScorer
 from ..device import memory_errors_named
 from ..images import LoadedImage
-from ..predictor import EncodedImage, Predictor
+from ..sight import Sight
 from ..suggestions import Detection
 from .base import Judge, Reading
 from .sampler import Crops
 
 _FLOOR = 1e-3  # a text that a crop shows nothing of costs -log of this: 6.9 nats
-
-
-class Sight:
-    """A tower that looks once at each photo, whichever stand-in asks, as long as none lies between.
-
-    Args:
-        predictor: The tower, and what finds things in what it sees.
-    """
-
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
-        self._last: tuple[LoadedImage, EncodedImage] | None = None
-
-    def __call__(self, photo: LoadedImage) -> EncodedImage:
-        """The photo as the tower sees it."""
-        if self._last is None or self._last[0] is not photo:
-            self._last = (photo, self.predictor.encode(photo))
-        return self._last[1]
 
 
 class TowerCaptioner:

@@ -15,11 +15,12 @@ from ..checkpoint import CONFIG_FILE, default_models_folder
 from ..device import choose_device
 from ..errors import CheckpointError, InputError
 from ..predictor import Predictor
+from ..sight import Sight
 from .aesthetics import ClipAesthetics
 from .base import Aesthetics, Captioner
 from .captioner import TransformersCaptioner
 from .options import STAND_IN
-from .stand_ins import CompositionAesthetics, Sight, TowerCaptioner
+from .stand_ins import CompositionAesthetics, TowerCaptioner
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def load_networks(
     *,
     model: str | Path = "auto",
     device: str = "auto",
+    sight: Sight | None = None,
 ) -> tuple[Captioner, Aesthetics]:
     """Load what CAGIC repurposes.
 
@@ -79,6 +81,7 @@ def load_networks(
             ViT-L/14 from the models folder or the Hugging Face cache.
         model: The stand-ins' tower, as `Predictor.load` takes it.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        sight: A tower that is there already; then ``model`` is not looked at.
 
     Returns:
         Both on one device: the processor, if both are stand-ins.
@@ -94,20 +97,20 @@ def load_networks(
     wanted = choose_device(device)
     if captioner_folder is None and head is None:
         wanted = torch.device("cpu")
-    if captioner_folder is None or head is None:
+    if sight is None and (captioner_folder is None or head is None):
         sight = Sight(Predictor.load(model, device))
     caption: Captioner
-    caption = (
-        TowerCaptioner(sight, wanted)
-        if captioner_folder is None
-        else TransformersCaptioner.load(captioner_folder, wanted, _name(captioner))
-    )
+    if captioner_folder is not None:
+        caption = TransformersCaptioner.load(captioner_folder, wanted, _name(captioner))
+    else:
+        assert sight is not None
+        caption = TowerCaptioner(sight, wanted)
     looks: Aesthetics
-    looks = (
-        CompositionAesthetics(sight, wanted)
-        if head is None
-        else ClipAesthetics.load(head, _find_clip(head), wanted)
-    )
+    if head is not None:
+        looks = ClipAesthetics.load(head, _find_clip(head), wanted)
+    else:
+        assert sight is not None
+        looks = CompositionAesthetics(sight, wanted)
     return caption, looks
 
 

@@ -78,7 +78,7 @@ def _add_crops_options(parser: argparse.ArgumentParser, add_model: AddModel) -> 
     parser.add_argument(
         "--methods",
         metavar="NAME,...",
-        help="whole, centre, tower, composition, cascade, suggest, clipcrop "
+        help="whole, centre, tower, composition, cascade, cagic, suggest, clipcrop "
         "(default: all that the data allows)",
     )
     parser.add_argument(
@@ -172,7 +172,8 @@ def _workshop(options: argparse.Namespace) -> Workshop:
     from ..composition import CompositionScorer
     from ..device import choose_device
     from ..predictor import Predictor
-    from .methods import Sight, Workshop
+    from ..sight import Sight
+    from .methods import Workshop
 
     predictor = Predictor.load(options.model, options.device, decoder="none")
     return Workshop(

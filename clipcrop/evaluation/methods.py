@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 from ..boxes import WHOLE_IMAGE_XYXY, area, covered, cxcywh_to_xyxy
+from ..cagic.cropper import Cagic
+from ..cagic.weights import load_networks
 from ..composition import CompositionScorer
 from ..conditioning import condition, decode, stack_texts, texts_for
 from ..decoder import Decoder
@@ -21,8 +23,8 @@ from ..decoder_checkpoint import load_decoder
 from ..errors import InputError
 from ..grounding import GroundingOptions, ground
 from ..images import LoadedImage
-from ..predictor import EncodedImage, Predictor
 from ..prompt import Text, parse_prompt
+from ..sight import Sight
 from .crop_metrics import grid_frames
 
 CENTRE_SIDE = 0.8
@@ -84,24 +86,6 @@ class CentreCrop:
         """See `Method`."""
         margin = (1 - CENTRE_SIDE) / 2
         return torch.tensor([[margin, margin, 1 - margin, 1 - margin]])
-
-
-class Sight:
-    """A tower that looks once at each photo, whichever methods ask, as long as none lies between.
-
-    Args:
-        predictor: The tower, and what finds objects in what it sees.
-    """
-
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
-        self._last: tuple[LoadedImage, EncodedImage] | None = None
-
-    def __call__(self, photo: LoadedImage) -> EncodedImage:
-        """The photo as the tower sees it."""
-        if self._last is None or self._last[0] is not photo:
-            self._last = (photo, self.predictor.encode(photo))
-        return self._last[1]
 
 
 @dataclass
@@ -196,6 +180,23 @@ class Suggested:
 
 
 @dataclass
+class GradientDescent:
+    """CAGIC, as the poster has it; its name says where networks are stood in for."""
+
+    cagic: Cagic
+    needs_text: bool = True
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Named after its networks."""
+        self.name = self.cagic.name
+
+    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+        """See `Method`."""
+        return _with_area(self.cagic.crops(photo, text))
+
+
+@dataclass
 class ClipCrop:
     """A trained decoder's crops by their quality, as in the paper: no constraints, no ranking."""
 
@@ -246,6 +247,11 @@ class Workshop:
         """The composition score over the grid."""
         return Composition(self.sight, self.scorer)
 
+    def cagic(self) -> GradientDescent:
+        """CAGIC with the networks that are here."""
+        networks = load_networks(sight=self.sight, device=str(self.device))
+        return GradientDescent(Cagic(*networks))
+
     def clipcrops(self) -> list[Method]:
         """A method for each checkpoint."""
         encoder = self.sight.predictor.encoder
@@ -261,6 +267,7 @@ MAKERS: dict[str, Callable[[Workshop], Sequence[Method]]] = {
     "tower": lambda workshop: [workshop.tower()],
     "composition": lambda workshop: [workshop.composition()],
     "cascade": lambda workshop: [Cascade(workshop.tower(), workshop.composition())],
+    "cagic": lambda workshop: [workshop.cagic()],
     "suggest": lambda workshop: [Suggested(workshop.sight)],
     "clipcrop": lambda workshop: workshop.clipcrops(),
 }

@@ -10,7 +10,7 @@ ACCURACIES = tuple(
     for least in ("0.85", "0.90")
     for name in ("Acc 1/5", "Acc 1/10", "best in 5", "best in 10")
 )
-ALL_METHODS = ("whole", "centre", "tower", "composition", "cascade", "suggest", "clipcrop")
+ALL_METHODS = ("whole", "centre", "tower", "composition", "cascade", "cagic", "suggest", "clipcrop")
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,13 @@ from clipcrop.decoder_checkpoint import load_decoder
 from clipcrop.encoders import load_encoder
 from clipcrop.evaluation.bootstrap import estimate
 from clipcrop.evaluation.crops import evaluate_crops
-from clipcrop.evaluation.methods import CentreCrop, Sight, Suggested, TowerBox, WholeImage
+from clipcrop.evaluation.methods import CentreCrop, Suggested, TowerBox, WholeImage
 from clipcrop.evaluation.methods import ClipCrop as Trained
 from clipcrop.images import LoadedImage, opened_image
 from clipcrop.predictor import Predictor
 from clipcrop.prompt import parse_prompt
 from clipcrop.ranking import judge, pick_different
+from clipcrop.sight import Sight
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.criterion import CriterionConfig
 from clipcrop.training.curve import draw_charts, series_of

@@ -7,10 +7,11 @@ import torch
 
 from clipcrop.boxes import iou
 from clipcrop.cagic.sampler import Crops, Pyramid
-from clipcrop.cagic.stand_ins import CompositionAesthetics, Sight, TowerCaptioner
+from clipcrop.cagic.stand_ins import CompositionAesthetics, TowerCaptioner
 from clipcrop.composition import CompositionScorer
 from clipcrop.images import LoadedImage
 from clipcrop.predictor import Predictor
+from clipcrop.sight import Sight
 
 CPU = torch.device("cpu")
 

@@ -15,8 +15,9 @@ from clipcrop.decoder import Decoder, DecoderConfig
 from clipcrop.decoder_checkpoint import save_decoder
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.evaluation.crop_metrics import grid_frames
-from clipcrop.evaluation.methods import MAKERS, Sight, Workshop, make_methods
+from clipcrop.evaluation.methods import MAKERS, Workshop, make_methods
 from clipcrop.images import LoadedImage, load_image
+from clipcrop.sight import Sight
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,7 @@ def test_every_method_gives_crops_inside_the_photo(workshop: Workshop, rocket: L
         "lite box",
         "composition",
         "cascade",
+        "CAGIC (stand-in: text scores of lite; stand-in: composition score)",
         "clipcrop suggest",
         "base",
         "full",
