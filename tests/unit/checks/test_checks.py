@@ -159,7 +159,7 @@ def test_an_editor_that_cannot_be_set_up_is_named_with_the_setups_own_words(
     checks: ModuleType, recipe: Recipe
 ):
     class Refusing(FakeRunner):
-        """The setup of GIMP cannot do its work."""
+        """The setup of an editor cannot do its work."""
 
         def __call__(
             self,
@@ -171,11 +171,12 @@ def test_an_editor_that_cannot_be_set_up_is_named_with_the_setups_own_words(
         ) -> int:
             if str(command[-1]).endswith("setup.py"):
                 on_line("making it")
-                on_line("no GIMP 3 here, and only root can have one")
+                on_line(f"no {Path(command[-1]).parent.name} here, and only root can have one")
                 return 3
             return super().__call__(command, folder=folder, variables=variables, on_line=on_line)
 
     missing = checks.missing_tools(recipe, Refusing())
 
-    assert missing["gimp"] == "no GIMP 3 here, and only root can have one"
-    assert "gimp" not in checks.missing_tools(recipe, FakeRunner())
+    assert missing["gimp"] == "no gimp here, and only root can have one"
+    assert missing["krita"] == "no krita here, and only root can have one"
+    assert not {"gimp", "krita"} & set(checks.missing_tools(recipe, FakeRunner()))
