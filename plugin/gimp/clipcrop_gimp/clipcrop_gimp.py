@@ -2,7 +2,7 @@
 """Crops by description, in GIMP 3: the program that GIMP starts for a call.
 
 GIMP knows the procedures from its own cache, so its start costs nothing. The first call that opens
-a panel stays, and serves the later ones; see `gimp_shell.resident`.
+a panel stays, and serves the menu's later ones; see `gimp_shell.resident`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ClipCrop(Gimp.PlugIn):
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         """Say what one of them is."""
-        return procedures.new(self, name, Gimp.PDBProcType.PLUGIN, resident.entry(self, name))
+        return procedures.new(self, name, resident.entry(self, name))
 
 
 Gimp.main(ClipCrop.__gtype__, sys.argv)

@@ -99,7 +99,8 @@ class Panel(Gtk.Window):
             row = self._list.get_row_at_index(session.index) if session.current else None
             if row is not None and row is not self._list.get_selected_row():
                 self._list.select_row(row)
-                row.grab_focus()
+                if not self._is_in_menu():  # whose arrows the user may be pressing
+                    row.grab_focus()
         finally:
             self._is_filling = False
         self._apply_button.set_sensitive(session.current is not None)
@@ -256,9 +257,8 @@ class Panel(Gtk.Window):
             return True
         if event.state & Gtk.accelerator_get_default_mod_mask():
             return False
-        focus = self.get_focus()
-        is_menu = isinstance(focus, Gtk.ToggleButton)  # of choices, closed
-        if key in _ENTER and (is_menu or not isinstance(focus, Gtk.Button)):
+        is_menu = self._is_in_menu()
+        if key in _ENTER and (is_menu or not isinstance(self.get_focus(), Gtk.Button)):
             self._on_apply()
             return True
         if is_menu:  # arrows are its own
@@ -271,6 +271,10 @@ class Panel(Gtk.Window):
         else:
             return False
         return True
+
+    def _is_in_menu(self) -> bool:
+        """The focus is on one of the choices, closed."""
+        return isinstance(self.get_focus(), Gtk.ToggleButton)
 
     def _on_delete(self, _panel: Gtk.Window, _event: Gdk.Event) -> bool:
         self.dismiss()

@@ -47,33 +47,24 @@ class _Declaration(NamedTuple):
     work: Work
 
 
-def new(plug_in: Gimp.PlugIn, name: str, kind: Gimp.PDBProcType, run: Entry) -> Gimp.Procedure:
+def new(plug_in: Gimp.PlugIn, name: str, run: Entry) -> Gimp.Procedure:
     """A procedure.
 
     Args:
         plug_in: Whose it is.
         name: One of `NAMES`.
-        kind: A lasting one stands in the menu, a temporary one does not.
         run: Called by GIMP.
     """
     declared = _DECLARATIONS[name]
-    procedure = Gimp.ImageProcedure.new(plug_in, name, kind, run, None)
+    procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, run, None)
     procedure.set_image_types("*")
     procedure.set_sensitivity_mask(_SENSITIVE)
-    if kind == Gimp.PDBProcType.PLUGIN:
-        procedure.set_menu_label(_(declared.label))
-        procedure.add_menu_path(MENU)
+    procedure.set_menu_label(_(declared.label))
+    procedure.add_menu_path(MENU)
     procedure.set_documentation(_(declared.blurb), _(declared.help), name)
     procedure.set_attribution("ClipCrop contributors", "ClipCrop contributors", "2026")
     declared.add_values(procedure)
     return procedure
-
-
-def own_arguments(procedure: Gimp.Procedure) -> list[str]:
-    """Names of those that not every procedure has."""
-    every = ("run-mode", "image", "drawables")
-    names = (spec.get_name() for spec in procedure.get_arguments())
-    return [name for name in names if name not in every]
 
 
 def _add_question(procedure: Gimp.Procedure) -> None:
@@ -133,15 +124,11 @@ def _add_result(procedure: Gimp.Procedure) -> None:
     )
 
 
-def work(
-    name: str,
-    application: Application,
-    procedure: Gimp.Procedure,
-    run_mode: Gimp.RunMode,
-    image: Gimp.Image,
-) -> None:
-    """Do what a procedure does, for who needs no values and passes no arguments."""
-    _DECLARATIONS[name].work(application, procedure, run_mode, image, procedure.create_config())
+def work(name: str, application: Application, image: Gimp.Image) -> None:
+    """Do for a person what a procedure does."""
+    procedure = Gimp.get_pdb().lookup_procedure(name)
+    config = procedure.create_config()
+    _DECLARATIONS[name].work(application, procedure, Gimp.RunMode.INTERACTIVE, image, config)
 
 
 def entry(name: str, application: Callable[[], Application]) -> Entry:

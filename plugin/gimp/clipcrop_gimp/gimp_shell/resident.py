@@ -1,15 +1,12 @@
 """The one process of ours that stays: who finds it hands over to it, who opens a panel becomes it.
 
 GIMP starts a program for each call of a plug-in, and ends it after. A process that stays can take
-calls itself, as temporary procedures: ours have the names of the lasting ones, and GIMP's procedure
-database then finds them first. Its menu does not, so the program that it starts looks there.
+calls itself, as temporary procedures. The program that GIMP's menu starts looks for them.
 
 A call may come while this process waits for GIMP's answer to something else, and libgimp would
-take that answer for the answer to whatever the call asks. So what a person has called for is done
-a moment later, when nothing is waited for.
-
-Without a person there are no panels, and nobody stays: what the next call needs is left on the
-image (`previews`).
+take that answer for the answer to whatever the call asks. So what is called for is done a moment
+later, when nothing is waited for. A script wants its answer at once, and is served by the program
+that GIMP starts for it; what its next call needs is left on the image (`previews`).
 """
 
 from __future__ import annotations
@@ -25,7 +22,8 @@ from .procedures import Entry
 if TYPE_CHECKING:
     from .application import Application
 
-_TEMPORARY = Gimp.PDBProcType.TEMPORARY
+_STAYING = {name: f"{name}-staying" for name in procedures.NAMES}
+"""Procedure -> the temporary one that does the same."""
 
 
 def entry(plug_in: Gimp.PlugIn, name: str) -> Entry:
@@ -39,10 +37,10 @@ def entry(plug_in: Gimp.PlugIn, name: str) -> Entry:
         config: Any,
         data: Any,
     ) -> Gimp.ValueArray:
-        there = Gimp.get_pdb().lookup_procedure(name)
-        if there.get_proc_type() == _TEMPORARY:
-            return _hand_over(there, procedure, run_mode, image, drawables, config)
         if run_mode == Gimp.RunMode.INTERACTIVE:
+            there = Gimp.get_pdb().lookup_procedure(_STAYING[name])
+            if there is not None:
+                return _hand_over(there, procedure, image)
             _take_calls(plug_in)  # first of all: the user may be quick
         work = procedures.entry(name, _application)
         values = work(procedure, run_mode, image, drawables, config, data)
@@ -62,14 +60,17 @@ def _application() -> Application:
 
 
 def _take_calls(plug_in: Gimp.PlugIn) -> None:
-    for name in procedures.NAMES:
-        plug_in.add_temp_procedure(procedures.new(plug_in, name, _TEMPORARY, _later(name)))
+    for name, staying in _STAYING.items():
+        plug_in.add_temp_procedure(
+            Gimp.ImageProcedure.new(
+                plug_in, staying, Gimp.PDBProcType.TEMPORARY, _later(name), None
+            )
+        )
     plug_in.persistent_enable()
 
 
 def _later(name: str) -> Entry:
-    """What a procedure does in the process that stays."""
-    at_once = procedures.entry(name, _application)
+    """What such a procedure does."""
 
     def run(
         procedure: Gimp.Procedure,
@@ -79,12 +80,9 @@ def _later(name: str) -> Entry:
         config: Any,
         data: Any,
     ) -> Gimp.ValueArray:
-        if run_mode != Gimp.RunMode.INTERACTIVE:
-            return at_once(procedure, run_mode, image, drawables, config, data)
-
         def work() -> bool:
             try:
-                procedures.work(name, _application(), procedure, run_mode, image)
+                procedures.work(name, _application(), image)
             except Exception as exc:
                 Gimp.message(procedures.sentence_of(exc))
             return bool(GLib.SOURCE_REMOVE)
@@ -96,23 +94,11 @@ def _later(name: str) -> Entry:
 
 
 def _hand_over(
-    there: Gimp.Procedure,
-    procedure: Gimp.Procedure,
-    run_mode: Gimp.RunMode,
-    image: Gimp.Image,
-    drawables: list[Gimp.Drawable],
-    config: Any,
+    there: Gimp.Procedure, procedure: Gimp.Procedure, image: Gimp.Image
 ) -> Gimp.ValueArray:
-    """Have the call done by the process that stays."""
-    theirs = there.create_config()
-    theirs.set_property("run-mode", run_mode)
-    theirs.set_property("image", image)
-    theirs.set_core_object_array("drawables", drawables)
-    for name in procedures.own_arguments(procedure):
-        theirs.set_property(name, config.get_property(name))
-    values = there.run(theirs)
-    status = values.index(0)
-    if status in (Gimp.PDBStatusType.SUCCESS, Gimp.PDBStatusType.CANCEL):
-        return values
-    sentence = Gimp.get_pdb().get_last_error()
-    return procedure.new_return_values(status, procedures.error_of(sentence))
+    """Have a call done by the process that stays, which says itself what goes wrong."""
+    config = there.create_config()
+    config.set_property("run-mode", Gimp.RunMode.INTERACTIVE)
+    config.set_property("image", image)
+    there.run(config)
+    return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, GLib.Error())
