@@ -56,8 +56,7 @@ class Panels:
             panel = Panel(preview, self._apply)
             panel.connect("destroy", lambda _panel: self._panels.pop(number, None))
             self._panels[number] = panel
-        panel.refresh()
-        panel.present()
+        panel.begin()
 
 
 class Panel(Gtk.Window):
@@ -68,6 +67,7 @@ class Panel(Gtk.Window):
         self._preview, self._session, self._apply = preview, preview.session, apply
         self._listed: tuple[Suggestion, ...] = ()
         self._is_filling = False
+        self._is_choosing = False  # an aspect ratio, perhaps by the arrows
         self._pulse: int | None = None
         self.set_type_hint(Gdk.WindowTypeHint.UTILITY)
         self.set_role("clipcrop-panel")
@@ -99,7 +99,7 @@ class Panel(Gtk.Window):
             row = self._list.get_row_at_index(session.index) if session.current else None
             if row is not None and row is not self._list.get_selected_row():
                 self._list.select_row(row)
-                if not self._is_in_menu():  # whose arrows the user may be pressing
+                if not (self._is_choosing and self._is_in_menu()):
                     row.grab_focus()
         finally:
             self._is_filling = False
@@ -208,6 +208,12 @@ class Panel(Gtk.Window):
         self._pulse = None
         return False
 
+    def begin(self) -> None:
+        """Something else was asked: the arrows are for the suggestions."""
+        self._is_choosing = False
+        self.refresh()
+        self.present()
+
     def _on_row(self, _list: Gtk.ListBox, row: Gtk.ListBoxRow | None) -> None:
         if row is not None and not self._is_filling:
             self._do(lambda: self._preview.select(row.get_index()))
@@ -216,6 +222,7 @@ class Panel(Gtk.Window):
         aspect = combo.get_active_id()
         if aspect is None or self._is_filling:
             return
+        self._is_choosing = True
         choices = replace(self._session.choices or Choices(), aspect=aspect)
         if self._do(lambda: self._preview.ask_again(choices)):
             memory.remember(choices)
