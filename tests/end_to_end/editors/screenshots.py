@@ -18,5 +18,6 @@ def keep(path: Path) -> None:
         return
     with Image.open(path) as shot:
         picture = shot.convert("RGB")
+    Path(folder).mkdir(parents=True, exist_ok=True)
     small = picture.crop(picture.getbbox()).quantize(256)
     small.save(Path(folder) / path.name, optimize=True)
