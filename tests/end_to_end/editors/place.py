@@ -77,7 +77,9 @@ class Process:
 
 def _popen(argv: Sequence[str], rest: Mapping[str, Any]) -> subprocess.Popen[str]:
     streams: dict[str, int | IO[str]] = {"stdin": subprocess.DEVNULL, **rest}
-    return subprocess.Popen(argv, text=True, env={**os.environ}, **streams)
+    # `chroot` lies where not everybody's path leads.
+    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+    return subprocess.Popen(argv, text=True, env={**os.environ, "PATH": path}, **streams)
 
 
 def _assignments(variables: Mapping[str, str]) -> list[str]:
