@@ -1,8 +1,8 @@
 """Messages between the front and the model process, over the pipes of a child.
 
 They are those of the wire without seals: nobody else can reach these pipes. Each is two lengths,
-the header and the pixels. On Linux the pixels lie in memory that both share, elsewhere they follow
-the header.
+the header and the pixels. On Linux the pixels lie in memory that both share, and a byte after the
+header says that they are there; elsewhere they follow the header.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from clipcrop_wire.messages import MAX_PIXEL_BYTES
 from clipcrop_wire.sealing import Buffer
 
 _LENGTHS = struct.Struct(">II")
+_PIXELS_ARE_THERE = b"\1"
 
 
 class SharedPixels:
@@ -75,10 +76,11 @@ def write_message(
         OSError: the other side is gone.
     """
     num_bytes = sum(memoryview(part).nbytes for part in parts)
-    if shared is not None and num_bytes:
-        shared.write(parts)
-        parts = ()
     file.write(_LENGTHS.pack(len(header), num_bytes) + header)
+    if shared is not None and num_bytes:
+        file.flush()  # the other side wakes up while we copy
+        shared.write(parts)
+        parts = (_PIXELS_ARE_THERE,)
     for part in parts:
         file.write(part)
     file.flush()
@@ -93,7 +95,10 @@ def read_message(file: BinaryIO, shared: SharedPixels | None = None) -> tuple[by
     header = file.read(header_bytes)
     if len(header) < header_bytes:
         return None
-    if not num_bytes or shared is not None:
-        return header, shared.read(num_bytes) if shared is not None and num_bytes else b""
+    if not num_bytes:
+        return header, b""
+    if shared is not None:
+        is_there = file.read(len(_PIXELS_ARE_THERE)) == _PIXELS_ARE_THERE
+        return (header, shared.read(num_bytes)) if is_there else None
     pixels = file.read(num_bytes)
     return (header, pixels) if len(pixels) == num_bytes else None

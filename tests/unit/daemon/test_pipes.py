@@ -107,7 +107,16 @@ class TestSharedPixels:
     def test_pixels_do_not_go_through_the_pipe(self, shared: SharedPixels):
         whole = encoded(lambda sink: write_message(sink, HEADER, [PIXELS], shared))
 
-        assert len(whole) == LENGTHS_BYTES + len(HEADER)
+        assert len(whole) == LENGTHS_BYTES + len(HEADER) + 1
+
+    def test_an_end_before_they_are_there_is_an_end_and_no_message(self, shared: SharedPixels):
+        whole = encoded(lambda sink: write_message(sink, HEADER, [PIXELS], shared))
+        reader, writer = os.pipe()
+        os.write(writer, whole[:-1])
+        os.close(writer)
+
+        with os.fdopen(reader, "rb") as source:
+            assert read_message(source, shared) is None
 
     def test_they_arrive(self, pipe: Pipe, shared: SharedPixels):
         write_message(pipe[1], HEADER, [PIXELS[:100], PIXELS[100:]], shared)
