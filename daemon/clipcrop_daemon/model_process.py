@@ -1,13 +1,15 @@
 """The front's end of the model process: start it, talk to it, end it.
 
-Nothing here waits. What the process says, and its end, come to a callback on threads of this
-module's own; the front hands them over to its loop.
+Nothing here waits. What the process says the front reads when its poller says so, since each thread
+between costs a tenth of a millisecond; where pipes cannot be polled (Windows), a thread reads. Its
+end, and there all it says, comes to a callback on a thread of this module's own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import re
 import subprocess
@@ -22,7 +24,7 @@ import msgpack
 
 from clipcrop_wire.sealing import Buffer
 
-from .pipes import SharedPixels, has_room, read_message, write_message
+from .pipes import MessageReader, SharedPixels, has_room, write_message
 from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ _MAX_LOG_LINE_BYTES = 8192
 _MAX_UNREAD_BYTES = 48 * 1024
 """What a process that is held up may leave unread: a job's header (19 kB at most), its cancel and
 some questions. A pipe that takes this much never makes the front wait."""
+
+_READ_BYTES = 64 * 1024
 
 _LOG_LINE = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (\S+) (.*)", re.DOTALL)
 
@@ -83,7 +87,7 @@ class ModelProcess:
             command: What to run; the options are added to it.
             options: See there.
             folder: Its working folder, which nobody else can write to.
-            on_event: Called from other threads.
+            on_event: Called from other threads, with what does not come by `pump`.
 
         Raises:
             OSError: it cannot be started.
@@ -111,8 +115,14 @@ class ModelProcess:
         self._writes_at_once = self._shared is not None and has_room(
             cast("BinaryIO", self._process.stdin), _MAX_UNREAD_BYTES
         )
-        for work in (self._write_all, self._read, self._relay_log):
-            threading.Thread(target=work, name=f"model-{work.__name__}", daemon=True).start()
+        self._reader = MessageReader()
+        self.descriptor = -1 if sys.platform == "win32" else self._stdout.fileno()
+        """What to watch for reading, to call `pump` then; -1: all comes to the callback."""
+
+        for work in (self._write_all, self._relay_log):
+            self._start(work)
+        if self.descriptor < 0:
+            self._start(self._read_all)
 
     def send(self, header: bytes, parts: Sequence[Buffer] = ()) -> None:
         """Send a request; the pixels must not change before its answer."""
@@ -121,9 +131,23 @@ class ModelProcess:
         else:
             self._outbox.put((header, parts))
 
+    def pump(self) -> list[Said] | None:
+        """What it has said by now; None once nothing more can come, and `Ended` follows."""
+        said = self._read()
+        if said is None:
+            self._start(self._reap)
+        return said
+
     def kill(self) -> None:
         """End it at once; `Ended` follows."""
         self._process.kill()
+
+    @property
+    def _stdout(self) -> BinaryIO:
+        return cast("BinaryIO", self._process.stdout)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=f"model-{work.__name__}", daemon=True).start()
 
     def _write_all(self) -> None:
         while (message := self._outbox.get()) is not None:
@@ -135,16 +159,27 @@ class ModelProcess:
         with contextlib.suppress(OSError, ValueError):  # it is gone: `_read` tells
             write_message(cast("BinaryIO", self._process.stdin), header, parts, self._shared)
 
-    def _read(self) -> None:
-        pipe = cast("BinaryIO", self._process.stdout)
+    def _read_all(self) -> None:
+        while (said := self._read()) is not None:
+            for one in said:
+                self._on_event(one)
+        self._reap()
+
+    def _read(self) -> list[Said] | None:
+        """Read once; None at the end. What cannot be read ends the process."""
+        data = os.read(self._stdout.fileno(), _READ_BYTES)
+        if not data:
+            return None
         try:
-            while (message := read_message(pipe)) is not None:
-                self._on_event(self._said(message[0]))
+            return [self._said(header) for header in self._reader.feed(data)]
         except Exception:
             logger.exception("model.unreadable pid=%d", self.pid)
             self._process.kill()
-        pipe.close()
+            return []
+
+    def _reap(self) -> None:
         code = self._process.wait()
+        self._stdout.close()
         self._outbox.put(None)
         if self._shared is not None:
             self._shared.close()

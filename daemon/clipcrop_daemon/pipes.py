@@ -86,6 +86,32 @@ def write_message(
     file.flush()
 
 
+class MessageReader:
+    """Puts messages without pixels together from pieces of any size."""
+
+    def __init__(self) -> None:
+        self._unread = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take what was read -> the headers that are complete now.
+
+        Raises:
+            ValueError: a message has pixels, so it is not one of those.
+        """
+        self._unread += data
+        headers = []
+        while len(self._unread) >= _LENGTHS.size:
+            header_bytes, num_bytes = _LENGTHS.unpack_from(self._unread)
+            if num_bytes:
+                raise ValueError(f"a message with {num_bytes} bytes of pixels")
+            end = _LENGTHS.size + header_bytes
+            if len(self._unread) < end:
+                break
+            headers.append(bytes(self._unread[_LENGTHS.size : end]))
+            del self._unread[:end]
+        return headers
+
+
 def read_message(file: BinaryIO, shared: SharedPixels | None = None) -> tuple[bytes, Buffer] | None:
     """Wait for a message -> its header and its pixels; None when the other side is gone."""
     lengths = file.read(_LENGTHS.size)

@@ -85,6 +85,7 @@ class _Front:
         self._worker_command, self._hold_s = worker_command, hold_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._models: dict[int, ModelProcess] = {}  # by what to watch, until they are gone
         self._wake_reader, self.wake = socket.socketpair()
         for one in (self._wake_reader, self.wake):
             one.setblocking(False)
@@ -114,6 +115,8 @@ class _Front:
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._dispatcher.on_model(self._events.get_nowait(), now_s)
+            for descriptor in [one for one in self._models if one in ready]:
+                self._hear(descriptor, now_s)
             for peer, frames in self._sockets.receive(ready):
                 try:
                     self._dispatcher.on_message(peer, frames, now_s)
@@ -150,7 +153,8 @@ class _Front:
         self._sockets = Sockets(self._context, self._instance.socket_folder, self._settings.tcp)
         self._poller = zmq.Poller()
         self._sockets.register(self._poller)
-        self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
+        for descriptor in (self._wake_reader.fileno(), *self._models):
+            self._poller.register(descriptor, zmq.POLLIN)
 
     def _publish(self) -> None:
         endpoints = self._sockets.endpoints
@@ -187,7 +191,20 @@ class _Front:
             log_level=settings.log_level,
         )
         folder = self._instance.socket_folder
-        return ModelProcess(self._worker_command, options, folder, self._on_event)
+        process = ModelProcess(self._worker_command, options, folder, self._on_event)
+        if process.descriptor >= 0:
+            self._models[process.descriptor] = process
+            self._poller.register(process.descriptor, zmq.POLLIN)
+        return process
+
+    def _hear(self, descriptor: int, now_s: float) -> None:
+        """What a model process says, at most a pipe full at a time."""
+        said = self._models[descriptor].pump()
+        if said is None:
+            self._poller.unregister(descriptor)
+            del self._models[descriptor]
+        for one in said or ():
+            self._dispatcher.on_model(one, now_s)
 
     def _on_event(self, event: Event) -> None:
         """From a thread of the model process's."""

@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import queue
+import select
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -51,12 +52,29 @@ class Child:
 
     def __init__(self, body: str, folder: Path) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._is_heard = True
         command = (sys.executable, "-c", PROLOGUE + body)
         self.model = ModelProcess(command, WorkerOptions(), folder, self._events.put)
 
     def next_event(self) -> Event:
-        """Waits for it."""
+        """Waits for it, as the front's loop does."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self._events.empty() and self._is_heard and self.model.descriptor >= 0:
+            if select.select([self.model.descriptor], [], [], deadline - time.monotonic())[0]:
+                self._pump()
         return self._events.get(timeout=PATIENCE_S)
+
+    def close(self) -> None:
+        """Ends it, and hears all that it has to say."""
+        self.model.kill()
+        while self._is_heard and self.model.descriptor >= 0:
+            self._pump()
+
+    def _pump(self) -> None:
+        said = self.model.pump()
+        self._is_heard = said is not None
+        for one in said or ():
+            self._events.put(one)
 
     def next_said(self) -> Said:
         """Waits for it; it must not have ended."""
@@ -89,17 +107,17 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
     yield run_one
     for child in started:
-        child.model.kill()
+        child.close()
     wait_until(lambda: not psutil.Process().children())
 
 
-@pytest.fixture(params=["shared memory", "through the pipe"])
-def _way_of_pixels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "through the pipe":
-        monkeypatch.setattr(sys, "platform", "darwin")
+@pytest.fixture(params=["linux", "darwin", "win32"])
+def _system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared memory or pixels through the pipe, a pipe that is polled or a thread that reads."""
+    monkeypatch.setattr(sys, "platform", request.param)
 
 
-@pytest.mark.usefixtures("_way_of_pixels")
+@pytest.mark.usefixtures("_system")
 @pytest.mark.parametrize("num_bytes", [0, 1, 200_000, 20_000_000])
 def test_a_request_arrives_with_its_pixels(run: Run, num_bytes: int):
     pixels = (b"some pixels" * (num_bytes // 11 + 1))[:num_bytes]
