@@ -5,12 +5,19 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO
 
 import psutil
 import pytest
 
-from clipcrop_daemon.pipes import SharedPixels, has_room, read_message, write_message
+from clipcrop_daemon.pipes import (
+    MessageReader,
+    SharedPixels,
+    has_room,
+    read_message,
+    write_message,
+)
 from clipcrop_wire.messages import MAX_PIXEL_BYTES
 
 HEADER = bytes(range(256))
@@ -91,6 +98,24 @@ def test_an_end_at_any_place_is_an_end_and_no_message():
         os.close(writer)
         with os.fdopen(reader, "rb") as source:
             assert read_message(source) is None
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 300, 10_000])
+def test_pieces_of_any_size_are_put_together(size: int):
+    headers = [b"", HEADER, b"x", HEADER * 3]
+    whole = b"".join(encoded(partial(write_message, header=header)) for header in headers)
+    reader = MessageReader()
+
+    got = [reader.feed(whole[at : at + size]) for at in range(0, len(whole), size)]
+
+    assert [header for some in got for header in some] == headers
+
+
+def test_pixels_are_no_part_of_what_is_put_together():
+    whole = encoded(lambda sink: write_message(sink, HEADER, [PIXELS]))
+
+    with pytest.raises(ValueError, match="750 bytes of pixels"):
+        MessageReader().feed(whole)
 
 
 def test_writing_to_who_is_gone_is_an_error(pipe: Pipe):
