@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -18,6 +19,14 @@ STATES = [
     pytest.param("load 60", "loading", id="loading"),
     pytest.param("sleep 60", "working", id="working"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _no_nohup() -> Iterator[None]:
+    """These tests may be run under nohup, which daemons would inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
