@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 IS_ROOT = os.geteuid() == 0
@@ -122,6 +123,7 @@ def test_a_deleted_connection_file_is_restored_when_there_is_room_again(
     with daemon.client() as client:
         client.ping()
         daemon.process.send_signal(signal.SIGSTOP)  # else it might be faster
+        wait_for(lambda: psutil.Process(daemon.process.pid).status() == psutil.STATUS_STOPPED)
         for one in [path, *(sockets_in(disk.folder) if also_sockets else ())]:
             one.unlink()
         disk.fill()
