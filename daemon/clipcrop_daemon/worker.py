@@ -27,13 +27,13 @@ from clipcrop_wire.rules import Message
 from . import __version__
 from .logs import log_bug
 from .pipes import SharedPixels, read_message, write_message
-from .service import Service, error_for, make_service
+from .service import Service, ServiceState, error_for, make_service
 from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
 STATE_ID = "state"
-"""Of the messages by which this process tells, unasked, what it holds."""
+"""Of the messages by which this process tells, unasked, what it holds when that has changed."""
 
 MakeService = Callable[[WorkerOptions], Service]
 
@@ -63,6 +63,7 @@ class Worker:
         self._source, self._sink, self._shared = source, sink, shared
         self._sink_lock = threading.Lock()
         self._started_s = time.monotonic()
+        self._told: ServiceState | None = None
         self._jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._checker = ThreadPoolExecutor(1, "checker")
         self._cancelled_id = ""
@@ -82,15 +83,17 @@ class Worker:
         """Work, for ever."""
         while True:
             request = self._jobs.get()
-            self._answer(request, partial(self._work, request))
+            header = self._answer(request, partial(self._work, request))
             del request  # its pixels
-            self._tell_state()
+            self._tell_state()  # before the answer: who has that may ask what is held now
+            self._send(header)
+            del header
 
     def _take(self, request: Request) -> None:
         if isinstance(request.body, CancelRequest):
             self._cancelled_id = request.body.request_id
         elif request.kind == "models":
-            self._answer(request, self._service.models)
+            self._send(self._answer(request, self._service.models))
         else:
             self._jobs.put(request)
 
@@ -114,19 +117,21 @@ class Worker:
 
         return enter_stage
 
-    def _answer(self, request: Request, work: Callable[[], Message]) -> None:
+    def _answer(self, request: Request, work: Callable[[], Message]) -> bytes:
         """The edge: whatever happens becomes the one answer to a request."""
         try:
-            header = protocol.encode_reply(request.id, request.kind, work())
+            return protocol.encode_reply(request.id, request.kind, work())
         except Exception as exc:
             error = error_for(exc, request.id)
             if isinstance(error, InternalError):
                 log_bug(logger, "request.failed", request.id, exc)
-            header = protocol.encode_error(request.id, request.kind, error)
-        self._send(header)
+            return protocol.encode_error(request.id, request.kind, error)
 
     def _tell_state(self) -> None:
         state = self._service.state()
+        if state == self._told:
+            return
+        self._told = state
         reply = StatusReply(
             version=__version__,
             pid=os.getpid(),
