@@ -176,7 +176,7 @@ def test_the_command_writes_weights_that_load_and_prints_the_cross_validation(tm
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        pytest.param(["nothing.jsonl", "--folds", "5"], "cannot read the ratings", id="no file"),
+        pytest.param(["nothing.jsonl", "--folds", "5"], "cannot read nothing.jsonl", id="no file"),
         pytest.param(
             ["ratings.jsonl", "--folds", "9"], "9 folds need as many", id="too many folds"
         ),
