@@ -26,6 +26,7 @@ worker_options  what the model process is told at its start
 The model process:
 
 worker          one request at a time, from the pipe to the pipe
+progress        tells of stages that take long
 service         a request -> the model -> an answer
 residency       which towers are in memory, and where
 image_cache     images already looked at

@@ -49,9 +49,6 @@ logger = logging.getLogger(__name__)
 STUCK_S = 30.0
 """A cancelled stage may take so long to end; then the model process is."""
 
-PROGRESS_AFTER_S = 0.1
-"""Progress is told so late, and no more often: nobody could read it."""
-
 MAX_ASKED = 8
 """Questions to the model process that are no work, such as which models there are."""
 
@@ -75,10 +72,6 @@ class _Running:
     job: Job
     stage: str = ""
     cancelled_at_s: float | None = None
-    untold: bytes = b""
-    """Progress that the client has not been told yet, as a header."""
-
-    untold_since_s: float = 0.0
 
 
 class Dispatcher:
@@ -157,9 +150,8 @@ class Dispatcher:
             self._on_answer(event, now_s)
         elif self._running is not None and event.id == self._running.job.id:
             self._running.stage = event.body["stage"]
-            if not self._running.untold:  # many short stages are told, too, now and then
-                self._running.untold_since_s = now_s
-            self._running.untold = event.header
+            if not self._send(self._running.job.peer, event.header):
+                self._cancel_running(now_s)  # nobody is there to have the answer
 
     def on_time(self, now_s: float) -> None:
         """Do what is due; to be called at `wakeup_s` at the latest."""
@@ -168,8 +160,6 @@ class Dispatcher:
             self._finish(job, now_s, _timed_out(job))
         running = self._running
         if running is not None:
-            if running.untold and now_s >= running.untold_since_s + PROGRESS_AFTER_S:
-                self._tell_progress(running, now_s)
             if running.cancelled_at_s is None:
                 if now_s >= running.job.deadline_s:
                     self._cancel_running(now_s)
@@ -188,8 +178,6 @@ class Dispatcher:
         times = []
         running = self._running
         if running is not None:
-            if running.untold:
-                times.append(running.untold_since_s + PROGRESS_AFTER_S)
             cancelled_at_s = running.cancelled_at_s
             times.append(
                 running.job.deadline_s if cancelled_at_s is None else cancelled_at_s + self._stuck_s
@@ -372,11 +360,6 @@ class Dispatcher:
                 error = Cancelled("cancelled")
             self._finish(running.job, now_s, error)
         self._start_next(now_s)
-
-    def _tell_progress(self, running: _Running, now_s: float) -> None:
-        header, running.untold = running.untold, b""
-        if not self._send(running.job.peer, header):
-            self._cancel_running(now_s)  # nobody is there to have the answer
 
     def _cancel(self, request_id: str, now_s: float) -> str:
         job = self._line.remove(request_id)

@@ -1,7 +1,7 @@
 """The model process: one request at a time, until its input ends.
 
-One thread works. Another reads, so that a cancel is heard and the list of models given meanwhile,
-and a third compares hashes. The model's memory, a GPU's too, is given back by ending this process.
+One thread works. Another reads, so that a cancel is heard and the list of models given meanwhile;
+a third compares hashes, and a fourth tells of stages that take long. The model's memory, a GPU's too, is given back by ending this process.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from typing import BinaryIO
 
 from clipcrop_wire import protocol
 from clipcrop_wire.errors import Cancelled, InternalError, InvalidRequest, MalformedMessage
-from clipcrop_wire.messages import CancelRequest, Progress, StatusReply
+from clipcrop_wire.messages import CancelRequest, StatusReply
 from clipcrop_wire.protocol import Request
 from clipcrop_wire.rules import Message
 
 from . import __version__
 from .logs import log_bug
 from .pipes import SharedPixels, read_message, write_message
+from .progress import ProgressTeller
 from .service import Service, ServiceState, error_for, make_service
 from .worker_options import WorkerOptions
 
@@ -66,6 +67,7 @@ class Worker:
         self._told: ServiceState | None = None
         self._jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._checker = ThreadPoolExecutor(1, "checker")
+        self._progress = ProgressTeller(self._send)
         self._cancelled_id = ""
         """The front sends one job at a time, so there is one to be cancelled at most."""
 
@@ -84,6 +86,7 @@ class Worker:
         while True:
             request = self._jobs.get()
             header = self._answer(request, partial(self._work, request))
+            self._progress.end()
             del request  # its pixels
             self._tell_state()  # before the answer: who has that may ask what is held now
             self._send(header)
@@ -113,7 +116,7 @@ class Worker:
         def enter_stage(stage: str, text: str) -> None:
             if request.id == self._cancelled_id:
                 raise Cancelled("cancelled")
-            self._send(protocol.encode_progress(request.id, Progress(stage, None, text)))
+            self._progress.enter(request.id, stage, text)
 
         return enter_stage
 

@@ -11,7 +11,6 @@ from dispatcher_with_fakes import (
     suggest,
 )
 
-from clipcrop_daemon.dispatcher import PROGRESS_AFTER_S
 from clipcrop_wire.errors import (
     InternalError,
     InvalidRequest,
@@ -51,32 +50,16 @@ def test_a_request_goes_to_the_model_with_its_pixels_and_its_answer_back(front: 
     assert client.last("1") == CROPS
 
 
-def test_a_stage_is_told_when_it_lasts_and_only_then(front: Front):
-    client = front.client()
+def test_what_the_model_tells_of_its_work_reaches_who_asked(front: Front):
+    client, other = front.client("a"), front.client("b")
     client.ask("1", suggest(), PIXELS)
+    other.ask("2", suggest(), PIXELS)
+
     front.say("1", Progress("loading"))
-    front.wind(PROGRESS_AFTER_S / 2)
-    front.say("1", Progress("encoding"))
-    assert front.dispatcher.wakeup_s() == pytest.approx(front.now_s + PROGRESS_AFTER_S / 2)
-    front.wind(PROGRESS_AFTER_S)
-    front.wind(PROGRESS_AFTER_S)
-    front.say("1", Progress("searching"))
     front.say("1", CROPS)
-    front.wind(PROGRESS_AFTER_S)
 
-    assert client.stages("1") == ["encoding"]
-
-
-def test_a_client_that_goes_during_many_short_stages_is_noticed(front: Front):
-    client = front.client()
-    client.ask("1", suggest(), PIXELS)
-    front.gone.add(client.peer)
-
-    for _ in range(4):
-        front.say("1", Progress("searching"))
-        front.wind(PROGRESS_AFTER_S / 2)
-
-    assert front.model.sent[-1].body == CancelRequest("1")
+    assert client.stages("1") == ["loading"]
+    assert "loading" not in other.stages("2")
 
 
 def test_the_status_says_what_is_going_on(front: Front):

@@ -7,7 +7,6 @@ from dispatcher_with_fakes import (
     suggest,
 )
 
-from clipcrop_daemon.dispatcher import PROGRESS_AFTER_S
 from clipcrop_wire.errors import (
     Cancelled,
     InvalidRequest,
@@ -174,6 +173,5 @@ def test_work_for_who_has_gone_away_is_cancelled_at_a_stage_that_lasts(front: Fr
     front.gone.add(client.peer)
 
     front.say("1", Progress("encoding"))
-    front.wind(PROGRESS_AFTER_S)
 
     assert front.model.sent[-1].body == CancelRequest("1")
