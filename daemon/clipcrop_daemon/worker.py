@@ -1,7 +1,8 @@
 """The model process: one request at a time, until its input ends.
 
 One thread works. Another reads, so that a cancel is heard and the list of models given meanwhile;
-a third compares hashes, and a fourth tells of stages that take long. The model's memory, a GPU's too, is given back by ending this process.
+a third compares hashes, and a fourth tells of stages that take long. The model's memory, a GPU's
+too, is given back by ending this process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 from dispatcher_with_fakes import (
     CROPS,
     NONCE,
@@ -16,7 +15,6 @@ from clipcrop_wire.errors import (
     InvalidRequest,
 )
 from clipcrop_wire.messages import (
-    CancelRequest,
     HelloRequest,
     PingReply,
     PingRequest,
