@@ -8,7 +8,7 @@ choices        what the user can choose
 steps, login   the parts of an installation
 plan, apply    steps that say what they would do; doing them
 manifest       what was made, written before and after every step
-undo, undos    how each kind of item is taken away
+undo, kinds    how an item is taken away; all kinds of items that there are
 installation   the folder of all this: one installer at a time
 files          files that a step makes; what is in their way
 settings_line  one line of another program's settings

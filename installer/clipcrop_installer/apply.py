@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import DiskFull, InstallError
-from .manifest import FOR_NEXT_TRY, Item, Manifest
+from .manifest import KEPT_ON_FAILURE, Item, Manifest
 from .plan import Plan, Step, World
 from .undo import FAILED, KEPT, Undo, undo_items
 
@@ -57,12 +57,14 @@ def carry_out(
 def sentence_for(exc: OSError) -> InstallError:
     """What the disk says, for people."""
     place = f" {exc.filename}" if exc.filename else ""
+    if isinstance(exc, FileNotFoundError):
+        return InstallError(f"there is no{place or ' such file'}; run install again, which repairs")
     if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFull(
             f"the disk is full{' at' + place if place else ''}; make room and try again"
         )
     return InstallError(
-        f"cannot write{place}: {exc.strerror or exc}; check that it is yours, and try again"
+        f"cannot use{place}: {exc.strerror or exc}; check that it is yours, and try again"
     )
 
 
@@ -89,11 +91,11 @@ def _take_back(
     begun: Sequence[Item], world: World, manifest: Manifest, kinds: Mapping[str, Undo]
 ) -> list[str]:
     """Undo what a failed step has begun; what is left of it stays listed."""
-    left = [item for item in begun if item.details.get(FOR_NEXT_TRY)]
+    left = [item for item in begun if item.details.get(KEPT_ON_FAILURE)]
     notes = [
-        f"{item.path} is left for the next try; uninstall removes it"
+        f"{item.path} is left, for the next try; uninstall removes it"
         for item in left
-        if world.disk.kind_of(Path(item.path))
+        if item.kind == "tree" and world.disk.kind_of(Path(item.path))
     ]
     unfinished = [item for item in begun if item not in left]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from .process import run_command
 IN_CHECKOUT, IN_ENVIRONMENT = "python3 installer", "clipcrop-setup"
 """The two names of this program: on a bare Python, and where pip or pipx has put ClipCrop."""
 
+EXIT_UNHEARD = 141
+"""As shells have it of a program that nobody listens to any more."""
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -50,6 +53,10 @@ def main(
 
     try:
         exit_code: int = options.run(options, world or _this_world())
+    except BrokenPipeError:  # whoever read what we say has gone, as `head` does
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # Python flushes it at the end
+        return EXIT_UNHEARD
     except OSError as exc:
         return _tell(sentence_for(exc))
     except InstallError as exc:

@@ -64,6 +64,9 @@ class Recipe:
     needed_bytes: int = NEEDED_BYTES
     """Free space below which a build is not even begun."""
 
+    log_file: Path | None = None
+    """Where what pip says is written, instead of into the environment's folder."""
+
     @property
     def folder(self) -> Path:
         """Where the environment is."""
@@ -72,7 +75,7 @@ class Recipe:
     @property
     def log(self) -> Path:
         """What pip said, line by line."""
-        return self.folder / _LOG
+        return self.log_file or self.folder / _LOG
 
     def stamp(self) -> str:
         """Another one for everything that asks for another environment, or for another place."""

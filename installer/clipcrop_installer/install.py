@@ -53,7 +53,8 @@ def read_source(checkout: Path) -> Source:
         found = _VERSION.search((checkout / "pyproject.toml").read_text(encoding="utf-8"))
     except OSError as exc:
         raise InstallError(
-            f"there is no checkout of ClipCrop at {checkout}; use --environment this"
+            f"there is no checkout of ClipCrop at {checkout}; run `python3 installer` in one, or "
+            "use --environment this where pip or pipx has put ClipCrop"
         ) from exc
     if found is None:
         raise InstallError(f"{checkout / 'pyproject.toml'} names no version; is it ClipCrop's?")
@@ -112,8 +113,13 @@ def plan_install(
     steps += _removals(steps, manifest, kinds)
     if recipe is not None or manifest.of_step(ENVIRONMENT):
         steps.append(ClearUp(environment.python.parent.parent, kinds))
-    verb = "upgrade to" if manifest.version else "install"
-    return Plan(f"{verb} ClipCrop {source.version}", steps, notes)
+    return Plan(f"{_verb(source, manifest)} ClipCrop {source.version}", steps, notes)
+
+
+def _verb(source: Source, manifest: Manifest) -> str:
+    if not manifest.values.get("python"):  # which is noted once it can be used
+        return "install"
+    return "repair or renew" if manifest.version == source.version else "upgrade to"
 
 
 def _recipe(
@@ -134,6 +140,7 @@ def _recipe(
         torch=torch.arguments,
         cache=None if pip_cache(machine) else places.downloads,
         needed_bytes=torch.needed_bytes,
+        log_file=places.pip_log,
     )
     return replace(nameless, name=f"{source.version}-{nameless.digest()[:8]}"), torch
 

@@ -36,6 +36,8 @@ def read_manifest(places: Places, world: World) -> Manifest:
 def opened(places: Places, world: World) -> Iterator[Manifest]:
     """The manifest, for who changes things; the folder is made if need be.
 
+    Where nothing is installed in the end, the folder goes again.
+
     Raises:
         AlreadyAtWork: another installer runs.
         DamagedManifest: it cannot be read.
@@ -49,29 +51,37 @@ def opened(places: Places, world: World) -> Iterator[Manifest]:
     try:
         for one in missing:
             world.disk.make_folder(one, _MODE)
-        with lock.held(places.lock):
+        with lock.held(places.lock) as held:
             manifest = read_manifest(places, world)
             if manifest.is_empty:
                 ours = missing or _left_by_a_killed_run(places, world)
                 manifest.begin(_folder_item(one) for one in ours)
                 manifest.finish(manifest.of_step(STEP_NAME))
-            yield manifest
+            try:
+                yield manifest
+            finally:
+                if not items_besides_folder(manifest):
+                    _close_for_good(places, world, manifest, held)
     except OSError as exc:
         raise sentence_for(exc) from exc
 
 
-def close_for_good(places: Places, world: World, manifest: Manifest) -> list[str]:
-    """After all else is undone: remove the manifest, the lock, and the folders that we made.
+def items_besides_folder(manifest: Manifest) -> list[Item]:
+    """All that is installed; the folder of the manifest goes after all of it."""
+    return [item for item in manifest.items if item.step != STEP_NAME]
 
-    Returns:
-        What is kept, each a sentence.
-    """
-    folders = manifest.of_step(STEP_NAME)
-    for path in (leftover(places.manifest), places.manifest, places.lock):
+
+def _close_for_good(places: Places, world: World, manifest: Manifest, held: lock.Lock) -> None:
+    """Remove the manifest, the lock, and the folders that we made; says what is kept."""
+    for path in (leftover(places.manifest), places.manifest):
         world.disk.remove_file(path)
+    held.remove()
+    folders = manifest.of_step(STEP_NAME)
     outcomes = [undo_item(item, world, FILES) for item in reversed(folders)]
     # A folder around the innermost one may hold anybody's things.
-    return [one.note for one in outcomes[:1] if one.verdict in (KEPT, FAILED)]
+    for one in outcomes[:1]:
+        if one.verdict in (KEPT, FAILED):
+            world.say(one.note)
 
 
 def is_there(places: Places, world: World) -> bool:

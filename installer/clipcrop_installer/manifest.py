@@ -21,8 +21,8 @@ from .disk import Disk
 from .errors import DamagedManifest
 
 FORMAT = 1
-FOR_NEXT_TRY = "is_for_next_try"
-"""In `Item.details`: true of what a failed step leaves, since it helps the next try."""
+KEPT_ON_FAILURE = "is_kept_on_failure"
+"""In `Item.details`: true of what a failed step leaves: it helps the next try, or says why."""
 
 
 @dataclass(frozen=True, kw_only=True)

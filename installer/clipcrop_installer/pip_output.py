@@ -12,7 +12,11 @@ from .errors import DiskFull, InstallError, PackageMissing, PythonUnsuitable, Re
 
 _DOWNLOADING = re.compile(r"^\s*Downloading (?:\S*/)?([A-Za-z0-9_.]+?)-[^ ]* \(([\d.]+) (\w+)\)")
 _INSTALLING = re.compile(r"^Installing collected packages: (.*)$")
-_NO_BUILD = re.compile(r"No matching distribution found for (\S+)")
+_NO_BUILD = re.compile(
+    r"No matching distribution found for (\S+)"
+    # How it ends where a version of constraints.txt is not there.
+    r"|The user requested \(constraint\) (\S+)\n(?!\s*The user requested \(constraint\))"
+)
 _NO_ROOM = re.compile(r"No space left on device|Errno 28|disk quota exceeded", re.IGNORECASE)
 _NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError"
@@ -93,7 +97,7 @@ def explain(lines: Sequence[str], code: int, *, where: str, log: Path) -> Instal
         )
     if found := _NO_BUILD.search(text):
         return PackageMissing(
-            f"the registry has no {found[1]} for {where}; use Python 3.10 to 3.13 on "
+            f"the registry has no {found[1] or found[2]} for {where}; use Python 3.10 to 3.13 on "
             "64-bit Linux, macOS or Windows"
         )
     if "ensurepip" in text:
@@ -101,5 +105,7 @@ def explain(lines: Sequence[str], code: int, *, where: str, log: Path) -> Instal
             "this Python cannot make virtual environments with pip in them; "
             "install its venv package (Debian and Ubuntu: apt install python3-venv) and try again"
         )
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    said = [line.strip() for line in lines if line.strip()]
+    errors = [line for line in said if line.startswith("ERROR")]
+    last = (errors or said or ["it said nothing"])[-1]
     return InstallError(f"a step ended with exit code {code}: {last} (details: {log})")

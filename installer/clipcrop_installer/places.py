@@ -48,6 +48,11 @@ class Places:
         return self.data / "install.lock"
 
     @property
+    def pip_log(self) -> Path:
+        """What pip said when an environment was made, or could not be."""
+        return self.data / "install.log"
+
+    @property
     def environments(self) -> Path:
         """Folders of private environments."""
         return self.data / "environments"

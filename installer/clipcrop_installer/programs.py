@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InstallError
+from .manifest import Manifest
 from .plan import World
 from .plugin_files import PACKAGES
 
@@ -79,6 +80,14 @@ class Environment:
             on_line=lines.append,
         )
         return code, lines
+
+
+def installed_environment(manifest: Manifest, world: World) -> Environment | None:
+    """The one that plug-ins and daemon use; None if it is not there."""
+    python = manifest.values.get("python")
+    if not isinstance(python, str) or not Path(python).exists():
+        return None
+    return Environment(Path(python), world.machine.platform)
 
 
 def last_line(lines: Sequence[str]) -> str:

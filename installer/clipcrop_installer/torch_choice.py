@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from .errors import InstallError
 from .machine import Machine
 
 INDEX_VARIABLE = "CLIPCROP_TORCH_INDEX"
@@ -12,6 +14,8 @@ INDEX_VARIABLE = "CLIPCROP_TORCH_INDEX"
 CPU_BYTES, CUDA_BYTES = 2_500_000_000, 9_000_000_000
 """Free space below which a build is not even begun: an environment with the CPU build takes 1.7 GB
 and pip unpacks beside it; the libraries of CUDA are several more."""
+
+_REQUIREMENT = re.compile(r"torch\s*(?:(?:[=<>!~]|@ ).*)?")
 
 _DRIVER_FILES = {
     "linux": (
@@ -58,11 +62,18 @@ def choose_torch(machine: Machine, wanted: str = "auto", index: str | None = Non
         machine: Where it will run.
         wanted: auto, cpu, cuda, or a requirement such as ``torch==2.13.0``.
         index: Address of an index with the builds of that kind.
+
+    Raises:
+        InstallError: what is wanted is no PyTorch.
     """
     index = index or machine.variables.get(INDEX_VARIABLE) or None
     has_driver = has_nvidia_driver(machine)
     kind = wanted if wanted != "auto" else "cuda" if has_driver else "cpu"
     if kind not in ("cpu", "cuda"):
+        if not _REQUIREMENT.fullmatch(kind):
+            raise InstallError(
+                f"no such PyTorch: {wanted!r}; say auto, cpu, cuda, or one such as torch==2.13.0"
+            )
         return TorchChoice(wanted, index, "as you said", CPU_BYTES)
     if wanted == "auto":
         reason = "there is an NVIDIA driver" if has_driver else "there is no NVIDIA driver"

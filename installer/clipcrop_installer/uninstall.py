@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import installation
+from .installation import items_besides_folder
 from .manifest import Item, Manifest
 from .places import Places
 from .plan import World
@@ -69,15 +69,12 @@ def uninstall(
     failed = [one.note for one in outcomes if one.verdict == FAILED]
     kept = [one.note for one in outcomes if one.verdict == KEPT]
     num_removed = sum(one.verdict == REMOVED for one in outcomes)
-    if not failed and not _others(manifest):
-        kept += installation.close_for_good(places, world, manifest)
+    if not failed:
+        manifest.version, manifest.values = "", {}
+        manifest.save()
     return Removal(num_removed, tuple(kept), tuple(failed))
 
 
 def _to_remove(manifest: Manifest, *, keep_models: bool) -> list[Item]:
-    """All but the folder of the manifest, which goes at the very end."""
-    return [item for item in _others(manifest) if not (keep_models and item.step == MODELS)]
-
-
-def _others(manifest: Manifest) -> list[Item]:
-    return [item for item in manifest.items if item.step != installation.STEP_NAME]
+    every = items_besides_folder(manifest)
+    return [item for item in every if not (keep_models and item.step == MODELS)]

@@ -15,10 +15,10 @@ from clipcrop_installer.commands.install import summary
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.install import Source, plan_install
 from clipcrop_installer.installation import opened
+from clipcrop_installer.kinds import all_kinds
 from clipcrop_installer.machine import Machine
 from clipcrop_installer.places import Places, places
 from clipcrop_installer.plan import World
-from clipcrop_installer.undos import undos
 from clipcrop_installer.uninstall import Removal, uninstall
 
 
@@ -37,6 +37,7 @@ class FakeHome:
         self.programs = FakePrograms(folder / "programs")
         self.disk = Disk()
         self.said: list[str] = []
+        self.variables = {"PATH": ""}
         self.release("1")
 
     def release(self, number: str) -> None:
@@ -53,7 +54,7 @@ class FakeHome:
         machine = Machine(
             "linux",
             self.home,
-            {"PATH": ""},
+            self.variables,
             lambda path: disk.names_in(Path(path)),
             lambda path: disk.read(Path(path)),
         )
@@ -78,16 +79,18 @@ class FakeHome:
         with opened(self.places, world) as manifest:
             source = Source(self.programs.release, self.checkout)
             made = Choices(**choices)
-            plan = plan_install(source, made, world, manifest, self.places, undos(), force=force)
+            plan = plan_install(
+                source, made, world, manifest, self.places, all_kinds(), force=force
+            )
             manifest.version = source.version
-            results = carry_out(plan, world, manifest, undos())
+            results = carry_out(plan, world, manifest, all_kinds())
             self.said += summary(plan, results)
             return results
 
     def uninstall(self, **rest: bool) -> Removal:
         """What ``uninstall`` does."""
         with opened(self.places, self.world) as manifest:
-            return uninstall(self.places, self.world, manifest, undos(), **rest)
+            return uninstall(self.places, self.world, manifest, all_kinds(), **rest)
 
     def contents(self) -> dict[str, str]:
         """Every file and folder of the home -> what it is."""

@@ -6,16 +6,14 @@ import argparse
 import getpass
 import json
 import platform
-from pathlib import Path
 
 from ..doctor.checks import checks_for, run_checks
 from ..doctor.finding import Context, Finding
 from ..doctor.report import Private, has_problems, redacted, to_lines, to_values
 from ..installation import read_manifest
-from ..manifest import Manifest
 from ..places import places
 from ..plan import World
-from ..programs import Environment
+from ..programs import installed_environment
 
 EXIT_PROBLEMS = 1
 
@@ -58,14 +56,6 @@ def _run(options: argparse.Namespace, world: World) -> int:
         for line in to_lines(findings, with_details=options.report):
             world.say(line)
     return EXIT_PROBLEMS if has_problems(findings) else 0
-
-
-def installed_environment(manifest: Manifest, world: World) -> Environment | None:
-    """The one that plug-ins and daemon use; None if it is not there."""
-    python = manifest.values.get("python")
-    if not isinstance(python, str) or not Path(python).exists():
-        return None
-    return Environment(Path(python), world.machine.platform)
 
 
 def _private(world: World) -> Private:

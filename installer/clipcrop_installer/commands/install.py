@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -14,10 +15,12 @@ from ..choices import NEW, THIS, Choices, remembered, to_remember
 from ..errors import IncompleteInstall, InstallError
 from ..install import Source, plan_install, read_source
 from ..installation import opened, read_manifest
+from ..kinds import all_kinds
 from ..manifest import Manifest
 from ..places import Places, places
 from ..plan import Plan, World
-from ..undos import undos
+from ..programs import installed_environment
+from ..steps.plug_in import NAMES_BEGIN
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -61,6 +64,7 @@ def _add_choice(parser: argparse.ArgumentParser, one: Any) -> None:
 
 
 def _run(options: argparse.Namespace, world: World) -> int:
+    _refuse_sudo(world)
     where = places(world.machine)
     if options.dry_run:
         manifest = read_manifest(where, world)
@@ -73,12 +77,20 @@ def _run(options: argparse.Namespace, world: World) -> int:
         return _install(options, world, manifest, where)
 
 
+def _refuse_sudo(world: World) -> None:
+    if world.machine.variables.get("SUDO_USER") and hasattr(os, "geteuid") and not os.geteuid():
+        raise InstallError(
+            "with sudo all of it would be root's, and no editor of yours would find it; run the "
+            "same without sudo: it needs no rights"
+        )
+
+
 def _plan(
     options: argparse.Namespace, world: World, manifest: Manifest, where: Places
 ) -> tuple[Plan, Choices, Source]:
     choices = _choices(options, manifest)
     source = _source(choices, options.checkout)
-    plan = plan_install(source, choices, world, manifest, where, undos(), force=options.force)
+    plan = plan_install(source, choices, world, manifest, where, all_kinds(), force=options.force)
     return plan, choices, source
 
 
@@ -92,8 +104,8 @@ def _install(options: argparse.Namespace, world: World, manifest: Manifest, wher
     manifest.version = source.version
     manifest.values["choices"] = to_remember(choices)
     world.say("")
-    results = carry_out(plan, world, manifest, undos())
-    for line in summary(plan, results):
+    results = carry_out(plan, world, manifest, all_kinds())
+    for line in (*summary(plan, results), *_where_commands_are(world, manifest)):
         world.say(line)
     return _exit_code(plan, results)
 
@@ -144,16 +156,35 @@ def _agrees(world: World) -> bool:
 
 def summary(plan: Plan, results: Sequence[Result]) -> list[str]:
     """What was done, what was not and why, for people."""
-    lines = ["", "Done:", *(f"  {one.name}" for one in results if one.is_done)]
-    lines += [f"    {note}" for one in results for note in one.notes]
+    lines = [""]
+    for one in results:
+        if one.is_done:
+            lines += [f"  {one.name}", *(f"    {note}" for note in one.notes)]
+    if len(lines) > 1:
+        lines.insert(1, "Done:")
     not_begun = plan.steps[len(results) :]
     not_done = [f"{one.name}: {one.error}" for one in results if one.error is not None]
+    not_done += [f"  {note}" for one in results if not one.is_done for note in one.notes]
     not_done += [f"{step.name}: not begun" for step in not_begun]
     not_done += plan.notes
     if not_done:
         lines += ["Not done:", *(f"  {line}" for line in not_done)]
     if any(one.error is not None for one in results):
         lines.append("Run the same again when that is put right: it goes on where it is needed.")
-    else:
+    elif any(step.name.startswith(NAMES_BEGIN) for step in plan.steps):
         lines.append("Editors that run must be started anew to show it.")
     return lines
+
+
+def _where_commands_are(world: World, manifest: Manifest) -> list[str]:
+    """For who wants to look after it when the checkout is gone."""
+    environment = installed_environment(manifest, world)
+    if environment is None:
+        return []
+    setup = environment.program("clipcrop-setup")
+    return [
+        f"Its commands are in {setup.parent}",
+        "  clipcrop-setup doctor     what is wrong, and what to do",
+        "  clipcrop-setup models     larger models",
+        "  clipcrop-setup uninstall  takes all of it away",
+    ]

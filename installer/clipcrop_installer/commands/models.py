@@ -11,9 +11,8 @@ from ..errors import InstallError
 from ..installation import opened, read_manifest
 from ..places import places
 from ..plan import World
-from ..programs import Environment
+from ..programs import Environment, installed_environment
 from ..weights import names_in, note_begin, note_end
-from .doctor import installed_environment
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,9 +6,9 @@ import argparse
 
 from ..errors import IncompleteInstall
 from ..installation import is_there, opened, read_manifest
+from ..kinds import all_kinds
 from ..places import places
 from ..plan import World
-from ..undos import undos
 from ..uninstall import removal_lines, uninstall
 
 
@@ -32,7 +32,7 @@ def _run(options: argparse.Namespace, world: World) -> int:
             world.say(line)
         return 0
     with opened(where, world) as manifest:
-        removal = uninstall(where, world, manifest, undos(), keep_models=options.keep_models)
+        removal = uninstall(where, world, manifest, all_kinds(), keep_models=options.keep_models)
     world.say(f"\n{removal.num_removed} files, folders and settings were taken away.")
     for line in (*removal.kept, *(f"NOT REMOVED: {one}" for one in removal.failed)):
         world.say(f"  {line}")

@@ -10,7 +10,7 @@ from .daemon import check_daemon, check_log
 from .device import check_device
 from .editors import check_editors
 from .environment import check_completeness, check_environment
-from .finding import Check, Context, Finding
+from .finding import INSTALL, Check, Context, Finding
 from .login import check_login
 from .room import check_room
 from .weights import check_weights
@@ -46,5 +46,8 @@ def run_checks(context: Context, checks: Sequence[tuple[str, Check]]) -> Iterato
     for about, check in checks:
         try:
             yield from check(context)
-        except (OSError, InstallError, ValueError) as exc:  # ValueError: what a program said
+        except (OSError, InstallError) as exc:
             yield Finding("problem", about, f"cannot be looked at: {exc}")
+        except (ValueError, LookupError, TypeError) as exc:
+            text = f"a program or a file said what is not understood: {exc!r}"
+            yield Finding("problem", about, text, INSTALL)

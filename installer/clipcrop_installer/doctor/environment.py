@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ..installation import items_besides_folder
 from ..programs import last_line
+from ..uninstall import MODELS
 from .finding import INSTALL, Context, Finding
 
 _ABOUT = "environment"
@@ -31,8 +33,9 @@ def check_environment(context: Context) -> list[Finding]:
         return [Finding("problem", _ABOUT, "ClipCrop is not installed", "run install")]
     environment = context.environment
     if environment is None:
-        python = context.manifest.values.get("python", "none")
-        return [Finding("problem", _ABOUT, f"its Python is gone: {python}", INSTALL)]
+        python = context.manifest.values.get("python")
+        text = f"its Python is gone: {python}" if python else "the installation has not got so far"
+        return [Finding("problem", _ABOUT, text, INSTALL)]
     lines: list[str] = []
     code = context.world.run(
         [environment.python, "-c", _ASK, *_PACKAGES],
@@ -58,7 +61,12 @@ def check_environment(context: Context) -> list[Finding]:
 
 def check_completeness(context: Context) -> list[Finding]:
     """Whether every step of the installation came to its end."""
-    begun = dict.fromkeys(item.step for item in context.manifest.items if not item.is_made)
+    items = items_besides_folder(context.manifest)
+    begun = dict.fromkeys(item.step for item in items if not item.is_made)
+    if MODELS in begun:
+        text = "getting or removing weights was interrupted"
+        advice = "clipcrop-setup models says how much is here; download goes on, remove ends it"
+        return [Finding("warning", "installation", text, advice)]
     if begun:
         text = f"the last installation was interrupted at: {', '.join(begun)}"
         return [Finding("problem", "installation", text, INSTALL)]

@@ -29,11 +29,13 @@ def check_login(context: Context) -> list[Finding]:
         return [both]
     if context.world.machine.platform == "win32":
         return [_run_key()]
-    path = next(Path(item.path) for item in items if item.kind == "file")
-    hashes = next(item.hashes for item in items if item.kind == "file")
+    file = next((item for item in items if item.kind == "file"), None)
+    if file is None:
+        return [Finding("problem", _ABOUT, "what was installed for it is gone", INSTALL)]
+    path = Path(file.path)
     if not path.is_file():
         return [Finding("problem", _ABOUT, f"{path} is gone", INSTALL)]
-    if sha256_of(path.read_bytes()) not in hashes:
+    if sha256_of(path.read_bytes()) not in file.hashes:
         text = f"{path} was changed"
         return [Finding("warning", _ABOUT, text, f"if that was not you, {INSTALL}")]
     if path.name == UNIT_NAME:

@@ -30,7 +30,7 @@ class Private:
         for name, stand_in in ((self.user, "USER"), (self.host, "HOST")):
             if len(name) >= _SHORTEST_NAME:
                 text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", stand_in, text)
-        return _KEY.sub("KEY", text)
+        return _PROMPT.sub(r"\1=...", _KEY.sub("KEY", text))
 
 
 def redacted(findings: Sequence[Finding], private: Private) -> list[Finding]:
@@ -40,11 +40,7 @@ def redacted(findings: Sequence[Finding], private: Private) -> list[Finding]:
             one,
             text=private.hidden(one.text),
             advice=private.hidden(one.advice),
-            details=tuple(
-                _PROMPT.sub(r"\1=...", private.hidden(line))
-                for line in one.details
-                if " DEBUG " not in line
-            ),
+            details=tuple(private.hidden(line) for line in one.details if " DEBUG " not in line),
         )
         for one in findings
     ]
@@ -62,7 +58,8 @@ def to_lines(findings: Sequence[Finding], *, with_details: bool = False) -> list
     counts = {kind: sum(one.verdict == kind for one in findings) for kind in ("problem", "warning")}
     if not any(counts.values()):
         return [*lines, "", "All is well."]
-    return [*lines, "", f"{counts['problem']} problems, {counts['warning']} warnings."]
+    said = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts.items()]
+    return [*lines, "", f"{', '.join(said)}."]
 
 
 def to_values(findings: Sequence[Finding], facts: Mapping[str, str]) -> dict[str, Any]:

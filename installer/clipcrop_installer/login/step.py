@@ -14,7 +14,7 @@ from typing import cast
 
 from ..disk import sha256_of
 from ..errors import InstallError, NotOurs
-from ..files import missing_folders
+from ..files import NewFile, missing_folders, write_all
 from ..manifest import Item, Manifest
 from ..plan import World
 from ..process import Runner
@@ -109,7 +109,8 @@ class StartAtLogin:
         wanted = self._wanted
         if not isinstance(wanted, LoginFile):
             self._refuse_strange_value(manifest)
-            return [Item(kind=_VALUE, path=_VALUE_PATH, step=self.name)]
+            hashes = (_hash_of(wanted.command_line),)
+            return [Item(kind=_VALUE, path=_VALUE_PATH, step=self.name, hashes=hashes)]
         kind = world.disk.kind_of(wanted.path)
         if kind and manifest.find("file", wanted.path) is None:
             raise NotOurs(
@@ -128,7 +129,7 @@ class StartAtLogin:
         return items
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
-        """Write it, and switch it on.
+        """Write it, and switch it on. A file that the user changed is put aside.
 
         Raises:
             InstallError: the system did not take it.
@@ -139,10 +140,10 @@ class StartAtLogin:
             return []
         for folder in self._folders(world, manifest):
             world.disk.make_folder(folder, 0o700)
-        if world.disk.read(wanted.path) != wanted.content:
-            if wanted.way == "launchd":  # it does not read a file twice
-                _run(world, wanted.switch_off)
-            world.disk.write(wanted.path, wanted.content)
+        # launchd does not read a file twice.
+        if wanted.way == "launchd" and world.disk.read(wanted.path) != wanted.content:
+            _run(world, wanted.switch_off)
+        notes = write_all([NewFile(wanted.path, wanted.content)], world, manifest)
         for command in wanted.switch_on:
             code, said = _run(world, command)
             if code:
@@ -150,7 +151,7 @@ class StartAtLogin:
                     f"`{' '.join(command)}` ended with exit code {code}: {said}; the daemon may "
                     "not start at login, but editors start it when they need it"
                 )
-        return []
+        return notes
 
     def _folders(self, world: World, manifest: Manifest) -> list[Path]:
         assert isinstance(self._wanted, LoginFile)
@@ -166,16 +167,23 @@ class StartAtLogin:
             )
 
 
-def undos(registry: Registry | None = None) -> dict[str, Undo]:
+def login_kinds(registry: Registry | None = None) -> dict[str, Undo]:
     """Kind of an item of this step -> what undoes it; files and folders are undone as all are."""
 
     def undo_value(item: Item, world: World) -> Outcome:
-        if read_run_value(registry or windows_registry()) is None:
+        found = read_run_value(registry or windows_registry())
+        if found is None:
             return Outcome(GONE)
+        if _hash_of(found) not in item.hashes:
+            return Outcome(KEPT, f"{item.path} was changed since it was installed, and is kept")
         remove_run_value(registry or windows_registry())
         return Outcome(REMOVED)
 
     return {_SWITCH: _undo_switch, _VALUE: undo_value}
+
+
+def _hash_of(command_line: str) -> str:
+    return sha256_of(command_line.encode("utf-8", "surrogatepass"))
 
 
 def _undo_switch(item: Item, world: World) -> Outcome:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..environment import Recipe, ensure, is_ready
 from ..errors import InstallError
 from ..files import missing_folders
-from ..manifest import FOR_NEXT_TRY, Item, Manifest
+from ..manifest import KEPT_ON_FAILURE, Item, Manifest
 from ..plan import World
 from ..programs import PACKAGES_NEEDED, Environment
 from ..torch_choice import TorchChoice
@@ -16,6 +16,8 @@ from ..undo import FAILED, KEPT, Undo, undo_items
 from .self_test import crop_sample
 
 STEP_NAME = "environment"
+
+_KEPT = {KEPT_ON_FAILURE: True}
 
 
 class MakeEnvironment:
@@ -40,14 +42,15 @@ class MakeEnvironment:
         ]
 
     def items(self, world: World, manifest: Manifest) -> list[Item]:
-        """Its folder, downloads; and environments that are there, which stay until the end."""
+        """Its folder, downloads, pip's log; and older environments, which stay until the end."""
         recipe = self._recipe
         folders = missing_folders(recipe.folder.parent, world, manifest)
         new = [Item(kind="folder", path=str(one), step=STEP_NAME) for one in folders]
         if recipe.cache is not None and not is_ready(recipe):
-            path, kept = str(recipe.cache), {FOR_NEXT_TRY: True}
-            new.append(Item(kind="tree", path=path, step=STEP_NAME, details=kept))
+            path = str(recipe.cache)
+            new.append(Item(kind="tree", path=path, step=STEP_NAME, details=_KEPT))
         new.append(Item(kind="tree", path=str(recipe.folder), step=STEP_NAME))
+        new.append(Item(kind="trace", path=str(recipe.log), step=STEP_NAME, details=_KEPT))
         keys = {item.key for item in new}
         return [*(one for one in manifest.of_step(STEP_NAME) if one.key not in keys), *new]
 

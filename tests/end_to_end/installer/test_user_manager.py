@@ -17,7 +17,7 @@ from user_manager import UserManager, why_not
 
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.login.items import LoginFile, make_login_item
-from clipcrop_installer.login.step import StartAtLogin, login_item, undos
+from clipcrop_installer.login.step import StartAtLogin, login_item, login_kinds
 from clipcrop_installer.login.systemd_unit import UNIT_NAME
 from clipcrop_installer.machine import this_machine
 from clipcrop_installer.manifest import Manifest
@@ -109,7 +109,7 @@ def test_a_crop_is_made_by_the_daemon_that_systemd_started(
     assert json.loads(crop.stdout)["suggestions"]
 
     for item in reversed(manifest.items):
-        outcome = {**FILES, **undos()}[item.kind](item, world)
+        outcome = {**FILES, **login_kinds()}[item.kind](item, world)
         assert outcome.verdict != KEPT, outcome.note
     assert not Path("/proc", found["MainPID"]).exists()
     assert not (home / ".config").exists()

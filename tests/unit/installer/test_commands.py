@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,6 +19,9 @@ from clipcrop_installer import cli
 from clipcrop_installer.choices import Choices, remembered, to_remember
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import InstallError
+from clipcrop_installer.installation import opened
+from clipcrop_installer.manifest import Item
+from clipcrop_installer.uninstall import MODELS
 
 Run = Callable[..., int]
 
@@ -282,3 +288,93 @@ def test_a_folder_in_the_way_is_named(run: Run, user: FakeHome, capsys: pytest.C
     assert run("install") == 5
 
     assert f"{user.places.data} should be a folder, and is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        pytest.param([], "n\n", id="refused on a terminal"),
+        pytest.param(["--gimp-folder", "/nowhere"], None, id="a folder that is not there"),
+        pytest.param(["--torch", "tensorflow"], None, id="no PyTorch"),
+    ],
+)
+def test_where_nothing_was_begun_nothing_is_left(
+    run: Run, user: FakeHome, arguments: list[str], answer: str | None
+):
+    before = user.contents()
+
+    run("install", *arguments, answer=answer)
+
+    assert user.contents() == before
+
+
+def test_a_run_under_sudo_is_refused(
+    run: Run,
+    user: FakeHome,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    user.variables["SUDO_USER"] = "zoe"
+    before = user.contents()
+
+    assert run("install") == 1
+
+    assert "run the same without sudo" in capsys.readouterr().err
+    assert user.contents() == before
+
+
+def test_a_note_stands_below_its_step_and_the_commands_are_named(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    run("install")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "gave a crop" in lines[lines.index("  self-test") + 1]
+    (python,) = user.places.environments.glob("*/bin/python")
+    assert f"Its commands are in {python.parent}" in lines
+
+
+def test_a_second_install_is_called_a_repair(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    for release, words in (
+        ("1", "To install ClipCrop 1:"),
+        ("1", "To repair or renew ClipCrop 1:"),
+        ("2", "To upgrade to ClipCrop 2:"),
+    ):
+        user.release(release)
+        run("install")
+        assert capsys.readouterr().out.startswith(words)
+
+
+def test_an_output_that_nobody_reads_any_more_is_no_error(home: Path, checkout: Path):
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        [sys.executable, checkout / "installer", "doctor"],
+        env={**os.environ, "HOME": str(home)},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (cli.EXIT_UNHEARD, b"")
+
+
+def test_after_all_but_the_weights_went_nothing_counts_as_installed(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    run("install")
+    with opened(user.places, user.world) as manifest:
+        weights = user.places.data / "models"
+        weights.mkdir()
+        manifest.begin([Item(kind="tree", path=str(weights), step=MODELS)])
+
+    run("uninstall", "--keep-models")
+
+    assert run("upgrade") == 1
+    assert "nothing is installed that could be upgraded" in capsys.readouterr().err
+    assert weights.exists()

@@ -222,6 +222,25 @@ def test_downloads_go_through_a_folder_in_the_checkout_that_is_removed(recipe: R
             id="no build for this Python",
         ),
         pytest.param(
+            [
+                "ERROR: Cannot install torch because these package versions have conflicts.",
+                "The conflict is caused by:",
+                "    The user requested torch",
+                "    The user requested (constraint) torch==2.13.0",
+                "",
+                "ERROR: ResolutionImpossible: for help visit the documentation",
+            ],
+            PackageMissing,
+            r"the registry has no torch==2\.13\.0 for Python 3",
+            id="no build of the exact version",
+        ),
+        pytest.param(
+            ["ERROR: Invalid requirement: 'torch foo'", "    torch foo", "    ~~~^"],
+            InstallError,
+            r"exit code 1: ERROR: Invalid requirement: 'torch foo' \(details",
+            id="an error in the middle",
+        ),
+        pytest.param(
             ["ERROR: something else", ""],
             InstallError,
             r"exit code 1: ERROR: something else \(details: .*install\.log\)",

@@ -16,8 +16,8 @@ from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import AlreadyAtWork, DamagedManifest, EditorNotFound
 from clipcrop_installer.install import Source, plan_install
 from clipcrop_installer.installation import opened, read_manifest
+from clipcrop_installer.kinds import all_kinds
 from clipcrop_installer.manifest import Manifest
-from clipcrop_installer.undos import undos
 
 
 def gimp_plug_in(user: FakeHome) -> Path:
@@ -67,7 +67,7 @@ def test_the_plan_touches_nothing_and_names_every_place(user: FakeHome):
 
     manifest = read_manifest(user.places, user.world)
     source = Source("1", user.checkout)
-    plan = plan_install(source, Choices(), user.world, manifest, user.places, undos())
+    plan = plan_install(source, Choices(), user.world, manifest, user.places, all_kinds())
     text = "\n".join(plan.lines())
 
     assert user.contents() == before
@@ -120,7 +120,8 @@ def test_the_old_version_works_on_when_the_new_one_cannot_be_made(user: FakeHome
     results = user.install()
 
     assert not results[-1].is_done
-    mentioned = (str(user.places.manifest), str(user.places.downloads))
+    where = user.places
+    mentioned = (str(where.manifest), str(where.downloads), str(where.pip_log))
     for path in {*before, *(after := user.contents())}:
         if not str(user.home / path).startswith(mentioned):
             assert after.get(path) == before.get(path)
@@ -135,8 +136,9 @@ def test_a_first_install_that_fails_takes_back_what_it_has_begun(user: FakeHome)
 
     assert "the package registry cannot be reached" in str(result.error)
     assert not user.places.environments.exists()
+    assert "Temporary failure" in user.places.pip_log.read_text()
     assert result.notes == (
-        f"{user.places.downloads} is left for the next try; uninstall removes it",
+        f"{user.places.downloads} is left, for the next try; uninstall removes it",
     )
     user.programs.failing = {}
     assert errors_of(user.install()) == {}
@@ -477,7 +479,5 @@ def test_a_folder_that_may_not_be_written_is_named_and_the_rest_is_done(user: Fa
     ((name, error),) = errors_of(user.install()).items()
 
     assert name.startswith("plug-in for GIMP 3.0")
-    assert error.startswith(
-        f"cannot write {user.home}/.config/GIMP/3.0/plug-ins: Permission denied"
-    )
+    assert error.startswith(f"cannot use {user.home}/.config/GIMP/3.0/plug-ins: Permission denied")
     assert (user.home / ".local/share/krita/pykrita/clipcrop_krita").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,10 @@ from fake_installation import FakeInstallation
 
 from clipcrop_installer.commands import models
 from clipcrop_installer.errors import InstallError
+from clipcrop_installer.kinds import all_kinds
 from clipcrop_installer.manifest import Manifest
 from clipcrop_installer.places import places
 from clipcrop_installer.plan import World
-from clipcrop_installer.undos import undos
 from clipcrop_installer.uninstall import uninstall
 from clipcrop_installer.weights import names_in
 
@@ -138,8 +137,8 @@ def test_what_came_to_nothing_is_not_listed(installation: FakeInstallation):
 
     assert run(installation, "download", "owlvit") == (2, ["error: no network"])
 
-    values = json.loads(places(installation.machine).manifest.read_text())
-    assert [item for item in values["items"] if item["step"] == "models"] == []
+    manifest = Manifest.load(places(installation.machine).manifest, installation.disk)
+    assert manifest.of_step("models") == []
 
 
 @pytest.mark.parametrize(
@@ -161,4 +160,4 @@ def uninstall_all(installation: FakeInstallation, *, keep_models: bool = False) 
     where = places(installation.machine)
     installation.answers["clipcrop-daemon stop"] = (1, ["no daemon"])
     manifest = Manifest.load(where.manifest, installation.disk)
-    uninstall(where, world, manifest, undos(), keep_models=keep_models)
+    uninstall(where, world, manifest, all_kinds(), keep_models=keep_models)

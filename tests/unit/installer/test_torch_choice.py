@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from fake_machine import fake_machine
 
+from clipcrop_installer.errors import InstallError
 from clipcrop_installer.torch_choice import CPU_BYTES, CUDA_BYTES, choose_torch
 
 
@@ -47,6 +48,12 @@ def test_the_user_may_say_which_and_from_where(wanted: str, arguments: tuple[str
 
     assert choice.arguments == arguments
     assert "as you said" in choice.reason
+
+
+@pytest.mark.parametrize("wanted", ["tensorflow", "torchvision", "torch foo", "", "gpu"])
+def test_what_is_no_pytorch_is_refused(wanted: str):
+    with pytest.raises(InstallError, match=r"no such PyTorch: .*; say auto, cpu, cuda, or"):
+        choose_torch(fake_machine("linux"), wanted)
 
 
 def test_the_environment_may_name_the_index():

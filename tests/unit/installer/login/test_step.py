@@ -13,12 +13,16 @@ from fake_registry import FakeRegistry
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import InstallError, NotOurs
 from clipcrop_installer.login.items import ASK_MANAGER, LoginFile, LoginValue, choose_way
-from clipcrop_installer.login.run_key import read_run_value, remove_run_value
-from clipcrop_installer.login.step import StartAtLogin, login_item, undos
+from clipcrop_installer.login.run_key import (
+    read_run_value,
+    remove_run_value,
+    write_run_value,
+)
+from clipcrop_installer.login.step import StartAtLogin, login_item, login_kinds
 from clipcrop_installer.machine import Machine
 from clipcrop_installer.manifest import Manifest
 from clipcrop_installer.plan import World
-from clipcrop_installer.undo import FILES, GONE, KEPT, Outcome
+from clipcrop_installer.undo import FILES, GONE, KEPT, REMOVED, Outcome
 
 COMMAND = ("/opt/environment/bin/clipcrop-daemon", "run")
 
@@ -66,7 +70,7 @@ def install(step: StartAtLogin, world: World, manifest: Manifest) -> None:
 
 
 def uninstall(world: World, manifest: Manifest, registry: FakeRegistry | None = None) -> list[str]:
-    undo = {**FILES, **undos(registry)}
+    undo = {**FILES, **login_kinds(registry)}
     outcomes: list[Outcome] = []
     for item in reversed(manifest.items):
         outcomes.append(undo[item.kind](item, world))
@@ -293,6 +297,44 @@ def test_a_value_that_the_user_has_removed_is_gone(home: Path, manifest: Manifes
     remove_run_value(registry)
 
     assert uninstall(world, manifest, registry) == [GONE]
+
+
+def test_a_value_that_the_user_has_changed_is_kept(home: Path, manifest: Manifest):
+    registry = FakeRegistry()
+    world = world_of(home, FakeSession(), "win32")
+    install(StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",)), registry), world, manifest)
+    write_run_value(registry, "C:\\mine.exe")
+
+    assert uninstall(world, manifest, registry) == [KEPT]
+    assert read_run_value(registry) == "C:\\mine.exe"
+
+
+def test_a_value_of_an_older_version_is_ours(home: Path, manifest: Manifest):
+    registry = FakeRegistry()
+    world = world_of(home, FakeSession(), "win32")
+    install(StartAtLogin(login_item(world, ("C:\\old.exe",)), registry), world, manifest)
+    new = StartAtLogin(login_item(world, ("C:\\new.exe",)), registry)
+    manifest.begin(new.items(world, manifest))  # and is killed before it writes
+
+    assert uninstall(world, manifest, registry) == [REMOVED]
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_file_that_the_user_has_changed_is_put_aside(
+    platform: str, home: Path, manifest: Manifest
+):
+    world = world_of(home, FakeSession(), platform)
+    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    file = next(Path(item.path) for item in manifest.items if item.kind == "file")
+    file.write_text("mine")
+    step = StartAtLogin(login_item(world, ("/new", "run")))
+
+    manifest.begin(step.items(world, manifest))
+    notes = step.apply(world, manifest)
+
+    assert file.with_name(f"{file.name}.yours").read_text() == "mine"
+    assert "your version is" in notes[0]
+    assert b"/new" in file.read_bytes()
 
 
 def test_on_windows_its_own_registry_is_used(

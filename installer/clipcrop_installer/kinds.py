@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import undo
-from .login import step as login
+from .login.step import login_kinds
+from .undo import FILES, Undo
 
 
-def undos() -> Mapping[str, undo.Undo]:
+def all_kinds() -> Mapping[str, Undo]:
     """Kind -> what undoes it."""
-    return {**undo.FILES, **login.undos()}
+    return {**FILES, **login_kinds()}
