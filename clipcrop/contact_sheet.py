@@ -34,6 +34,8 @@ MAX_CROPS = 5
 
 _GAP_PX = 12
 _LABEL_PX = 22
+_LINE_PX = 17
+_MIN_LABEL_PX = 110  # labels of slim pictures may be wider than these
 _BACKGROUND = (32, 32, 34)
 _INK = (232, 232, 232)
 _FAINT = (160, 160, 164)
@@ -117,22 +119,34 @@ def draw_contact_sheet(rows: Sequence[Row]) -> Image.Image:
 def draw_pictures(rows: Sequence[PictureRow]) -> Image.Image:
     """One sheet of rows of pictures."""
     title_font, label_font = ImageFont.load_default(15), ImageFont.load_default(13)
+    cells = [
+        [(picture, _wrapped(label, label_font, picture.width)) for picture, label in row.pictures]
+        for row in rows
+    ]
 
-    def cell_px(picture: Image.Image, label: str) -> int:
-        return _GAP_PX + max(picture.width, math.ceil(label_font.getlength(label)))
+    def cell_px(picture: Image.Image, lines: list[str]) -> int:
+        return _GAP_PX + max(picture.width, *(math.ceil(label_font.getlength(s)) for s in lines))
 
-    width = _GAP_PX + max(sum(cell_px(*one) for one in row.pictures) for row in rows)
-    row_height = ROW_PX + 2 * _LABEL_PX + _GAP_PX
-    sheet = Image.new("RGB", (width, row_height * len(rows) + _GAP_PX), _BACKGROUND)
+    def row_px(row: list[tuple[Image.Image, list[str]]]) -> int:
+        return (
+            ROW_PX + 2 * _LABEL_PX + _LINE_PX * (max(len(lines) for _, lines in row) - 1) + _GAP_PX
+        )
+
+    width = _GAP_PX + max(sum(cell_px(*cell) for cell in row) for row in cells)
+    height = _GAP_PX + sum(row_px(row) for row in cells)
+    sheet = Image.new("RGB", (width, height), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    for number, row in enumerate(rows):
-        top = _GAP_PX + number * row_height
-        draw.text((_GAP_PX, top), _fitted(row.title, title_font, width), _INK, title_font)
+    top = _GAP_PX
+    for row, titled in zip(cells, rows, strict=True):
+        draw.text((_GAP_PX, top), _fitted(titled.title, title_font, width), _INK, title_font)
         left = _GAP_PX
-        for picture, label in row.pictures:
+        for picture, lines in row:
             sheet.paste(picture, (left, top + _LABEL_PX))
-            draw.text((left, top + _LABEL_PX + ROW_PX + 3), label, _FAINT, label_font)
-            left += cell_px(picture, label)
+            for number, line in enumerate(lines):
+                line_top = top + _LABEL_PX + ROW_PX + 3 + number * _LINE_PX
+                draw.text((left, line_top), line, _FAINT, label_font)
+            left += cell_px(picture, lines)
+        top += row_px(row)
     return sheet
 
 
@@ -179,6 +193,18 @@ def _fit(image: Image.Image) -> Image.Image:
     scale = min(ROW_PX / image.height, MAX_WIDTH_PX / image.width)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _wrapped(label: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, px: int) -> list[str]:
+    """The label in lines that are no wider than its picture, if its words aren't; at least one."""
+    lines = [""]
+    for word in label.split(" "):
+        longer = f"{lines[-1]} {word}".lstrip()
+        if lines[-1] and font.getlength(longer) > max(px, _MIN_LABEL_PX):
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width_px: int) -> str:

@@ -25,6 +25,10 @@ from .errors import CheckpointError, InputError
 FORMAT = "clipcrop-decoder-1"
 """In the header of every file; the number rises when older code would misread newer files."""
 
+LAST_DECODER = "last.safetensors"
+BEST_DECODER = "best.safetensors"
+"""Of the folder of a training: the end of the schedule, and the best in validation."""
+
 _HOW_TO_GO_ON = "train it again, or copy it again from where it came from"
 
 

@@ -1,4 +1,4 @@
-"""How sure a mean is: its interval over photos that could have been others."""
+"""How sure a mean is: its interval over photos that could have been others. And quartiles."""
 
 from __future__ import annotations
 
@@ -25,6 +25,30 @@ class Estimate(NamedTuple):
 
     n: int
     """Examples."""
+
+
+class Spread(NamedTuple):
+    """Quartiles, for what has outliers: times."""
+
+    median: float
+    """Half are below."""
+
+    low: float
+    """A quarter are below."""
+
+    high: float
+    """A quarter are above."""
+
+    n: int
+    """Examples."""
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """The quartiles of at least one value, interpolated between neighbours."""
+    quarters = torch.tensor([0.5, 0.25, 0.75], dtype=torch.float64)
+    found = torch.quantile(torch.tensor(values, dtype=torch.float64), quarters)
+    median, low, high = found.tolist()
+    return Spread(median, low, high, len(values))
 
 
 def estimate(

@@ -1,4 +1,4 @@
-"""``clipcrop evaluate``: the paper's tables, any set of crops, rated crops, annotated boxes.
+"""``clipcrop evaluate``: the paper's tables, sets of crops, methods and towers on annotated boxes.
 
 It parses, calls, prints and picks the exit code: 0 all was measured, 1 some examples were left out,
 2 it cannot be done.
@@ -11,6 +11,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..data import Example
-    from .methods import Workshop
+    from .crops_report import CropsReport
+    from .methods import Method, Workshop
     from .tables import PaperTable
 
 EXIT_SOME_LEFT_OUT = 1
@@ -49,6 +51,12 @@ def add_evaluate(parser: argparse.ArgumentParser, add_model: AddModel) -> None:
     _add_crops_options(crops, add_model)
     crops.set_defaults(run=_crops)
 
+    methods = kinds.add_parser("methods", help="methods side by side and timed, on annotated boxes")
+    methods.add_argument("file", type=Path, help="JSON lines of image, query and boxes")
+    methods.add_argument("--images", type=Path, required=True, metavar="DIR", help="the photos")
+    _add_methods_options(methods, add_model)
+    methods.set_defaults(run=_methods)
+
     ratings = kinds.add_parser("ratings", help="the composition score, on rated crops")
     ratings.add_argument("file", type=Path, help="JSON lines of images with rated crops")
     _add_common(ratings)
@@ -69,20 +77,25 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def _add_crops_options(parser: argparse.ArgumentParser, add_model: AddModel) -> None:
     parser.add_argument(
+        "--texts", type=Path, metavar="PATH", help="file or folder of texts, where a set has none"
+    )
+    _add_methods_options(parser, add_model)
+
+
+def _add_methods_options(parser: argparse.ArgumentParser, add_model: AddModel) -> None:
+    parser.add_argument(
         "--decoder",
         action="append",
         default=[],
         metavar="[NAME=]FILE",
-        help="a trained decoder, and what its row is called; repeatable",
+        help="a trained decoder, or the folder of its training, and what its row is called; "
+        "repeatable",
     )
     parser.add_argument(
         "--methods",
         metavar="NAME,...",
-        help="whole, centre, tower, composition, cascade, cagic, suggest, clipcrop "
-        "(default: all that the data allows)",
-    )
-    parser.add_argument(
-        "--texts", type=Path, metavar="PATH", help="file or folder of texts, where a set has none"
+        help="whole, centre, smartcrop, tower, composition, cascade, cagic, suggest, clipcrop "
+        "(default: all that can be had)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument(
@@ -121,8 +134,8 @@ def _measure(
 ) -> int:
     from ..data import read_set
     from .crops import evaluate_crops
-    from .crops_report import CropsReport, write_report
-    from .methods import MAKERS, make_methods
+    from .crops_report import CropsReport
+    from .methods import MAKERS
 
     sets = [
         read_set(path, name=options.layout, texts=options.texts, split=options.split)
@@ -130,14 +143,16 @@ def _measure(
     ]
     if table:
         _check_kind(table, sets)
-    asked = options.methods.split(",") if options.methods else []
-    usual = table.methods if table else tuple(MAKERS)
     workshop = _workshop(options)
-    methods = make_methods([name.strip() for name in asked] or usual, workshop)
+    methods, notes = _chosen(options, table.methods if table else tuple(MAKERS), workshop)
     results = [
-        evaluate_crops(examples, methods, name, progress=_photos_shown, must_all_run=bool(asked))
+        evaluate_crops(
+            examples, methods, name, progress=_photos_shown, must_all_run=bool(options.methods)
+        )
         for name, examples in zip(names, sets, strict=True)
     ]
+    for result in results:
+        result.notes += notes
     encoder = workshop.sight.predictor.encoder
     report = CropsReport(
         title=title,
@@ -149,11 +164,75 @@ def _measure(
         decoders=workshop.decoders,
         figures=table.figures if table else (),
     )
-    print(json.dumps(report.to_json()) if options.json else report.to_markdown())
-    if options.output:
+    return _tell(report, options)
+
+
+def _tell(report: CropsReport, options: argparse.Namespace) -> int:
+    """Write the report where that is asked for, and print it; gives the exit code."""
+    from .crops_report import write_report
+
+    if options.output:  # first: whoever reads the print may stop
         for path in write_report(report, options.output, options.pictures):
             print(f"wrote {path}", file=sys.stderr)
+    print(json.dumps(report.to_json()) if options.json else report.to_markdown())
     return EXIT_SOME_LEFT_OUT if any(result.left_out for result in report.results) else 0
+
+
+def _methods(options: argparse.Namespace) -> int:
+    from .crops_report import CropsReport
+    from .journal import Journal
+    from .methods import MAKERS
+    from .subjects import (
+        ANNOTATED,
+        JOURNAL_FILE,
+        LEGEND,
+        WatchedSight,
+        compare,
+        identity_of,
+        read_subjects,
+    )
+
+    examples = read_subjects(options.file, options.images)
+    workshop = _workshop(options)
+    sight = WatchedSight(workshop.sight.predictor)
+    workshop = replace(workshop, sight=sight)
+    methods, notes = _chosen(options, tuple(MAKERS), workshop)
+    journal = Journal(
+        options.output / JOURNAL_FILE if options.output else None,
+        identity_of(options.file, options.images, methods, workshop),
+    )
+    if len(journal):
+        print(f"going on after {len(journal)} answers", file=sys.stderr)
+    result = compare(examples, methods, sight, journal, options.file.stem, progress=_photos_shown)
+    result.notes += notes
+    report = CropsReport(
+        title="Methods side by side",
+        results=[result],
+        command=shlex.join(["clipcrop", *sys.argv[1:]]),
+        seed=options.seed,
+        model=sight.predictor.encoder.name,
+        fingerprint=sight.predictor.encoder.fingerprint(),
+        decoders=workshop.decoders,
+        legend=LEGEND,
+        annotated=ANNOTATED,
+    )
+    exit_code = _tell(report, options)
+    journal.throw_away()
+    return exit_code
+
+
+def _chosen(
+    options: argparse.Namespace, usual: Sequence[str], workshop: Workshop
+) -> tuple[list[Method], list[str]]:
+    """The methods to measure, and why others are not among them."""
+    from .methods import make_methods, what_is_lacking
+
+    asked = [name.strip() for name in options.methods.split(",")] if options.methods else []
+    lacking = what_is_lacking(asked or usual, workshop)
+    if asked and lacking:
+        raise InputError(next(iter(lacking.values())))
+    names = [name for name in asked or usual if name not in lacking]
+    return make_methods(names, workshop), list(lacking.values())
 
 
 def _check_kind(table: PaperTable, sets: Sequence[list[Example]]) -> None:
@@ -186,14 +265,16 @@ def _workshop(options: argparse.Namespace) -> Workshop:
 
 def _decoders(given: Sequence[str]) -> dict[str, Path]:
     """What came after --decoder -> name of a row and its checkpoint."""
+    from ..decoder_checkpoint import BEST_DECODER
+
     decoders: dict[str, Path] = {}
     for one in given:
-        name, separator, file = one.partition("=")
-        if not separator or Path(one).is_file():  # a file's name may hold "=", too
-            name, file = "ClipCrop", one
+        name, separator, path = one.partition("=")
+        if not separator or Path(one).exists():  # a file's name may hold "=", too
+            name, path = "ClipCrop", one
         if name in decoders:
             raise InputError(f"two decoders are called {name!r}; write --decoder NAME=FILE")
-        decoders[name] = Path(file)
+        decoders[name] = Path(path, BEST_DECODER) if Path(path).is_dir() else Path(path)
     return decoders
 
 

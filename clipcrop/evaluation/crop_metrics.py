@@ -1,4 +1,4 @@
-"""How good crops are, against what people drew or rated; one photo and text at a time.
+"""How good crops are, against what people drew, rated or marked; one photo and text at a time.
 
 All boxes are normalised xyxy. IoU is the same in pixels; displacement is in units of the photo's
 width and height, as it is usually given.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..boxes import iou
+from ..boxes import area, covered, iou
+from .grounding_metrics import Answer, score_case
 from .metrics import nth_best, pearson, spearman, top_accuracy
 
 K_RETURNED = (1, 2, 3, 4)
@@ -66,6 +67,30 @@ def score_rated(crops_xyxy: Tensor, rated_xyxy: Tensor, mos: Tensor) -> dict[str
             found = is_best_found(crops_xyxy, rated_xyxy, mos, n, least)
             figures[f"best in {n} @{least:.2f}"] = float(found)
     return figures
+
+
+def score_asked(crops_xyxy: Tensor, asked_xyxy: Tensor) -> dict[str, float]:
+    """The first crop against the boxes of what was asked for.
+
+    Args:
+        crops_xyxy: [R, 4], R >= 1, best first.
+        asked_xyxy: [K, 4], K >= 1: all instances in the photo.
+
+    Returns:
+        By name:
+        "IoU": with the smallest box round all of them;
+        "pointing": 1 if the crop's centre lies in one of them, border included, else 0;
+        "inside": share of a box's area that lies in the crop, mean over the boxes;
+        "size": share of the photo's area that the crop takes.
+    """
+    first_xyxy = crops_xyxy[0]
+    fit = score_case(Answer(first_xyxy, first_xyxy, is_general=False), asked_xyxy, asked_xyxy[:0])
+    return {
+        "IoU": fit.union_iou,
+        "pointing": float(fit.is_pointing),
+        "inside": float(covered(asked_xyxy, first_xyxy[None]).mean()),
+        "size": float(area(first_xyxy)),
+    }
 
 
 def made_accuracy(

@@ -1,7 +1,8 @@
 """Methods side by side on sets of crops: the one loop behind the paper's tables.
 
 What is measured follows from the set: `crop_metrics.score_rated` where people rated crops (GAICD),
-`crop_metrics.score_drawn` where they drew them (the other sets).
+`crop_metrics.score_drawn` where they drew them (the other sets). Who measures something else gives
+an `AnswerOne` of their own, as `evaluation.subjects` does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 from ..data import Example
 from ..errors import InputError
 from ..images import LoadedImage, load_image
-from .bootstrap import Estimate, estimate
+from .bootstrap import Estimate, Spread, estimate, spread
 from .crop_metrics import score_drawn, score_judged, score_rated
 from .methods import Judge, Method
 
@@ -36,6 +37,13 @@ class Answer:
 
     figures: dict[str, float]
     """By name; NaN where there is no such figure."""
+
+    seconds: float | None = None
+    """What it took, looking at the photo included; None where that was not measured."""
+
+
+AnswerOne = Callable[[Method, LoadedImage, Example], Answer]
+"""Asks a method for crops and measures them. Raises InputError where it cannot crop this photo."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,14 @@ class SetResult:
             for method in self.methods
         }
 
+    def seconds(self) -> dict[str, Spread]:
+        """Method -> what an example took; empty where that was not measured."""
+        taken = {
+            method: [case.answers[method].seconds for case in self.cases] for method in self.methods
+        }
+        known = {method: [one for one in of if one is not None] for method, of in taken.items()}
+        return {method: spread(of) for method, of in known.items() if of}
+
     def _estimate(self, method: str, figure: str, seed: int) -> Estimate:
         found = [
             (case.answers[method].figures.get(figure, math.nan), str(case.example.photo))
@@ -103,6 +119,7 @@ def evaluate_crops(
     *,
     progress: Progress = iter,
     must_all_run: bool = False,
+    answer: AnswerOne | None = None,
 ) -> SetResult:
     """Run methods on a set.
 
@@ -115,10 +132,12 @@ def evaluate_crops(
         name: Of the set, for the report.
         progress: Wraps the photos.
         must_all_run: Refuse a set for which a method cannot be used; by default it is noted.
+        answer: What is measured; by default as people's crops are there for.
 
     Raises:
         InputError: No method can be used, or no example is left.
     """
+    ask = answer or _answer
     result = SetResult(name, ())
     usable = _usable(examples, methods, result, must_all_run)
     result.methods = tuple(method.name for method in usable)
@@ -130,7 +149,7 @@ def evaluate_crops(
             continue
         for example in of_photo:
             try:
-                answers = {method.name: _answer(method, photo, example) for method in usable}
+                answers = {method.name: ask(method, photo, example) for method in usable}
             except InputError as exc:
                 result.left_out.append(f"{example.source}: {exc}")
                 continue

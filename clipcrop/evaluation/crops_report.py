@@ -12,19 +12,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
 from ..crop_files import written_at_once
 from ..errors import InputError
 from ..images import load_image, reason_of
-from .bootstrap import CONFIDENCE, RESAMPLES, Estimate
+from .bootstrap import CONFIDENCE, RESAMPLES, Estimate, Spread
 from .crops import Case, SetResult
 from .metrics import without_nan
 
 PACKAGES = ("clipcrop", "torch", "transformers", "numpy", "pillow")
 """Whose versions stand in the report."""
 
-MAX_COLUMNS = 4
+MAX_COLUMNS = 5
 """More figures than this are the rows of a table, and methods its columns."""
+
+MAX_ABREAST = 6
+"""More pictures of one photo go on in the next line."""
 
 ANNOTATED = (255, 196, 0)
 """Colour of the crops that people drew or rated best."""
@@ -61,6 +66,12 @@ class CropsReport:
     figures: tuple[str, ...] = ()
     """What the table shows; everything by default. The JSON always has everything."""
 
+    legend: str = ""
+    """What the figures are, in words below the title."""
+
+    annotated: str = ""
+    """What the annotated boxes are, for the pictures; crops of people by default."""
+
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON types; a mean of nothing is null."""
         return {
@@ -69,13 +80,14 @@ class CropsReport:
             "model": self.model,
             "fingerprint": self.fingerprint,
             "decoders": {
-                name: {"file": str(path), "sha256": _sha256(path)}
+                name: {"file": str(path), "sha256": sha256_of(path)}
                 for name, path in self.decoders.items()
             },
             "versions": {
                 "python": platform.python_version(),
                 **{package: version(package) for package in PACKAGES},
             },
+            "threads": torch.get_num_threads(),
             "bootstrap": {"seed": self.seed, "resamples": RESAMPLES, "confidence": CONFIDENCE},
             "sets": [self._set_to_json(result) for result in self.results],
         }
@@ -91,11 +103,12 @@ class CropsReport:
                 method: {figure: without_nan(one._asdict()) for figure, one in figures.items()}
                 for method, figures in result.estimates(self.seed).items()
             },
+            "seconds": {method: taken._asdict() for method, taken in result.seconds().items()},
         }
 
     def to_markdown(self) -> str:
         """The tables, with what they are over."""
-        parts = [f"# {self.title}", f"`{self.command}`"]
+        parts = [f"# {self.title}", f"`{self.command}`", *([self.legend] if self.legend else [])]
         for result in self.results:
             parts += [f"## {result.name}", _summary(result), self._table(result)]
             parts += [f"Not measured: {note}." for note in result.notes]
@@ -104,12 +117,13 @@ class CropsReport:
         return "\n\n".join(parts) + "\n"
 
     def _table(self, result: SetResult) -> str:
-        estimates = result.estimates(self.seed)
+        estimates, seconds = result.estimates(self.seed), result.seconds()
         shown = [name for name in result.figure_names() if name in (self.figures or (name,))]
-        table = [["method", *shown]]
+        table = [["method", *shown, *(["seconds"] if seconds else [])]]
         for method, figures in estimates.items():
-            table.append([method, *(_cell(figures.get(figure)) for figure in shown)])
-        if len(shown) > MAX_COLUMNS:
+            cells = [_cell(figures.get(figure)) for figure in shown]
+            table.append([method, *cells, *([_time(seconds[method])] if seconds else [])])
+        if len(table[0]) > 1 + MAX_COLUMNS:
             table = [list(column) for column in zip(*table, strict=True)]
             table[0][0] = "figure"
         lines = [f"| {' | '.join(row)} |" for row in table]
@@ -135,11 +149,11 @@ def write_report(report: CropsReport, folder: Path, max_pictures: int) -> list[P
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise InputError(f"cannot make the folder {str(folder)!r}: {reason_of(exc)}") from exc
-    lines = [_crops_line(result, case) for result in report.results for case in result.cases]
+    crops = [_crops_line(result, case) for result in report.results for case in result.cases]
     texts = {
         "results.md": report.to_markdown(),
         "results.json": json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n",
-        "crops.jsonl": "".join(f"{line}\n" for line in lines),
+        "crops.jsonl": "".join(f"{line}\n" for line in crops),
     }
     for name, text in texts.items():
         with written_at_once(folder / name) as part:
@@ -147,7 +161,9 @@ def write_report(report: CropsReport, folder: Path, max_pictures: int) -> list[P
     paths = [folder / name for name in texts]
     for number, result in enumerate(report.results, start=1):
         target = folder / ("pictures.jpg" if number == 1 else f"pictures-set{number}.jpg")
-        paths += write_pictures(_spread(result.cases, max_pictures), target, _pictures)
+        shown = _spread(result.cases, max_pictures)
+        lines = [(case, line) for case in shown for line in range(_num_lines(case))]
+        paths += write_pictures(lines, target, lambda one: _pictures(*one, report.annotated))
     return paths
 
 
@@ -165,17 +181,24 @@ def _cell(estimate: Estimate | None) -> str:
     return f"{estimate.mean:.4f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
+def _time(seconds: Spread) -> str:
+    return f"{seconds.median:.3f} ({seconds.low:.3f} to {seconds.high:.3f})"
+
+
 def _crops_line(result: SetResult, case: Case) -> str:
     crops = {
         method: [[round(side, 4) for side in box] for box in answer.crops_xyxy.tolist()]
         for method, answer in case.answers.items()
     }
-    record = {
+    record: dict[str, Any] = {
         "set": result.name,
         "image": str(case.example.photo),
         "text": case.example.text,
         "crops": crops,
     }
+    seconds = {method: answer.seconds for method, answer in case.answers.items()}
+    if None not in seconds.values():
+        record["seconds"] = seconds
     return json.dumps(record, ensure_ascii=False)
 
 
@@ -185,8 +208,13 @@ def _spread(cases: Sequence[Case], count: int) -> list[Case]:
     return [cases[number * len(cases) // count] for number in range(count)]
 
 
-def _pictures(case: Case) -> PictureRow:
-    """The photo with people's crops, then each method's first crop."""
+def _num_lines(case: Case) -> int:
+    """How many lines a photo and its crops take."""
+    return math.ceil((1 + len(case.answers)) / MAX_ABREAST)
+
+
+def _pictures(case: Case, line: int, annotated: str) -> PictureRow:
+    """One line of: the photo with what was annotated, then each method's first crop."""
     example = case.example
     photo = load_image(example.photo)
     boxes = example.crops_xyxy((photo.width_px, photo.height_px)).tolist()
@@ -195,15 +223,18 @@ def _pictures(case: Case) -> PictureRow:
         for box, crop in zip(boxes, example.crops, strict=True)
         if crop.rating is None or crop.rating >= GOOD_RATING
     ]
-    pictures = [(marked_picture(photo.rgb, marked), f"{len(boxes)} crops of people")]
+    pictures = [(marked_picture(photo.rgb, marked), annotated or f"{len(boxes)} crops of people")]
     for method, answer in case.answers.items():
         first = tuple(answer.crops_xyxy[0].tolist())
         figure, value = next(iter(answer.figures.items()))
         pictures.append((cut_picture(photo.rgb, first), f"{method}: {figure} {value:.2f}"))
-    return PictureRow(f"{example.photo.name}: {example.text or 'no text'}", pictures)
+    title = "" if line else f"{example.photo.name}: {example.text or 'no text'}"
+    abreast = math.ceil(len(pictures) / _num_lines(case))
+    return PictureRow(title, pictures[line * abreast : (line + 1) * abreast])
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """A file's hash, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while part := file.read(1 << 20):

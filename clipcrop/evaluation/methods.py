@@ -26,6 +26,7 @@ from ..images import LoadedImage
 from ..prompt import Text, parse_prompt
 from ..sight import Sight
 from .crop_metrics import grid_frames
+from .smart_crop import SmartCropped, is_installed
 
 CENTRE_SIDE = 0.8
 """Sides of the centre crop, in units of the photo's; the crops that people rated best in GAICD are
@@ -264,6 +265,7 @@ class Workshop:
 MAKERS: dict[str, Callable[[Workshop], Sequence[Method]]] = {
     "whole": lambda _: [WholeImage()],
     "centre": lambda _: [CentreCrop()],
+    "smartcrop": lambda _: [SmartCropped(), SmartCropped(is_square=True)],
     "tower": lambda workshop: [workshop.tower()],
     "composition": lambda workshop: [workshop.composition()],
     "cascade": lambda workshop: [Cascade(workshop.tower(), workshop.composition())],
@@ -272,6 +274,18 @@ MAKERS: dict[str, Callable[[Workshop], Sequence[Method]]] = {
     "clipcrop": lambda workshop: workshop.clipcrops(),
 }
 """Name after ``--methods`` -> the methods that it stands for, in the order of tables."""
+
+
+def what_is_lacking(names: Sequence[str], workshop: Workshop) -> dict[str, str]:
+    """Name of each method that cannot be made here -> the reason and what to do, as a sentence."""
+    reasons = {}
+    if not workshop.decoders:
+        reasons["clipcrop"] = "'clipcrop' needs a trained decoder; give --decoder FILE"
+    if not is_installed():
+        reasons["smartcrop"] = (
+            "'smartcrop' needs a package that is not installed; run `pip install smartcrop`"
+        )
+    return {name: reasons[name] for name in names if name in reasons}
 
 
 def make_methods(names: Sequence[str], workshop: Workshop) -> list[Method]:

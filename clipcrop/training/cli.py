@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ..data import Example, read_set
 from ..decoder import DecoderConfig
+from ..decoder_checkpoint import BEST_DECODER, LAST_DECODER
 from ..device import memory_errors_named
 from ..encoders import load_encoder
 from ..errors import InputError
@@ -27,7 +28,7 @@ from .criterion import CriterionConfig
 from .interruption import asked_to_stop
 from .matcher import MatchCosts
 from .processes import Processes, joined
-from .trainer import BEST_DECODER, LAST_DECODER, Outcome, RunOptions, train
+from .trainer import Outcome, RunOptions, train
 
 EXIT_INTERRUPTED = 130
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from ..data import Example
 from ..decoder import Decoder, DecoderConfig
-from ..decoder_checkpoint import save_decoder
+from ..decoder_checkpoint import BEST_DECODER, LAST_DECODER, save_decoder
 from ..encoders.base import Encoder, TrainableEncoder
 from ..errors import InputError
 from .config import TrainConfig
@@ -38,9 +38,6 @@ from .stream import Stream
 from .token_store import TokenStore
 from .validation import Measures, Validation
 from .views import ViewMaker, plain_view
-
-LAST_DECODER = "last.safetensors"
-BEST_DECODER = "best.safetensors"
 
 _LOSSES = ("total", "l1", "giou", "quality")
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clipcrop.contact_sheet import MAX_CROPS, MAX_ROWS, Row, draw_contact_sheet, write_contact_sheet
+from clipcrop.contact_sheet import (
+    MAX_CROPS,
+    MAX_ROWS,
+    PictureRow,
+    Row,
+    draw_contact_sheet,
+    draw_pictures,
+    write_contact_sheet,
+)
 from clipcrop.errors import InputError
 from clipcrop.suggestions import Detection, Suggestion, Suggestions
 
@@ -65,6 +73,17 @@ def test_extreme_shapes_can_be_drawn(size_px: tuple[int, int]):
     extreme = Row(row.title, Image.new("RGB", size_px), row.suggestions)
 
     assert draw_contact_sheet([extreme]).height > 0
+
+
+def test_a_long_label_goes_on_below_its_picture():
+    picture, words = Image.new("RGB", (300, 240), RED), "a label of so many words " * 6
+
+    short, long = (
+        draw_pictures([PictureRow("", [(picture, label)])]) for label in ("label", words)
+    )
+
+    assert long.width == short.width
+    assert short.height < long.height < short.height + 100
 
 
 def test_many_images_give_several_sheets(tmp_path: Path):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from clipcrop.evaluation.bootstrap import estimate
+from clipcrop.evaluation.bootstrap import estimate, spread
 
 
 def test_the_mean_is_over_examples_and_the_interval_over_photos():
@@ -46,3 +46,8 @@ def test_nothing_has_no_mean():
 
     assert math.isnan(found.mean)
     assert found.n == 0
+
+
+def test_quartiles_lie_between_neighbours():
+    assert spread([4.0, 1.0, 2.0, 3.0]) == (2.5, 1.75, 3.25, 4)
+    assert spread([7.0]) == (7.0, 7.0, 7.0, 1)

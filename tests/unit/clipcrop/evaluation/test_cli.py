@@ -156,5 +156,136 @@ def test_what_cannot_be_measured_is_refused_in_one_sentence(
     assert error.startswith("error: ")
 
 
+@pytest.fixture
+def queries(tmp_path: Path) -> Path:
+    """Two photos of 200 x 100 pixels, with a query each."""
+    write_photo(tmp_path / "photos" / "a.jpg")
+    write_photo(tmp_path / "photos" / "b.jpg")
+    path = tmp_path / "queries.jsonl"
+    boxes = '"boxes": [[0.1, 0.1, 0.9, 0.9]]'
+    lines = [f'{{"image": "{name}.jpg", "query": "the dog", {boxes}}}\n' for name in "ab"]
+    path.write_text("".join(lines))
+    return path
+
+
+def test_methods_are_measured_on_annotated_boxes_and_timed(
+    queries: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    output = tmp_path / "out"
+    given = [str(queries), "--images", str(tmp_path / "photos"), "--output", str(output)]
+
+    assert main(["evaluate", "methods", *given, *BASELINES]) == 0
+
+    printed = capsys.readouterr().out
+    assert "2 photos, 2 examples" in printed
+    assert "| method | IoU | pointing | inside | size | seconds |" in printed
+    assert re.search(
+        r"\| whole image \| 0\.6400 [^|]+\| 1\.0000 [^|]+\| 1\.0000 [^|]+\| 1\.0", printed
+    )
+    assert re.search(
+        r"\| centre 80% \| 1\.0000 .* \| 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\) \|", printed
+    )
+    assert "- pointing: " in printed
+    assert sorted(path.name for path in output.iterdir()) == [
+        "crops.jsonl",
+        "pictures.jpg",
+        "results.json",
+        "results.md",
+    ]
+    report = json.loads((output / "results.json").read_text())
+    assert report["threads"] >= 1
+    assert report["sets"][0]["seconds"]["whole image"]["n"] == 2
+    first = json.loads((output / "crops.jsonl").read_text().splitlines()[0])
+    assert set(first["seconds"]) == {"whole image", "centre 80%"}
+
+
+def test_all_methods_stand_side_by_side_and_it_is_told_which_are_missing(
+    samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    rocket = (samples / "queries.jsonl").read_text().splitlines()[-1]
+    (tmp_path / "rocket.jsonl").write_text(f"{rocket}\n")
+    given = [str(tmp_path / "rocket.jsonl"), "--images", str(samples), "--json"]
+
+    assert main(["evaluate", "methods", *given, *LITE]) == 0
+
+    (measured,) = json.loads(capsys.readouterr().out)["sets"]
+    assert list(measured["methods"]) == list(measured["seconds"])
+    assert list(measured["methods"]) == [
+        "whole image",
+        "centre 80%",
+        "smartcrop",
+        "smartcrop, square",
+        "lite box",
+        "composition",
+        "cascade",
+        "CAGIC (stand-in: text scores of lite; stand-in: composition score)",
+        "clipcrop suggest",
+    ]
+    assert measured["notes"] == ["'clipcrop' needs a trained decoder; give --decoder FILE"]
+    looking = measured["seconds"]["composition"]["median"]
+    assert measured["seconds"]["smartcrop"]["median"] < looking
+    assert measured["seconds"]["clipcrop suggest"]["median"] > 0.001
+
+
+def test_the_folder_of_a_training_stands_for_its_best_decoder(
+    queries: Path,
+    tmp_path: Path,
+    lite_decoders: Callable[..., dict[str, Path]],
+    capsys: pytest.CaptureFixture[str],
+):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "best.safetensors").write_bytes(lite_decoders(any="full")["any"].read_bytes())
+    given = [str(queries), "--images", str(tmp_path / "photos"), "--decoder", str(folder)]
+
+    assert main(["evaluate", "methods", *given, *LITE, "--methods", "clipcrop"]) == 0
+
+    assert "| ClipCrop | " in capsys.readouterr().out
+
+
+def test_answers_of_another_run_in_the_folder_are_refused(
+    queries: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "answers.jsonl").write_text('{"run": {"methods": ["another"]}}\n')
+    given = [str(queries), "--images", str(tmp_path / "photos"), "--output", str(output)]
+
+    assert main(["evaluate", "methods", *given, *BASELINES]) == 2
+
+    assert "holds answers of another run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments", "reason"),
+    [
+        pytest.param("{", [], "line 3: not a grounding query: not JSON", id="no JSON"),
+        pytest.param(
+            '{"image": "a.jpg", "query": "dog", "boxes": []}', [], "line 3: not a", id="no boxes"
+        ),
+        pytest.param("", ["--methods", "clipcrop"], "give --decoder FILE", id="no decoder"),
+        pytest.param("", ["--images", "nowhere"], "nothing of queries could be", id="no photos"),
+    ],
+)
+def test_annotated_boxes_that_cannot_be_used_are_refused_in_one_sentence(
+    queries: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    arguments: list[str],
+    reason: str,
+):
+    with queries.open("a") as file:
+        file.write(f"{line}\n")
+    given = [str(queries), "--images", str(tmp_path / "photos"), *BASELINES, *arguments]
+
+    assert main(["evaluate", "methods", *given]) == 2
+
+    error = capsys.readouterr().err
+    assert reason in error
+    assert "error: " in error
+    assert "Traceback" not in error
+
+
 def test_the_tables_are_the_papers_five():
     assert sorted(PAPER_TABLES) == [1, 2, 3, 4, 5]

@@ -11,6 +11,7 @@ from clipcrop.evaluation.crop_metrics import (
     grid_frames,
     is_best_found,
     made_accuracy,
+    score_asked,
     score_drawn,
     score_judged,
     score_rated,
@@ -127,3 +128,34 @@ def test_the_grid_is_gaicds(aspect):
 
     torch.testing.assert_close(frames, torch.tensor(expected).reshape(-1, 4))
     assert len(frames) == {1.0: 90, 5.0: 0}.get(aspect, len(expected))
+
+
+@pytest.mark.parametrize(
+    ("crop", "asked", "expected"),
+    [
+        # IoU, pointing, inside, size
+        pytest.param(LEFT, [LEFT], (1.0, 1.0, 1.0, 0.5), id="the box itself"),
+        pytest.param(WHOLE, [[0.0, 0.0, 0.4, 0.5]], (0.2, 0.0, 1.0, 1.0), id="all of the photo"),
+        # half of the crop on half of the box; its centre is on the box's edge
+        pytest.param(MIDDLE, [LEFT], (1 / 3, 1.0, 0.5, 0.5), id="on the border"),
+        # the box round both is the photo; the first is half inside, the second not at all
+        pytest.param(
+            [0.0, 0.0, 0.4, 1.0],
+            [[0.2, 0.0, 0.6, 1.0], [0.9, 0.0, 1.0, 1.0], [0.0, 0.0, 0.1, 0.1]],
+            (0.4, 1.0, 0.5, 0.4),
+            id="several",
+        ),
+        # the crop's centre lies between them: pointing is at a thing, IoU is with all of them
+        pytest.param(
+            WHOLE, [[0.0, 0.0, 0.4, 1.0], [0.6, 0.0, 1.0, 1.0]], (1.0, 0.0, 1.0, 1.0), id="between"
+        ),
+        pytest.param([0.6, 0.6, 1.0, 1.0], [[0.0, 0.0, 0.5, 0.5]], (0, 0, 0, 0.16), id="beside"),
+    ],
+)
+def test_the_first_crop_against_the_boxes_asked_for(
+    crop: list[float], asked: list[list[float]], expected: tuple[float, ...]
+):
+    figures = score_asked(torch.tensor([crop, WHOLE]), torch.tensor(asked))
+
+    assert list(figures) == ["IoU", "pointing", "inside", "size"]
+    assert tuple(figures.values()) == pytest.approx(expected)

@@ -15,7 +15,7 @@ from clipcrop.decoder import Decoder, DecoderConfig
 from clipcrop.decoder_checkpoint import save_decoder
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.evaluation.crop_metrics import grid_frames
-from clipcrop.evaluation.methods import MAKERS, Workshop, make_methods
+from clipcrop.evaluation.methods import MAKERS, Workshop, make_methods, what_is_lacking
 from clipcrop.images import LoadedImage, load_image
 from clipcrop.sight import Sight
 
@@ -52,6 +52,8 @@ def test_every_method_gives_crops_inside_the_photo(workshop: Workshop, rocket: L
     assert [method.name for method in methods] == [
         "whole image",
         "centre 80%",
+        "smartcrop",
+        "smartcrop, square",
         "lite box",
         "composition",
         "cascade",
@@ -162,6 +164,19 @@ def test_methods_that_cannot_be_made_are_refused(
 
     with pytest.raises(InputError, match=reason):
         make_methods(names, workshop)
+
+
+def test_it_is_told_what_a_method_lacks(workshop: Workshop, monkeypatch: pytest.MonkeyPatch):
+    assert what_is_lacking(list(MAKERS), workshop) == {}
+    workshop.decoders = {}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    assert what_is_lacking(["smartcrop", "whole", "clipcrop"], workshop) == {
+        "smartcrop": "'smartcrop' needs a package that is not installed; run `pip install "
+        "smartcrop`",
+        "clipcrop": "'clipcrop' needs a trained decoder; give --decoder FILE",
+    }
+    assert what_is_lacking(["whole"], workshop) == {}
 
 
 def _texts(text: str):

@@ -1,0 +1,196 @@
+"""Methods on annotated boxes: texts, times, figures, and what happens when a run is cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+from published_sets import write_photo
+
+from clipcrop import Predictor
+from clipcrop.errors import InputError
+from clipcrop.evaluation.journal import Journal
+from clipcrop.evaluation.methods import WholeImage
+from clipcrop.evaluation.subjects import WatchedSight, compare, plural_where_several, read_subjects
+from clipcrop.images import LoadedImage
+
+DOG, CAT = [0.0, 0.0, 0.5, 0.5], [0.5, 0.0, 1.0, 1.0]
+ENCODING_S = 30.0
+
+
+@dataclass
+class FakeEncoded:
+    """What a tower saw: only how long that took."""
+
+    seconds: float = ENCODING_S
+
+
+@dataclass
+class FakePredictor:
+    """Looks at photos and counts how often."""
+
+    num_encoded: int = 0
+
+    def encode(self, image: LoadedImage) -> FakeEncoded:
+        self.num_encoded += 1
+        return FakeEncoded()
+
+
+@dataclass
+class FakeMethod:
+    """Gives one crop; looks at the photo first if it has a sight."""
+
+    name: str = "made"
+    needs_text: bool = False
+    sight: WatchedSight | None = None
+    box: list[float] = field(default_factory=lambda: [0.0, 0.0, 1.0, 0.5])
+    asked: list[str] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
+
+    def crops(self, photo: LoadedImage, text: str) -> torch.Tensor:
+        self.before()
+        self.asked.append(text)
+        if self.sight is not None:
+            self.sight(photo)
+        return torch.tensor([self.box])
+
+
+@pytest.fixture
+def predictor() -> FakePredictor:
+    return FakePredictor()
+
+
+@pytest.fixture
+def sight(predictor: FakePredictor) -> WatchedSight:
+    return WatchedSight(cast("Predictor", predictor))
+
+
+@pytest.fixture
+def queries(tmp_path: Path) -> Path:
+    """Two photos; a dog and a cat on the first, two cars on the second."""
+    write_photo(tmp_path / "a.jpg")
+    write_photo(tmp_path / "b.jpg")
+    records = [
+        {"image": "a.jpg", "query": "the dog", "boxes": [DOG]},
+        {"image": "b.jpg", "query": "car", "boxes": [DOG, CAT]},
+        {"image": "a.jpg", "query": "the cat", "boxes": [CAT]},
+    ]
+    path = tmp_path / "queries.jsonl"
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return path
+
+
+def test_boxes_are_read_as_they_stand_with_their_photo_and_line(queries: Path, tmp_path: Path):
+    dog, cars, _ = read_subjects(queries, tmp_path)
+
+    assert cars.photo == tmp_path / "b.jpg"
+    assert cars.source == f"{queries}, line 2"
+    assert cars.crops_xyxy((200, 100)).tolist() == [DOG, CAT]
+    assert (dog.text, cars.text) == ("the dog", "every car")
+
+
+@pytest.mark.parametrize(
+    ("query", "num_boxes", "text"),
+    [
+        ("car", 1, "car"),
+        ("car", 2, "every car"),
+        ("the car", 3, "every car"),
+        ("An apple", 2, "every apple"),
+        ("cars", 2, "cars"),
+        ("the cars", 2, "the cars"),
+        ("people", 4, "people"),
+        ("every car", 2, "every car"),
+    ],
+)
+def test_a_singular_is_no_text_for_several_boxes(query: str, num_boxes: int, text: str):
+    assert plural_where_several(query, num_boxes) == text
+
+
+def test_all_methods_get_the_same_texts_and_are_measured_on_the_boxes(
+    queries: Path, tmp_path: Path, sight: WatchedSight
+):
+    made = FakeMethod()
+
+    result = compare(
+        read_subjects(queries, tmp_path), [WholeImage(), made], sight, Journal(None, {}), "made"
+    )
+
+    # once before to warm up, then photo by photo
+    assert made.asked == ["the dog", "the dog", "the cat", "every car"]
+    assert (result.num_photos, len(result.cases)) == (2, 3)
+    means = {name: one.mean for name, one in result.estimates(seed=0)["made"].items()}
+    # the upper half, on the dog: half of it, round its corner; on the cat: a quarter of each other
+    # / (.5 + .5 - .25), its left edge in the centre; on both cars: half of the whole image
+    assert means["IoU"] == pytest.approx((0.5 + 0.25 / 0.75 + 0.5) / 3)
+    assert means["pointing"] == 1.0
+    assert means["inside"] == pytest.approx((1 + 0.5 + 0.75) / 3)
+    assert means["size"] == 0.5
+
+
+def test_looking_at_a_photo_is_done_once_and_counted_for_all_who_look(
+    queries: Path, tmp_path: Path, sight: WatchedSight, predictor: FakePredictor
+):
+    seeing = [FakeMethod("one", sight=sight), FakeMethod("other", sight=sight)]
+
+    result = compare(
+        read_subjects(queries, tmp_path), [*seeing, FakeMethod()], sight, Journal(None, {}), "made"
+    )
+
+    seconds = result.seconds()
+    assert predictor.num_encoded == 3  # one of them to warm up
+    for name in ("one", "other"):
+        assert ENCODING_S < seconds[name].median < ENCODING_S + 10
+    assert seconds["made"].high < 10
+    assert seconds["made"].n == 3
+
+
+def test_a_run_that_is_cut_goes_on_where_it_was(queries: Path, tmp_path: Path, sight: WatchedSight):
+    examples = read_subjects(queries, tmp_path)
+    path = tmp_path / "answers.jsonl"
+    calls = iter(range(100))
+
+    def stop() -> None:
+        if next(calls) == 3:  # to warm up, the dog, the cat, and now
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(examples, [FakeMethod(before=stop)], sight, Journal(path, {}), "made")
+
+    rest = FakeMethod()
+    result = compare(examples, [rest], sight, Journal(path, {}), "made")
+
+    assert rest.asked == ["the dog", "every car"]  # the first again, to warm up
+    uncut = compare(examples, [FakeMethod()], sight, Journal(None, {}), "made")
+    assert result.estimates(seed=0) == uncut.estimates(seed=0)
+    assert len(result.cases) == 3
+
+
+def test_a_photo_that_is_not_there_is_left_out_for_all_and_listed(
+    queries: Path, tmp_path: Path, sight: WatchedSight
+):
+    (tmp_path / "a.jpg").unlink()
+
+    result = compare(
+        read_subjects(queries, tmp_path), [WholeImage()], sight, Journal(None, {}), "made"
+    )
+
+    assert [case.example.photo.name for case in result.cases] == ["b.jpg"]
+    first, second = result.left_out
+    assert first.startswith(f"{queries}, line 1: no such image")
+    assert second.startswith(f"{queries}, line 3: no such image")
+
+
+def test_nothing_to_measure_is_an_error(queries: Path, tmp_path: Path, sight: WatchedSight):
+    with pytest.raises(InputError, match=r"nothing of made could be measured; .*no such image"):
+        compare(
+            read_subjects(queries, tmp_path / "elsewhere"),
+            [WholeImage()],
+            sight,
+            Journal(None, {}),
+            "made",
+        )
