@@ -45,7 +45,7 @@ class HubModel:
     """On the Hugging Face hub."""
 
     revision: str | None = None
-    """The commit to download; None where none is pinned yet, which means the main branch."""
+    """The commit to download; None where none is pinned: then who downloads it must name one."""
 
 
 _OWLVIT_BASE = HubModel(
@@ -293,9 +293,12 @@ def _how_to_get(checkpoint: Checkpoint) -> str:
     if checkpoint.kind == "lite":
         return f"the embedded weights are missing ({EMBEDDED_LITE}); install clipcrop again"
     model = HUB_MODELS[checkpoint.name]
+    command = f"clipcrop models download {checkpoint.name}"
+    if model.revision is None:
+        command += " --revision COMMIT"
     return (
         f"the weights of {checkpoint.name} ({model.repository}) are not on this machine; run "
-        f"`clipcrop models download {checkpoint.name}`, or choose lite"
+        f"`{command}`, or choose lite"
     )
 
 

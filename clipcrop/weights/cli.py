@@ -48,6 +48,11 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     where.add_argument("name", help="as `clipcrop models` lists it")
     download = add("download", _download, "download weights; goes on where it was interrupted")
     download.add_argument("names", nargs="+", metavar="NAME")
+    download.add_argument(
+        "--revision",
+        metavar="COMMIT",
+        help="another commit than the pinned one; needed where `list` says that none is pinned",
+    )
     place = add("place", _place, "put in weights that were downloaded by hand")
     place.add_argument("name")
     place.add_argument("folder", type=Path, help="with config.json, the weights, the tokenizer")
@@ -58,7 +63,7 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from ..checkpoint import list_checkpoints
+    from ..checkpoint import HUB_MODELS, list_checkpoints
     from .store import partial_bytes
 
     for one in list_checkpoints():
@@ -68,6 +73,9 @@ def _list(options: argparse.Namespace) -> int:
             continue
         size = f"{one.size_bytes / 1e6:.1f} MB" if one.is_present else "not here"
         place = f"{one.where}{f': {one.path}' if one.path else ''}"
+        model = HUB_MODELS.get(one.name)
+        if model and model.revision is None and not one.is_present:
+            place += "; no commit is pinned: download it with --revision COMMIT"
         part = f" ({part_bytes / 1e6:.1f} MB of a download are here)" if part_bytes else ""
         print(f"{one.name:<30} {size:>10}  {place}{part}")
     return 0
@@ -89,7 +97,8 @@ def _where(options: argparse.Namespace) -> int:
         return 0
     print(f"here         {found.path or 'no'}")
     print(f"folder       {folder}")
-    print(f"published    {model.repository}, commit {model.revision or 'the newest'}, {LICENCE}")
+    commit = f"commit {model.revision}" if model.revision else "no commit is pinned"
+    print(f"published    {model.repository}, {commit}, {LICENCE}")
     print("to download  " + "\n             ".join(urls))
     print(f"then         clipcrop models place {options.name} FOLDER-WITH-THE-FILES")
     return 0
@@ -101,10 +110,10 @@ def _download(options: argparse.Namespace) -> int:
     for name in options.names:
         teller = _Teller()
         try:
-            folder = download(name, on_progress=teller.tell)
+            folder = download(name, revision=options.revision, on_progress=teller.tell)
         except KeyboardInterrupt:
             teller.end()
-            _say(f"stopped; what came is kept: run `clipcrop models download {name}` to go on")
+            _say("stopped; what came is kept: run the same again to go on")
             return EXIT_INTERRUPTED
         finally:
             teller.end()
@@ -125,24 +134,20 @@ def _place(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from .store import verify
+    from .store import PROOFS, verify
 
     teller = _Teller()
     try:
         verdicts = verify(options.names, on_progress=teller.tell)
     finally:
         teller.end()
-    proofs = {
-        "hashes": "as published",
-        "record": "as when they were downloaded",
-        "structure": "whole; no hash of them is known",
-    }
     for one in verdicts:
         if options.json:
             values = _fields_of(one.checkpoint)
-            _print_json({**values, "problems": list(one.problems), "proof": one.proof})
+            found = {"problems": list(one.problems), "proof": one.proof}
+            _print_json({**values, **found, "proof_text": PROOFS[one.proof]})
             continue
-        print(f"{one.checkpoint.name}: {'; '.join(one.problems) or proofs[one.proof]}")
+        print(f"{one.checkpoint.name}: {'; '.join(one.problems) or PROOFS[one.proof]}")
     return EXIT_PROBLEM if any(one.problems for one in verdicts) else 0
 
 

@@ -12,6 +12,8 @@ from ..errors import CheckpointError
 from .published import PublishedFile
 
 RECORD_FILE = "clipcrop-weights.json"
+BY_HAND = "placed by hand"
+"""Stands for the commit of files of which nobody knows it."""
 
 _CHUNK_BYTES = 1 << 20
 
@@ -23,7 +25,7 @@ class Record:
     repository: str
 
     revision: str
-    """The commit."""
+    """The commit, or `BY_HAND`."""
 
     files: tuple[PublishedFile, ...]
     """As they lie in the folder, each with its SHA-256."""

@@ -38,11 +38,11 @@ class Hub:
     pause_s: float = 1.0
     """Before a transfer that was cut off is taken up again."""
 
-    def list_files(self, model: HubModel) -> tuple[str, list[PublishedFile]]:
-        """What it says of a model's commit: which one, and its wanted files.
+    def list_files(self, model: HubModel) -> list[PublishedFile]:
+        """What it says of the wanted files of a model's commit.
 
         Raises:
-            DownloadFailed: it cannot be asked, or has no usable weights there.
+            DownloadFailed: it cannot be asked, speaks of another commit, or has no usable weights.
         """
         from huggingface_hub import HfApi
 
@@ -58,6 +58,11 @@ class Hub:
             raise DownloadFailed(
                 f"the hub's answer about {model.repository} was cut off; try again later"
             ) from exc
+        if info.sha != model.revision:
+            raise DownloadFailed(
+                f"the hub was asked for commit {model.revision} of {model.repository}, and spoke "
+                f"of {info.sha}; try another network or mirror"
+            )
         found = {one.rfilename: one for one in info.siblings or []}
         names = [name for name in WANTED if name in found]
         if WEIGHTS_FILE not in names and PICKLE in found:
@@ -74,12 +79,11 @@ class Hub:
             files.append(PublishedFile(name, one.size, sha256, "" if sha256 else str(one.blob_id)))
         if not {WEIGHTS_FILE, PICKLE} & set(names):
             raise DownloadFailed(f"{model.repository} has no weights that can be used")
-        return str(info.sha), files
+        return files
 
     def fetch(
         self,
         model: HubModel,
-        revision: str,
         file: PublishedFile,
         part: Path,
         on_bytes: Callable[[int], None],
@@ -88,7 +92,6 @@ class Hub:
 
         Args:
             model: Whose.
-            revision: The commit.
             file: Which.
             part: What is there of it already, perhaps nothing; grows as bytes arrive, and is kept
                 whatever happens.
@@ -100,7 +103,9 @@ class Hub:
         """
         from huggingface_hub import hf_hub_url
 
-        url = hf_hub_url(model.repository, file.name, revision=revision, endpoint=self.endpoint)
+        url = hf_hub_url(
+            model.repository, file.name, revision=model.revision, endpoint=self.endpoint
+        )
         num_tries = 0
         while (before := _size(part)) < file.size_bytes:
             try:

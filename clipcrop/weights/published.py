@@ -4,13 +4,16 @@ Of OWLv2 (base, ensemble) the whole commit is known. Several public projects tha
 the same size and hash of its weights, and one of them every file of the commit, from the hub's own
 metadata; sizes add up to the total that another one gives.
 
-Of OWL-ViT the commit is pinned, and its content was not to be had where this was written. The first
-download takes sizes and hashes from what the hub says of that commit, checks what arrives against
-them, and writes them down beside the weights, for every later check (`files.Record`). Its weights
+Of OWL-ViT the commit is pinned (several public projects name the same one), and its content was not
+to be had where this was written. The first download takes sizes and hashes from what the hub says
+of that commit, checks what arrives against them, and writes them down beside the weights, for every
+later check and every later download of that commit (`files.Record`). So the first one trusts the
+hub and the connection to it; a commit's name alone proves nothing of a file. Its weights
 seem to be there as a pickle only; that is converted (`conversion`). Pull requests of the hub's
 converter, which transformers would take instead, are not pinned and can be pushed by anybody.
 
-The other models have no pinned commit: the first download takes the newest and writes that down.
+The other models have no pinned commit, since no two sources were found that name the same. Who
+wants one names the commit; from then on it is as with OWL-ViT.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ goes on where it was.
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from ..checkpoint import (
 from ..errors import CheckpointError, InputError
 from .conversion import convert_pickle
 from .files import (
+    BY_HAND,
     RECORD_FILE,
     Record,
     check_files,
@@ -63,6 +65,14 @@ class Progress:
     total_bytes: int
 
 
+PROOFS = {
+    "hashes": "as published",
+    "record": "as the hub described them when they were downloaded",
+    "placed": "as they were when they were placed; no hash of the published ones is known",
+    "structure": "whole; no hash of them is known",
+}
+"""What a check compares with -> what may be said then."""
+
 OnProgress = Callable[[Progress], None]
 
 
@@ -76,13 +86,13 @@ class Verdict:
     """What is wrong, each a sentence; empty: nothing is."""
 
     proof: str
-    """What they were compared with: hashes (known beforehand), record (what the hub said when they
-    were downloaded), or structure (no hash is known)."""
+    """What they were compared with, one of `PROOFS`."""
 
 
 def download(
     name: str,
     *,
+    revision: str | None = None,
     models_folder: Path | None = None,
     hub: Hub | None = None,
     on_progress: OnProgress = lambda progress: None,
@@ -91,6 +101,7 @@ def download(
 
     Args:
         name: One of `HUB_MODELS`.
+        revision: The commit, 40 hexadecimal digits; needed where none is pinned.
         models_folder: Instead of the user's own.
         hub: Instead of the usual one.
         on_progress: Called often.
@@ -99,27 +110,35 @@ def download(
         Their folder.
 
     Raises:
-        InputError: there is no such model.
+        InputError: there is no such model; or no commit is pinned or named.
         DownloadFailed: they could not be had; what came is kept, and the next call goes on.
         CheckpointError: what came cannot be used; or there is no room for it.
     """
     folder_name, model = find_model(name)
+    if revision is not None:
+        model = replace(model, revision=_checked_commit(revision))
     models = models_folder or default_models_folder()
     folder = models / folder_name
     with _named_disk_trouble(models), _lock(models, folder_name):
         here = find_checkpoint(folder_name, models_folder=models)
-        if here.path is not None and not _verify_one(here, on_progress).problems:
+        if _is_what_is_wanted(here, revision) and not _verify_one(here, on_progress).problems:
+            assert here.path is not None
             return here.path
+        if model.revision is None:
+            raise InputError(
+                f"no commit of {model.repository} is pinned, so nobody could say whether what came "
+                "is right; choose one on its page on the hub and name it with --revision, or put "
+                f"the files in by hand: `clipcrop models where {folder_name}` says which"
+            )
         hub = hub or Hub()
-        revision, files = model.revision or "", list(pinned_files(model))
-        if not files:
-            revision, files = hub.list_files(model)
+        files = list(pinned_files(model)) or hub.list_files(model)
+        _refuse_another_story(folder, model, files)
         parts = models / f".{folder_name}.part"
         parts.mkdir(exist_ok=True)
         _remove_other_parts(parts, files)
         _check_room(models, parts, files)
-        complete = _fetch_all(hub, model, revision, files, parts, on_progress)
-        _finish(model, revision, complete, parts, folder, on_progress)
+        complete = _fetch_all(hub, model, files, parts, on_progress)
+        _finish(model, model.revision, complete, parts, folder, on_progress)
     return folder
 
 
@@ -169,7 +188,7 @@ def place(
             _check_room(models, parts, found)
             for one in names:
                 shutil.copyfile(source / one, parts / one)
-            revision = str(model.revision) if pinned else "placed by hand"
+            revision = str(model.revision) if pinned else BY_HAND
             _finish(model, revision, found, parts, models / folder_name, on_progress)
         finally:
             shutil.rmtree(parts, ignore_errors=True)
@@ -256,10 +275,43 @@ def addresses(name: str) -> list[str]:
     return [hf_hub_url(model.repository, one, revision=model.revision) for one in names]
 
 
+def _checked_commit(revision: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise InputError(
+            f"no commit: {revision[:80]!r}; name all 40 hexadecimal digits of one, as its page on "
+            "the hub has them: a branch is another one tomorrow"
+        )
+    return revision
+
+
+def _is_what_is_wanted(here: Checkpoint, revision: str | None) -> bool:
+    """Whether there are weights, of that commit if one was named."""
+    if here.path is None or revision is None:
+        return here.path is not None
+    record = read_record(here.path)
+    return record is not None and record.revision == revision
+
+
+def _refuse_another_story(folder: Path, model: HubModel, files: Sequence[PublishedFile]) -> None:
+    """Refuse to replace damaged weights by what is told to be the same commit, and differs."""
+    record = read_record(folder)
+    if record is None or record.revision != model.revision:
+        return
+    recorded = [*record.files, *([record.source] if record.source else [])]
+    by_name = {one.name: one for one in recorded}
+    for one in files:
+        if one.name in by_name and what_is_wrong(by_name[one.name], one):
+            raise DownloadFailed(
+                f"the hub says now that {one.name} of commit {model.revision} is another file than "
+                f"when it was downloaded to {folder}; a commit cannot change, so one of the two is "
+                "not right: try another network or mirror, or move that folder away if you trust "
+                "what is told now"
+            )
+
+
 def _fetch_all(
     hub: Hub,
     model: HubModel,
-    revision: str,
     files: Sequence[PublishedFile],
     parts: Path,
     on_progress: OnProgress,
@@ -282,7 +334,7 @@ def _fetch_all(
 
         on_bytes(here)
         if not path.exists():
-            hub.fetch(model, revision, one, part, on_bytes)
+            hub.fetch(model, one, part, on_bytes)
             part.touch()  # an empty file is never asked for
             path = part
         on_progress(Progress("checking", one.name, done, total))
@@ -337,7 +389,8 @@ def _verify_one(checkpoint: Checkpoint, on_progress: OnProgress) -> Verdict:
         return Verdict(checkpoint, (str(exc),), "structure")
     model = HUB_MODELS.get(checkpoint.name)
     record = read_record(path) if path.is_dir() else None
-    pinned = pinned_files(model) if model else ()
+    is_pinned_commit = model and (not record or record.revision in (model.revision, BY_HAND))
+    pinned = pinned_files(model) if model and is_pinned_commit else ()
     wanted = _wanted_here(path, pinned, record)
     if not wanted:
         return Verdict(checkpoint, (), "structure")
@@ -351,7 +404,10 @@ def _verify_one(checkpoint: Checkpoint, on_progress: OnProgress) -> Verdict:
     problems = check_files(path, wanted, on_bytes)
     advice = f"run `clipcrop models download {checkpoint.name}`"
     sentences = tuple(f"{path}: {problem}; {advice}" for problem in problems)
-    return Verdict(checkpoint, sentences, "hashes" if pinned else "record")
+    if pinned:
+        return Verdict(checkpoint, sentences, "hashes")
+    is_by_hand = record is not None and record.revision == BY_HAND
+    return Verdict(checkpoint, sentences, "placed" if is_by_hand else "record")
 
 
 def _wanted_here(

@@ -21,7 +21,11 @@ CHANGES = ("download", "place", "remove")
 
 def names_in(words: Sequence[str]) -> list[str]:
     """The models that a command line is about, if it changes anything."""
-    plain = [word for word in words if not word.startswith("-")]
+    plain = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if not word.startswith("-") and before != "--revision"
+    ]
     if not plain or plain[0] not in CHANGES:
         return []
     return plain[1:2] if plain[0] == "place" else plain[1:]

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 COMMIT = "c0ffee" + "0" * 34
+"""The newest, for who asks for none."""
 
 
 @dataclass
@@ -39,6 +40,9 @@ class FakeHub:
 
     error_code: str = ""
     """The hub's own word beside that status."""
+
+    other_commit: str = ""
+    """Of which it speaks, whichever it is asked for."""
 
     knows_ranges: bool = True
 
@@ -71,7 +75,7 @@ class FakeHub:
         """For ``HF_ENDPOINT``."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self, commit: str) -> dict[str, Any]:
         """As the hub tells them of a commit."""
         siblings: list[dict[str, Any]] = []
         for name, content in self.files.items():
@@ -81,7 +85,8 @@ class FakeHub:
                 sha256 = hashlib.sha256(content).hexdigest()
                 one["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 134}
             siblings.append(one)
-        return {"id": "owner/name", "sha": COMMIT, "siblings": siblings, "private": False}
+        sha = self.other_commit or commit
+        return {"id": "owner/name", "sha": sha, "siblings": siblings, "private": False}
 
 
 class _Server(ThreadingHTTPServer):
@@ -102,7 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
             if hub.hangs_up:
                 self.close_connection = True
                 return
-            self._answer(200, json.dumps(hub.metadata()).encode())
+            found = re.search(r"/revision/(\w+)", self.path)
+            self._answer(200, json.dumps(hub.metadata(found[1] if found else COMMIT)).encode())
         elif found := re.fullmatch(r"/[\w./-]+/resolve/\w+/([\w.]+)", self.path):
             self._resolve(found[1])
         elif found := re.fullmatch(r"/elsewhere/([\w.]+)", self.path):

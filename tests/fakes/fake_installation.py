@@ -25,7 +25,13 @@ DEVICE: dict[str, Any] = {
     "warnings": [],
 }
 STATUS: dict[str, Any] = {"version": "1.2.3", "state": "idle", "loaded": ["lite"], "device": "cpu"}
-LITE: dict[str, Any] = {"name": "lite", "size_bytes": 12e6, "problems": [], "proof": "structure"}
+LITE: dict[str, Any] = {
+    "name": "lite",
+    "size_bytes": 12e6,
+    "problems": [],
+    "proof": "structure",
+    "proof_text": "whole",
+}
 
 
 @dataclass

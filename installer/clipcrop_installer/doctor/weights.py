@@ -9,11 +9,6 @@ from ..programs import last_line
 from .finding import Context, Finding
 
 _ABOUT = "weights"
-_PROOFS = {
-    "hashes": "as published",
-    "record": "as when they were downloaded",
-    "structure": "whole",
-}
 
 
 def check_weights(context: Context) -> list[Finding]:
@@ -35,6 +30,6 @@ def check_weights(context: Context) -> list[Finding]:
             findings.append(Finding("problem", _ABOUT, "; ".join(one["problems"]), advice))
         else:
             size = f"{one['size_bytes'] / 1e6:.0f} MB"
-            text = f"{name} is {_PROOFS.get(one['proof'], one['proof'])} ({size})"
+            text = f"{name} is {one['proof_text']} ({size})"
             findings.append(Finding("ok", _ABOUT, text))
     return findings

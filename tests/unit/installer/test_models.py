@@ -145,6 +145,7 @@ def test_what_came_to_nothing_is_not_listed(installation: FakeInstallation):
     ("words", "names"),
     [
         (["download", "owlvit", "owlv2", "--json"], ["owlvit", "owlv2"]),
+        (["download", "--revision", "c0ffee", "owlvit"], ["owlvit"]),
         (["place", "owlvit", "folder"], ["owlvit"]),
         (["verify", "owlvit"], []),
         (["--json"], []),

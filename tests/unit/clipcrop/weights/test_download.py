@@ -15,7 +15,7 @@ import pytest
 from fake_hub import COMMIT, FakeHub
 from filelock import FileLock
 
-from clipcrop.checkpoint import find_checkpoint, verify_checkpoint
+from clipcrop.checkpoint import HUB_MODELS, find_checkpoint, verify_checkpoint
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.weights import published as published_module
 from clipcrop.weights.files import read_record
@@ -51,11 +51,85 @@ def test_what_the_hub_said_is_written_down(fake_hub: FakeHub, hub: Hub, models: 
 
     record = read_record(folder)
     assert record is not None
-    assert record.revision.startswith("cbc355fb") or record.revision == COMMIT
+    assert record.revision == HUB_MODELS["owlvit"].revision
     by_name = {one.name: one for one in record.files}
     sha256 = hashlib.sha256(fake_hub.files[WEIGHTS]).hexdigest()
     assert by_name[WEIGHTS].sha256 == sha256
     assert all(len(one.sha256) == 64 for one in record.files)
+
+
+def test_a_hub_that_speaks_of_another_commit_is_not_believed(
+    fake_hub: FakeHub, hub: Hub, models: Path
+):
+    fake_hub.other_commit = COMMIT
+
+    with pytest.raises(DownloadFailed, match=f"asked for commit cbc355fb.* and spoke of {COMMIT}"):
+        download("owlvit", models_folder=models, hub=hub)
+
+    assert not find_checkpoint("owlvit", models_folder=models).is_present
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "merges.txt"], ids=["large file", "small file"])
+def test_a_hub_that_tells_another_story_of_the_same_commit_is_not_believed(
+    name: str, fake_hub: FakeHub, hub: Hub, models: Path
+):
+    folder = download("owlvit", models_folder=models, hub=hub)
+    (folder / WEIGHTS).write_bytes(b"damaged")
+    fake_hub.files = {**fake_hub.files, name: fake_hub.files[name][:-4] + b"zzzz"}
+
+    with pytest.raises(DownloadFailed, match=f"says now that {name} of commit cbc355fb"):
+        download("owlvit", models_folder=models, hub=hub)
+
+    assert (folder / WEIGHTS).read_bytes() == b"damaged"
+
+
+@pytest.mark.parametrize("name", [one for one, model in HUB_MODELS.items() if not model.revision])
+def test_a_model_without_a_pinned_commit_is_downloaded_only_by_one(
+    name: str, fake_hub: FakeHub, hub: Hub, models: Path
+):
+    with pytest.raises(InputError, match=f"no commit of google/{name} is pinned"):
+        download(name, models_folder=models, hub=hub)
+
+    assert (fake_hub.num_metadata, fake_hub.ranges) == (0, [])
+
+
+def test_a_named_commit_is_downloaded_recorded_and_verified(
+    fake_hub: FakeHub, hub: Hub, models: Path
+):
+    named, another = "a" * 40, "b" * 40
+
+    folder = download("owlvit-base-patch16", revision=named, models_folder=models, hub=hub)
+
+    record = read_record(folder)
+    assert record is not None
+    assert record.revision == named
+    (verdict,) = verify(["owlvit-base-patch16"], models_folder=models)
+    assert (verdict.problems, verdict.proof) == ((), "record")
+    asked = fake_hub.num_metadata
+    download("owlvit-base-patch16", revision=named, models_folder=models, hub=hub)
+    assert fake_hub.num_metadata == asked
+    download("owlvit-base-patch16", revision=another, models_folder=models, hub=hub)
+    record = read_record(folder)
+    assert record is not None
+    assert record.revision == another
+
+
+def test_another_commit_of_a_model_whose_content_is_known_is_checked_against_its_own_record(
+    fake_hub: FakeHub, hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pin(fake_hub, monkeypatch)
+    fake_hub.files = {**fake_hub.files, "merges.txt": b"another commit"}
+
+    download("owlvit", revision="a" * 40, models_folder=models, hub=hub)
+
+    (verdict,) = verify(["owlvit"], models_folder=models)
+    assert (verdict.problems, verdict.proof) == ((), "record")
+
+
+@pytest.mark.parametrize("revision", ["main", "cbc355fb", "", "A" * 40, "a" * 41])
+def test_only_a_whole_commit_is_one(revision: str, hub: Hub, models: Path):
+    with pytest.raises(InputError, match="name all 40 hexadecimal digits"):
+        download("owlvit", revision=revision, models_folder=models, hub=hub)
 
 
 def test_what_is_there_and_right_is_not_downloaded_again(fake_hub: FakeHub, hub: Hub, models: Path):
@@ -367,11 +441,11 @@ def pin(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_hub_that_tells_no_hashes_is_not_trusted(
     fake_hub: FakeHub, hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    told = fake_hub.metadata()
+    told = fake_hub.metadata(str(HUB_MODELS["owlvit"].revision))
     for one in told["siblings"]:
         one.pop("lfs", None)
         one.pop("blobId", None)
-    monkeypatch.setattr(fake_hub, "metadata", lambda: told)
+    monkeypatch.setattr(fake_hub, "metadata", lambda commit: told)
 
     with pytest.raises(DownloadFailed, match=r"does not say the size and hash of config.json"):
         download("owlvit", models_folder=models, hub=hub)

@@ -47,7 +47,8 @@ def test_files_placed_by_hand_are_found(by_hand: Path, models: Path):
 
     assert find_checkpoint("owlvit", models_folder=models).path == folder
     assert (by_hand / WEIGHTS).exists()
-    assert verify(["owlvit"], models_folder=models)[0].problems == ()
+    (verdict,) = verify(["owlvit"], models_folder=models)
+    assert (verdict.problems, verdict.proof) == ((), "placed")
 
 
 @pytest.mark.usefixtures("pinned")

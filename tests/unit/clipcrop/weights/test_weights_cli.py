@@ -54,7 +54,7 @@ def test_ctrl_c_says_how_to_go_on(fake_hub: FakeHub, variables: dict[str, str]):
     _, err = process.communicate(timeout=30)
 
     assert process.returncode == 130
-    assert "run `clipcrop models download owlvit` to go on" in err
+    assert "run the same again to go on" in err
     assert "Traceback" not in err
 
 
@@ -90,6 +90,18 @@ def test_where_says_what_to_do_by_hand(capsys: pytest.CaptureFixture[str]):
     out = capsys.readouterr().out
     assert "clipcrop models place owlv2" in out
     assert "resolve/cfd3195ba4ea9592eec887ded089f4c08eff231d/model.safetensors" in out
+
+
+def test_where_no_commit_is_pinned_that_is_said(capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "list"]) == 0
+    assert main(["models", "where", "owlv2-large-patch14"]) == 0
+    assert main(["models", "download", "owlv2-large-patch14"]) == 2
+
+    said = capsys.readouterr()
+    (line,) = [one for one in said.out.splitlines() if one.startswith("owlv2-large-patch14 ")]
+    assert line.endswith("no commit is pinned: download it with --revision COMMIT")
+    assert "no commit is pinned, Apache-2.0" in said.out
+    assert "name it with --revision" in said.err
 
 
 def test_verify_tells_programs_what_is_wrong(capsys: pytest.CaptureFixture[str]):

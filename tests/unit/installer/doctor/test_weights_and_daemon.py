@@ -9,7 +9,13 @@ from clipcrop_installer.doctor.weights import check_weights
 
 
 def test_weights_that_are_right_are_ok(installation: FakeInstallation):
-    owlv2 = {"name": "owlv2", "size_bytes": 619.9e6, "problems": [], "proof": "hashes"}
+    owlv2 = {
+        "name": "owlv2",
+        "size_bytes": 619.9e6,
+        "problems": [],
+        "proof": "hashes",
+        "proof_text": "as published",
+    }
     installation.answers["models verify"] = (0, [json.dumps(LITE), json.dumps(owlv2)])
 
     findings = check_weights(installation.context)
