@@ -16,8 +16,12 @@ class Teacher:
     """Objectness, class probabilities and a box for each of the 3,549 cells of a 416 px view."""
 
     def __init__(self, onnx_file: Path) -> None:
-        import onnxruntime  # only training needs it
-
+        try:
+            import onnxruntime  # only this training needs it
+        except ImportError as exc:
+            raise CheckpointError(
+                "the teacher needs onnxruntime; run: pip install 'clipcrop[train-lite]'"
+            ) from exc
         if not onnx_file.is_file():
             raise CheckpointError(f"no teacher at {onnx_file}; name the YOLOX-nano ONNX file")
         options = onnxruntime.SessionOptions()

