@@ -8,14 +8,51 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .checkpoint import CONFIG_FILE
+from .checkpoint import CONFIG_FILE, default_models_folder
 from .device import memory_errors_named
 from .errors import CheckpointError, OutOfMemory
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A model that is no tower: of the hub, at a pinned commit."""
+
+    name: str
+    """Of its folder in the models folder."""
+
+    repository: str
+    revision: str
+
+    def find(self) -> Path | None:
+        """The folder that it is in; None where it is not on this machine."""
+        from huggingface_hub import try_to_load_from_cache  # a tenth of a second to import
+
+        folder = default_models_folder() / self.name
+        if (folder / CONFIG_FILE).is_file():
+            return folder
+        cached = try_to_load_from_cache(self.repository, CONFIG_FILE, revision=self.revision)
+        return Path(cached).parent if isinstance(cached, str) else None
+
+    def how_to_get(self) -> str:
+        """For the end of a message."""
+        return (
+            f"run `hf download {self.repository} --revision {self.revision}`, or put its files "
+            f"into {default_models_folder() / self.name}"
+        )
+
+
+BLIP = PublishedModel(
+    "blip",
+    "Salesforce/blip-image-captioning-base",
+    "82a37760796d32b1411fe092ab5d4e227313294b",
+)
+"""Captions photos; BSD-3-Clause."""
 
 
 def load_pretrained(

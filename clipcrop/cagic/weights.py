@@ -6,7 +6,6 @@ revision. Nothing is downloaded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from ..checkpoint import CONFIG_FILE, default_models_folder
 from ..device import choose_device
 from ..errors import CheckpointError, InputError
 from ..predictor import Predictor
+from ..pretrained import BLIP, PublishedModel
 from ..sight import Sight
 from .aesthetics import ClipAesthetics
 from .base import Aesthetics, Captioner
@@ -22,39 +22,7 @@ from .captioner import TransformersCaptioner
 from .options import STAND_IN
 from .stand_ins import CompositionAesthetics, TowerCaptioner
 
-
-@dataclass(frozen=True)
-class _Published:
-    name: str
-    """Of its folder in the models folder."""
-
-    repository: str
-    revision: str
-
-    def find(self) -> Path | None:
-        """The folder that it is in; None where it is not on this machine."""
-        from huggingface_hub import try_to_load_from_cache  # a tenth of a second to import
-
-        folder = default_models_folder() / self.name
-        if (folder / CONFIG_FILE).is_file():
-            return folder
-        cached = try_to_load_from_cache(self.repository, CONFIG_FILE, revision=self.revision)
-        return Path(cached).parent if isinstance(cached, str) else None
-
-    def how_to_get(self) -> str:
-        """For the end of a message."""
-        return (
-            f"run `hf download {self.repository} --revision {self.revision}`, or put its files "
-            f"into {default_models_folder() / self.name}"
-        )
-
-
-BLIP = _Published(
-    "blip",
-    "Salesforce/blip-image-captioning-base",
-    "82a37760796d32b1411fe092ab5d4e227313294b",
-)
-CLIP = _Published(
+CLIP = PublishedModel(
     "clip-vit-large-patch14",
     "openai/clip-vit-large-patch14",
     "32bd64288804d66eefd0ccbe215aa642df71cc41",

@@ -18,11 +18,12 @@ from PIL import Image
 from ..device import choose_device, memory_errors_named
 from ..errors import CheckpointError, InputError
 from ..images import load_image, reason_of
+from ..pretrained import BLIP
 from ..records import Complain, fail
 from .texts import read_texts
 
-DEFAULT_MODEL = "Salesforce/blip-image-captioning-base"
-"""On the Hugging Face hub; BSD-3-Clause."""
+DEFAULT_MODEL = BLIP.repository
+"""On the Hugging Face hub."""
 
 MAX_NEW_TOKENS = 30
 NUM_BEAMS = 3
@@ -55,7 +56,8 @@ class TransformersCaptioner:
         Args:
             model: A folder, or a name on the Hugging Face hub.
             device: As for `clipcrop.Predictor.load`.
-            revision: Commit on the hub; the newest by default.
+            revision: Commit on the hub; by default the pinned one of `DEFAULT_MODEL`, the newest of
+                others.
 
         Raises:
             CheckpointError: It cannot be had, or is no image-to-text model.
@@ -64,6 +66,8 @@ class TransformersCaptioner:
         from transformers import AutoModelForImageTextToText, AutoProcessor  # heavy
 
         chosen = choose_device(device)
+        if revision is None and model == DEFAULT_MODEL:
+            revision = BLIP.revision
         try:
             processor = AutoProcessor.from_pretrained(model, revision=revision)
             loaded = AutoModelForImageTextToText.from_pretrained(

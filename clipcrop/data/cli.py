@@ -46,7 +46,11 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         help="folder, or name on the Hugging Face hub, of an image-to-text model "
         "(default: BLIP base)",
     )
-    caption.add_argument("--revision", help="commit of the model on the hub (default: the newest)")
+    caption.add_argument(
+        "--revision",
+        metavar="COMMIT",
+        help="of the model on the hub (default: BLIP's pinned one, the newest of others)",
+    )
     caption.add_argument("--batch-size", type=int, default=8, metavar="N", help="photos at a time")
     caption.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     caption.add_argument("--verbose", action="store_true", help="log what happens")

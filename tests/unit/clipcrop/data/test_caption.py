@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
 from PIL import Image
 from published_sets import write_photo
 
-from clipcrop.data.caption import TransformersCaptioner, caption_photos
+from clipcrop.data.caption import DEFAULT_MODEL, TransformersCaptioner, caption_photos
 from clipcrop.data.texts import read_texts
 from clipcrop.errors import CheckpointError, InputError
+from clipcrop.pretrained import BLIP
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "a", "dog", "cat", "on", "the"]
 
@@ -71,6 +73,22 @@ def tiny_blip(tmp_path_factory):
         tokenizer=BertTokenizer(str(folder / "vocab.txt"), additional_special_tokens=["[DEC]"]),
     ).save_pretrained(folder)
     return folder
+
+
+def test_the_usual_model_is_taken_at_its_pinned_commit(tiny_blip, tmp_path, monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    cached = tmp_path / f"models--{DEFAULT_MODEL.replace('/', '--')}"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text("0" * 40)  # the newest, which is not here
+    shutil.copytree(tiny_blip, cached / "snapshots" / BLIP.revision)
+
+    captioner = TransformersCaptioner.load(device="cpu")
+
+    assert captioner.caption([Image.new("RGB", (30, 30))])
+    with pytest.raises(CheckpointError, match="no captioning model in 'Salesforce/blip"):
+        TransformersCaptioner.load(device="cpu", revision="main")
 
 
 def test_a_model_in_the_published_format_describes_images_the_same_way_each_time(tiny_blip):
