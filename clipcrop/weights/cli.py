@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import CheckpointError
+
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
     from .store import Progress
@@ -43,7 +45,7 @@ def add_models(parser: argparse.ArgumentParser) -> None:
         command.set_defaults(run=run)
         return command
 
-    add("list", _list, "the models, and where their weights are")
+    add("list", _list, "the models and decoders, and where their weights are")
     where = add("where", _where, "where weights are looked for, and where they can be had")
     where.add_argument("name", help="as `clipcrop models` lists it")
     download = add("download", _download, "download weights; goes on where it was interrupted")
@@ -78,7 +80,29 @@ def _list(options: argparse.Namespace) -> int:
             place += "; no commit is pinned: download it with --revision COMMIT"
         part = f" ({part_bytes / 1e6:.1f} MB of a download are here)" if part_bytes else ""
         print(f"{one.name:<30} {size:>10}  {place}{part}")
+    _list_decoders(options)
     return 0
+
+
+def _list_decoders(options: argparse.Namespace) -> None:
+    """Those that are used by themselves, with the tower that each is for."""
+    from ..checkpoint import default_models_folder
+
+    folder = default_models_folder() / "decoders"
+    for path in sorted(folder.glob("*.safetensors")):  # mostly none, and PyTorch takes seconds
+        from ..decoder_checkpoint import read_decoder_info
+
+        try:
+            tower, problem = read_decoder_info(path).tower, ""
+        except CheckpointError as exc:
+            tower, problem = "", str(exc)
+        size_bytes = path.stat().st_size
+        if options.json:
+            values = {"name": path.name, "kind": "decoder", "present": True, "path": str(path)}
+            _print_json({**values, "size_bytes": size_bytes, "tower": tower, "problem": problem})
+            continue
+        text = problem or f"a decoder for {tower}: {path}"
+        print(f"{path.name:<30} {f'{size_bytes / 1e6:.1f} MB':>10}  {text}")
 
 
 def _where(options: argparse.Namespace) -> int:

@@ -76,6 +76,25 @@ def test_the_list_is_the_default(capsys: pytest.CaptureFixture[str]):
     assert default.startswith("lite ")
 
 
+def test_decoders_are_listed_with_their_towers(capsys: pytest.CaptureFixture[str]):
+    from clipcrop.decoder import Decoder, DecoderConfig
+    from clipcrop.decoder_checkpoint import default_decoder_path, save_decoder
+
+    path = default_decoder_path("owlvit")
+    decoder = Decoder(DecoderConfig(num_layers=1, dim=8, mlp_dim=8, num_heads=1, num_queries=2))
+    save_decoder(decoder, path, tower="owlvit", tower_fingerprint="f" * 64)
+    path.with_name("torn.safetensors").write_bytes(b"cut")
+
+    assert main(["models"]) == 0
+    assert main(["models", "--json"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith(f"MB  a decoder for owlvit: {path}") for line in lines) == 1
+    assert sum("torn.safetensors" in line and "cannot read" in line for line in lines) == 2
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [one["tower"] for one in found if one["kind"] == "decoder"] == ["owlvit", ""]
+
+
 @pytest.mark.parametrize("words", [["--json"], ["list", "--json"], ["--json", "list"]])
 def test_programs_get_the_list_as_json(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert main(["models", *words]) == 0
