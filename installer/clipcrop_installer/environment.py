@@ -231,6 +231,7 @@ def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: 
         **cache,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_NO_INPUT": "1",
+        "PIP_USER": "0",  # whatever the user's own settings of pip say
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
     }
     with recipe.log.open("w", encoding="utf-8") as log:

@@ -92,7 +92,10 @@ def plan_install(
     steps: list[Step] = []
     if recipe is not None:
         steps.append(MakeEnvironment(recipe, environment, torch))
-    steps.append(WriteSettings(environment, places, has_flatpak=found.has_flatpak, force=force))
+    has_flatpak = found.has_flatpak
+    steps.append(
+        WriteSettings(source.version, environment, places, has_flatpak=has_flatpak, force=force)
+    )
     targets = [*map(gimp_target, found.gimps), *map(krita_target, found.kritas)]
     steps += [InstallPlugIn(target, environment, force=force) for target in targets]
     old = manifest.values.get("python")
@@ -117,7 +120,7 @@ def plan_install(
 
 
 def _verb(source: Source, manifest: Manifest) -> str:
-    if not manifest.values.get("python"):  # which is noted once it can be used
+    if not manifest.version:
         return "install"
     return "repair or renew" if manifest.version == source.version else "upgrade to"
 

@@ -32,16 +32,16 @@ def put(content: bytes | None, line: Line) -> tuple[bytes, dict[str, Any]]:
     """The file with the line in it, and what `take_back` needs; None: there is no file."""
     before = content or b""
     lines = _lines(before)
+    at = _find(lines, line)
     details: dict[str, Any] = {
         "group": line.group,
         "key": line.key,
         "value": line.value,
-        "before": value_of(before, line),
+        "before": None if at is None else lines[at].decode("utf-8", "surrogateescape"),
         "sha256": None if content is None else sha256_of(before),
         "has_group": _header(lines, line) is not None,
     }
     new = f"{line.key}={line.value}\n".encode()
-    at = _find(lines, line)
     if at is not None:
         lines[at] = new
         return b"".join(lines), details
@@ -66,7 +66,7 @@ def take_back(content: bytes, details: dict[str, Any]) -> bytes | None:
     if at is None:
         return content
     if details["before"] is not None:
-        lines[at] = f"{line.key}={details['before']}\n".encode()
+        lines[at] = details["before"].encode("utf-8", "surrogateescape")
     else:
         del lines[at]
         header = _header(lines, line)

@@ -139,8 +139,6 @@ def undo_setting(item: Item, world: World) -> Outcome:
         return Outcome(GONE)
     if found != line.value:
         return Outcome(KEPT, f"{line.key} in {path} was changed since, and is kept")
-    if details["before"] == line.value:  # as it was
-        return Outcome(REMOVED)
     without = take_back(content, details)
     if without is None:
         world.disk.remove_file(path)

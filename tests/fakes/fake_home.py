@@ -82,7 +82,6 @@ class FakeHome:
             plan = plan_install(
                 source, made, world, manifest, self.places, all_kinds(), force=force
             )
-            manifest.version = source.version
             results = carry_out(plan, world, manifest, all_kinds())
             self.said += summary(plan, results)
             return results

@@ -41,6 +41,7 @@ def _run(options: argparse.Namespace, world: World) -> int:
     manifest = read_manifest(where, world)
     context = Context(world, where, manifest, installed_environment(manifest, world))
     findings: list[Finding] = list(run_checks(context, checks_for(context)))
+    commands = context.environment.python.parent if context.environment else None
     if options.report:
         findings = redacted(findings, _private(world))
     facts = {
@@ -55,12 +56,14 @@ def _run(options: argparse.Namespace, world: World) -> int:
             world.say("\n".join(f"{name}: {value}" for name, value in facts.items()))
         for line in to_lines(findings, with_details=options.report):
             world.say(line)
+        if commands and not options.report and any(one.advice for one in findings):
+            world.say(f"clipcrop-setup and clipcrop-daemon are in {commands}")
     return EXIT_PROBLEMS if has_problems(findings) else 0
 
 
 def _private(world: World) -> Private:
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # no such user in the system's list
+    except (KeyError, OSError, ImportError):  # no such user in the system's list; or no list
         user = world.machine.home.name
     return Private(world.machine.home, user, platform.node())

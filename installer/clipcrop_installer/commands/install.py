@@ -87,21 +87,20 @@ def _refuse_sudo(world: World) -> None:
 
 def _plan(
     options: argparse.Namespace, world: World, manifest: Manifest, where: Places
-) -> tuple[Plan, Choices, Source]:
+) -> tuple[Plan, Choices]:
     choices = _choices(options, manifest)
     source = _source(choices, options.checkout)
     plan = plan_install(source, choices, world, manifest, where, all_kinds(), force=options.force)
-    return plan, choices, source
+    return plan, choices
 
 
 def _install(options: argparse.Namespace, world: World, manifest: Manifest, where: Places) -> int:
-    plan, choices, source = _plan(options, world, manifest, where)
+    plan, choices = _plan(options, world, manifest, where)
     for line in plan.lines():
         world.say(line)
     if not options.yes and not _agrees(world):
         world.say("Nothing was done.")
         return 0
-    manifest.version = source.version
     manifest.values["choices"] = to_remember(choices)
     world.say("")
     results = carry_out(plan, world, manifest, all_kinds())
@@ -151,7 +150,8 @@ def _agrees(world: World) -> bool:
     """Whether the user wants it; who cannot be asked does."""
     if world.ask is None:
         return True
-    return world.ask("\nGo on? [Y/n] ").strip().lower() in ("", "y", "yes")
+    answer = world.ask("\nGo on? [Y/n] ")  # with its end; empty: there was none
+    return answer.lower().strip() in ("", "y", "yes") and answer != ""
 
 
 def summary(plan: Plan, results: Sequence[Result]) -> list[str]:

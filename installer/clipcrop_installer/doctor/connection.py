@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -48,7 +49,8 @@ def _rights(path: Path) -> list[Finding]:
     for one, place in ((found, path), (around, path.parent)):
         if one.st_uid != os.geteuid():
             text = f"{place} belongs to user {one.st_uid}, not to you"
-            findings.append(Finding("problem", _ABOUT, text, f"remove {place}"))
+            advice = f"make it yours again: sudo chown -R $USER {shlex.quote(str(path.parent))}"
+            findings.append(Finding("problem", _ABOUT, text, advice))
     if found.st_mode & 0o077:
         text = f"others can read {path}: it has mode {stat.S_IMODE(found.st_mode):o}"
         findings.append(Finding("problem", _ABOUT, text, f"chmod 600 {path}"))

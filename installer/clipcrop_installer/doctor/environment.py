@@ -33,8 +33,7 @@ def check_environment(context: Context) -> list[Finding]:
         return [Finding("problem", _ABOUT, "ClipCrop is not installed", "run install")]
     environment = context.environment
     if environment is None:
-        python = context.manifest.values.get("python")
-        text = f"its Python is gone: {python}" if python else "the installation has not got so far"
+        text = f"its Python is gone: {context.manifest.values.get('python')}"
         return [Finding("problem", _ABOUT, text, INSTALL)]
     lines: list[str] = []
     code = context.world.run(
@@ -63,11 +62,13 @@ def check_completeness(context: Context) -> list[Finding]:
     """Whether every step of the installation came to its end."""
     items = items_besides_folder(context.manifest)
     begun = dict.fromkeys(item.step for item in items if not item.is_made)
+    findings = []
     if MODELS in begun:
-        text = "getting or removing weights was interrupted"
-        advice = "clipcrop-setup models says how much is here; download goes on, remove ends it"
-        return [Finding("warning", "installation", text, advice)]
+        del begun[MODELS]
+        text = "a download of weights was interrupted"
+        advice = "clipcrop-setup models says which: `download` goes on with it, `remove` ends it"
+        findings.append(Finding("warning", "installation", text, advice))
     if begun:
         text = f"the last installation was interrupted at: {', '.join(begun)}"
-        return [Finding("problem", "installation", text, INSTALL)]
-    return [Finding("ok", "installation", f"complete, {len(context.manifest.items)} items")]
+        findings.append(Finding("problem", "installation", text, INSTALL))
+    return findings or [Finding("ok", "installation", f"complete, {len(items)} items")]

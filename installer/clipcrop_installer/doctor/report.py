@@ -25,8 +25,9 @@ class Private:
 
     def hidden(self, text: str) -> str:
         """The text without it."""
-        for home in {str(self.home), self.home.as_posix()}:
-            text = text.replace(home, "~")
+        if self.home.name:  # else it is the root of all paths
+            for home in {str(self.home), self.home.as_posix()}:
+                text = text.replace(home, "~")
         for name, stand_in in ((self.user, "USER"), (self.host, "HOST")):
             if len(name) >= _SHORTEST_NAME:
                 text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", stand_in, text)

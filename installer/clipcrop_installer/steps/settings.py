@@ -19,6 +19,8 @@ STEP_NAME = "settings for the plug-ins"
 class WriteSettings:
     """Writes ``plugin.json``. Until then all use the older version, from then on the new one.
 
+    So the manifest names the new version from here on, too.
+
     In Flatpak's sandbox no program of the machine can be started, so what plug-ins there read
     has no command.
     """
@@ -27,8 +29,15 @@ class WriteSettings:
     is_needed = True
 
     def __init__(
-        self, environment: Environment, places: Places, *, has_flatpak: bool, force: bool
+        self,
+        version: str,
+        environment: Environment,
+        places: Places,
+        *,
+        has_flatpak: bool,
+        force: bool,
     ) -> None:
+        self._version = version
         self._environment = environment
         self._places = places
         self._force = force
@@ -60,6 +69,7 @@ class WriteSettings:
         """Write them."""
         notes = move_aside(STEP_NAME, world, manifest)
         notes += write_all(self._files, world, manifest)
+        manifest.version = self._version
         manifest.values["python"] = str(self._environment.python)
         return notes
 

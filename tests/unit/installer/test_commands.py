@@ -60,6 +60,7 @@ def test_installing_says_what_will_be_and_what_was_done(
         pytest.param([], "what?\n", False, id="not understood"),
         pytest.param([], "\n", True, id="the usual answer"),
         pytest.param([], "Yes\n", True, id="yes"),
+        pytest.param([], "", False, id="no answer, as Ctrl-D gives"),
         pytest.param(["--yes"], "n\n", True, id="not asked"),
     ],
 )

@@ -191,6 +191,7 @@ def test_downloads_go_through_a_folder_in_the_checkout_that_is_removed(recipe: R
     ensure(recipe, ignore, run)
 
     temporary = recipe.folder / "tmp"
+    assert {variables["PIP_USER"] for variables in run.variables} == {"0"}
     assert {variables["TMPDIR"] for variables in run.variables} == {str(temporary)}
     assert not temporary.exists()
 

@@ -128,6 +128,19 @@ def test_the_old_version_works_on_when_the_new_one_cannot_be_made(user: FakeHome
     assert user.programs.daemon.exists()
 
 
+def test_until_the_switch_the_manifest_names_the_version_that_works(user: FakeHome):
+    user.install()
+    user.release("2")
+    user.programs.failing = {"pip install": (1, "ERROR: something")}
+    user.install()
+    assert read_manifest(user.places, user.world).version == "1"
+
+    user.programs.failing = {}
+    user.install()
+
+    assert read_manifest(user.places, user.world).version == "2"
+
+
 def test_a_first_install_that_fails_takes_back_what_it_has_begun(user: FakeHome):
     before = user.contents()
     user.programs.failing = {"pip install": (1, "Temporary failure in name resolution")}

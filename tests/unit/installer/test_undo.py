@@ -77,7 +77,7 @@ def test_a_line_that_was_there_before_stays(user: FakeHome):
     path = user.home / "rc"
     path.write_text("[g]\nk=v\n")
 
-    outcome = undone(user, "setting", path, details={**SETTING, "before": "v"})
+    outcome = undone(user, "setting", path, details={**SETTING, "before": "k=v\n"})
 
     assert outcome.verdict == REMOVED
     assert path.read_text() == "[g]\nk=v\n"

@@ -76,6 +76,15 @@ def test_an_interrupted_installation_is_a_problem(installation: FakeInstallation
     assert finding.text == "the last installation was interrupted at: plug-in for Krita in /x"
 
 
+def test_an_interrupted_download_is_no_interrupted_installation(installation: FakeInstallation):
+    installation.manifest.begin([Item(kind="tree", path="/models/owlvit", step="models")])
+
+    (finding,) = check_completeness(installation.context)
+
+    assert (finding.verdict, finding.text) == ("warning", "a download of weights was interrupted")
+    assert "`remove` ends it" in finding.advice
+
+
 @pytest.mark.parametrize(
     ("found", "text"),
     [

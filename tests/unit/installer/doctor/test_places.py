@@ -97,6 +97,7 @@ def test_a_connection_file_of_somebody_else_is_a_problem(
     (finding,) = check_connection(short_installation.context)
 
     assert finding.text == f"{connection_file} belongs to user 12345, not to you"
+    assert finding.advice.endswith(f"chown -R $USER {connection_file.parent}")
 
 
 def test_a_damaged_connection_file_is_a_problem(
@@ -257,3 +258,11 @@ def test_room_is_told(
     (finding,) = check_room(installation.context)
 
     assert finding.verdict == verdict
+
+
+def test_a_start_at_login_of_which_only_a_folder_is_left_is_a_problem(
+    installation: FakeInstallation,
+):
+    installation.manifest.begin([Item(kind="folder", path="/x", step=STEP_NAME)])
+
+    assert verdict_of(installation) == ("problem", "what was installed for it is gone")

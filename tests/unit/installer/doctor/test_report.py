@@ -182,3 +182,17 @@ def test_a_prompt_is_hidden_in_every_part_of_a_finding():
     (hidden,) = redacted([finding], ADA)
 
     assert "wedding" not in hidden.text + "".join(hidden.details)
+
+
+def test_a_home_that_is_the_root_of_all_paths_hides_nothing():
+    private = Private(Path("/"), "root", "engine")
+
+    assert private.hidden("/etc/x of root") == "/etc/x of USER"
+
+
+def test_where_the_advised_commands_are_is_said(installation: FakeInstallation):
+    installation.answers["clipcrop-daemon status"] = (1, ["no answer"])
+
+    _, said = run(installation, "doctor")
+
+    assert said[-1] == f"clipcrop-setup and clipcrop-daemon are in {installation.python.parent}"
