@@ -189,6 +189,7 @@ def _methods(options: argparse.Namespace) -> int:
         WatchedSight,
         compare,
         identity_of,
+        parts_of,
         read_subjects,
     )
 
@@ -213,6 +214,7 @@ def _methods(options: argparse.Namespace) -> int:
         model=sight.predictor.encoder.name,
         fingerprint=sight.predictor.encoder.fingerprint(),
         decoders=workshop.decoders,
+        parts=parts_of(result),
         legend=LEGEND,
         annotated=ANNOTATED,
     )

@@ -66,6 +66,9 @@ class CropsReport:
     figures: tuple[str, ...] = ()
     """What the table shows; everything by default. The JSON always has everything."""
 
+    parts: list[SetResult] = field(default_factory=list)
+    """Parts of the sets, with tables of their own."""
+
     legend: str = ""
     """What the figures are, in words below the title."""
 
@@ -90,6 +93,7 @@ class CropsReport:
             "threads": torch.get_num_threads(),
             "bootstrap": {"seed": self.seed, "resamples": RESAMPLES, "confidence": CONFIDENCE},
             "sets": [self._set_to_json(result) for result in self.results],
+            "parts": [self._set_to_json(part) for part in self.parts],
         }
 
     def _set_to_json(self, result: SetResult) -> dict[str, Any]:
@@ -109,7 +113,7 @@ class CropsReport:
     def to_markdown(self) -> str:
         """The tables, with what they are over."""
         parts = [f"# {self.title}", f"`{self.command}`", *([self.legend] if self.legend else [])]
-        for result in self.results:
+        for result in [*self.results, *self.parts]:
             parts += [f"## {result.name}", _summary(result), self._table(result)]
             parts += [f"Not measured: {note}." for note in result.notes]
             if result.left_out:

@@ -26,7 +26,7 @@ from ..sight import Sight
 from .crop_metrics import score_asked
 from .crops import KEPT_CROPS, Answer, Progress, SetResult, evaluate_crops
 from .crops_report import sha256_of
-from .grounding import read_cases
+from .grounding import LARGE_AREA, read_cases
 from .journal import Journal
 from .methods import Method, Workshop
 
@@ -127,6 +127,23 @@ def compare(
     return evaluate_crops(examples, methods, name, progress=progress, must_all_run=True, answer=ask)
 
 
+def parts_of(result: SetResult) -> list[SetResult]:
+    """The queries for large things, and those for small ones: many methods do well at the first."""
+    is_large = [
+        any(_size(crop) >= LARGE_AREA for crop in case.example.crops) for case in result.cases
+    ]
+    kinds = {"at least": True, "less than": False}
+    parts = [
+        SetResult(
+            f"{result.name}: the largest box takes {kind} {LARGE_AREA:.0%} of the photo",
+            result.methods,
+            [case for case, large in zip(result.cases, is_large, strict=True) if large is wanted],
+        )
+        for kind, wanted in kinds.items()
+    ]
+    return [part for part in parts if part.cases]
+
+
 def identity_of(
     path: Path, images_dir: Path, methods: Sequence[Method], workshop: Workshop
 ) -> dict[str, Any]:
@@ -166,6 +183,11 @@ def read_subjects(path: Path, images_dir: Path) -> list[Example]:
         )
         for case in read_cases(path)
     ]
+
+
+def _size(crop: RatedCrop) -> float:
+    x0, y0, x1, y1 = crop.box_xyxy_px
+    return (x1 - x0) * (y1 - y0)
 
 
 def _warm_up(example: Example, methods: Sequence[Method]) -> None:

@@ -16,7 +16,13 @@ from clipcrop import Predictor
 from clipcrop.errors import InputError
 from clipcrop.evaluation.journal import Journal
 from clipcrop.evaluation.methods import WholeImage
-from clipcrop.evaluation.subjects import WatchedSight, compare, plural_where_several, read_subjects
+from clipcrop.evaluation.subjects import (
+    WatchedSight,
+    compare,
+    parts_of,
+    plural_where_several,
+    read_subjects,
+)
 from clipcrop.images import LoadedImage
 
 DOG, CAT = [0.0, 0.0, 0.5, 0.5], [0.5, 0.0, 1.0, 1.0]
@@ -183,6 +189,31 @@ def test_a_photo_that_is_not_there_is_left_out_for_all_and_listed(
     first, second = result.left_out
     assert first.startswith(f"{queries}, line 1: no such image")
     assert second.startswith(f"{queries}, line 3: no such image")
+
+
+def test_queries_for_large_and_for_small_things_have_parts_of_their_own(
+    queries: Path, tmp_path: Path, sight: WatchedSight
+):
+    with queries.open("a") as file:
+        file.write('{"image": "b.jpg", "query": "a cup", "boxes": [[0, 0, 0.1, 0.49]]}\n')
+        file.write('{"image": "b.jpg", "query": "a jug", "boxes": [[0, 0, 0.1, 0.501]]}\n')
+        file.write('{"image": "b.jpg", "query": "pens", "boxes": [[0, 0, 0.1, 0.4]]}\n')
+
+    result = compare(
+        read_subjects(queries, tmp_path), [WholeImage()], sight, Journal(None, {}), "made"
+    )
+
+    large, small = parts_of(result)
+    assert large.name == "made: the largest box takes at least 5% of the photo"
+    assert [case.example.text for case in large.cases] == [
+        "the dog",
+        "the cat",
+        "every car",
+        "a jug",
+    ]
+    assert small.name == "made: the largest box takes less than 5% of the photo"
+    assert [case.example.text for case in small.cases] == ["a cup", "pens"]
+    assert large.estimates(seed=0)["whole image"]["inside"].n == 4
 
 
 def test_nothing_to_measure_is_an_error(queries: Path, tmp_path: Path, sight: WatchedSight):
