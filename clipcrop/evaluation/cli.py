@@ -19,6 +19,7 @@ from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..data import Example
+    from .crops import SetResult
     from .crops_report import CropsReport
     from .methods import Method, Workshop
     from .tables import PaperTable
@@ -134,7 +135,6 @@ def _measure(
 ) -> int:
     from ..data import read_set
     from .crops import evaluate_crops
-    from .crops_report import CropsReport
     from .methods import MAKERS
 
     sets = [
@@ -153,8 +153,18 @@ def _measure(
     ]
     for result in results:
         result.notes += notes
+    report = _report(options, title, results, workshop)
+    return _tell(replace(report, figures=table.figures if table else ()), options)
+
+
+def _report(
+    options: argparse.Namespace, title: str, results: list[SetResult], workshop: Workshop
+) -> CropsReport:
+    """What was measured, with all that it follows from."""
+    from .crops_report import CropsReport
+
     encoder = workshop.sight.predictor.encoder
-    report = CropsReport(
+    return CropsReport(
         title=title,
         results=results,
         command=shlex.join(["clipcrop", *sys.argv[1:]]),
@@ -162,9 +172,7 @@ def _measure(
         model=encoder.name,
         fingerprint=encoder.fingerprint(),
         decoders=workshop.decoders,
-        figures=table.figures if table else (),
     )
-    return _tell(report, options)
 
 
 def _tell(report: CropsReport, options: argparse.Namespace) -> int:
@@ -179,7 +187,6 @@ def _tell(report: CropsReport, options: argparse.Namespace) -> int:
 
 
 def _methods(options: argparse.Namespace) -> int:
-    from .crops_report import CropsReport
     from .journal import Journal
     from .methods import MAKERS
     from .subjects import (
@@ -206,18 +213,8 @@ def _methods(options: argparse.Namespace) -> int:
         print(f"going on after {len(journal)} answers", file=sys.stderr)
     result = compare(examples, methods, sight, journal, options.file.stem, progress=_photos_shown)
     result.notes += notes
-    report = CropsReport(
-        title="Methods side by side",
-        results=[result],
-        command=shlex.join(["clipcrop", *sys.argv[1:]]),
-        seed=options.seed,
-        model=sight.predictor.encoder.name,
-        fingerprint=sight.predictor.encoder.fingerprint(),
-        decoders=workshop.decoders,
-        parts=parts_of(result),
-        legend=LEGEND,
-        annotated=ANNOTATED,
-    )
+    report = _report(options, "Methods side by side", [result], workshop)
+    report = replace(report, parts=parts_of(result), legend=LEGEND, annotated=ANNOTATED)
     exit_code = _tell(report, options)
     journal.throw_away()
     return exit_code
@@ -277,6 +274,12 @@ def _decoders(given: Sequence[str]) -> dict[str, Path]:
         if name in decoders:
             raise InputError(f"two decoders are called {name!r}; write --decoder NAME=FILE")
         decoders[name] = Path(path, BEST_DECODER) if Path(path).is_dir() else Path(path)
+    missing = [str(file) for file in decoders.values() if not file.is_file()]
+    if missing:
+        raise InputError(
+            f"no such decoder: {missing[0]!r}; name a file that `clipcrop train` wrote, or the "
+            "folder of a training"
+        )
     return decoders
 
 

@@ -141,7 +141,12 @@ def test_methods_without_their_texts_are_noted_in_the_report(
         ),
         pytest.param(["crops", "{}", "--methods", "x"], "no such method: 'x'", id="method"),
         pytest.param(["crops", "{}", "--split", "val"], "no 'val' in", id="split"),
-        pytest.param(["crops", "{}", "--decoder", "none.x"], "none.x", id="no decoder"),
+        pytest.param(["crops", "{}", "--decoder", "none.x"], "no such decoder", id="no decoder"),
+        pytest.param(
+            ["crops", "{}", "--decoder", "{}", "--methods", "whole"],
+            "best.safetensors'; name a file that `clipcrop train` wrote",
+            id="no training",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_sentence(
