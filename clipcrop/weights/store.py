@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..checkpoint import (
+    CONFIG_FILE,
     HUB_MODELS,
+    TOKENIZER_FILES,
     WEIGHTS_FILE,
     Checkpoint,
     HubModel,
@@ -119,17 +121,17 @@ def download(
         model = replace(model, revision=_checked_commit(revision))
     models = models_folder or default_models_folder()
     folder = models / folder_name
+    here = find_checkpoint(folder_name, models_folder=models)
+    if _is_what_is_wanted(here, revision) and not _verify_one(here, on_progress).problems:
+        assert here.path is not None
+        return here.path
+    if model.revision is None:
+        raise InputError(
+            f"no commit of {model.repository} is pinned, so nobody could say whether what came "
+            "is right; choose one on its page on the hub and name it with --revision, or put "
+            f"the files in by hand: `clipcrop models where {folder_name}` says which"
+        )
     with _named_disk_trouble(models), _lock(models, folder_name):
-        here = find_checkpoint(folder_name, models_folder=models)
-        if _is_what_is_wanted(here, revision) and not _verify_one(here, on_progress).problems:
-            assert here.path is not None
-            return here.path
-        if model.revision is None:
-            raise InputError(
-                f"no commit of {model.repository} is pinned, so nobody could say whether what came "
-                "is right; choose one on its page on the hub and name it with --revision, or put "
-                f"the files in by hand: `clipcrop models where {folder_name}` says which"
-            )
         hub = hub or Hub()
         files = list(pinned_files(model)) or hub.list_files(model)
         _refuse_another_story(folder, model, files)
@@ -161,7 +163,7 @@ def place(
         Their folder.
 
     Raises:
-        InputError: there is no such model or folder.
+        InputError: there is no such model or folder; or a file is not in it.
         CheckpointError: they are not those of the model, or damaged; or there is no room for them.
     """
     folder_name, model = find_model(name)
@@ -171,6 +173,11 @@ def place(
     names = [one for one in WANTED if (source / one).is_file()]
     if WEIGHTS_FILE not in names and (source / PICKLE).is_file():
         names.append(PICKLE)
+    if missing := _missing_of(names):
+        raise InputError(
+            f"no {missing} in {source}; `clipcrop models where {name}` says where all of it can be "
+            "had"
+        )
     pinned = pinned_files(model)
     with _named_disk_trouble(models), _lock(models, folder_name):
         total = sum((source / one).stat().st_size for one in names)
@@ -307,6 +314,17 @@ def _refuse_another_story(folder: Path, model: HubModel, files: Sequence[Publish
                 "not right: try another network or mirror, or move that folder away if you trust "
                 "what is told now"
             )
+
+
+def _missing_of(names: Sequence[str]) -> str:
+    """What a folder with these files lacks to be a model's; empty if nothing."""
+    if CONFIG_FILE not in names:
+        return CONFIG_FILE
+    if not {WEIGHTS_FILE, PICKLE} & set(names):
+        return f"{WEIGHTS_FILE} or {PICKLE}"
+    if not any(set(one) <= set(names) for one in TOKENIZER_FILES):
+        return " or ".join(" with ".join(one) for one in TOKENIZER_FILES)
+    return ""
 
 
 def _fetch_all(

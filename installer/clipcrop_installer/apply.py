@@ -91,11 +91,15 @@ def _take_back(
     begun: Sequence[Item], world: World, manifest: Manifest, kinds: Mapping[str, Undo]
 ) -> list[str]:
     """Undo what a failed step has begun; what is left of it stays listed."""
-    left = [item for item in begun if item.details.get(KEPT_ON_FAILURE)]
+    left = [
+        item
+        for item in begun
+        if item.details.get(KEPT_ON_FAILURE) and world.disk.kind_of(Path(item.path))
+    ]
     notes = [
         f"{item.path} is left, for the next try; uninstall removes it"
         for item in left
-        if item.kind == "tree" and world.disk.kind_of(Path(item.path))
+        if item.kind == "tree"
     ]
     unfinished = [item for item in begun if item not in left]
     try:

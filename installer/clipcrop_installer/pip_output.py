@@ -55,8 +55,9 @@ class Progress:
             news = f"    downloading {name} ({amount} {unit})"
             is_large = float(amount) * _UNITS.get(unit, 1) >= _WORTH_A_LINE_BYTES
         elif found := _INSTALLING.match(line):
-            news = f"    unpacking {len(found[1].split(','))} packages"
-            is_large = True
+            num_packages = len(found[1].split(","))
+            news = f"    unpacking {num_packages} packages"
+            is_large = num_packages > 1
         else:
             return
         if self._is_live:

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -306,6 +307,22 @@ def test_where_nothing_was_begun_nothing_is_left(
 
     run("install", *arguments, answer=answer)
 
+    assert user.contents() == before
+
+
+def test_where_there_is_no_room_from_the_start_nothing_is_left(
+    run: Run,
+    user: FakeHome,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    before = user.contents()
+    usage = shutil.disk_usage(user.home)._replace(free=1_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+
+    assert run("install") == 9
+
+    assert "no room for the environment: 0.0 GB are free" in capsys.readouterr().out
     assert user.contents() == before
 
 

@@ -91,6 +91,7 @@ def test_a_model_without_a_pinned_commit_is_downloaded_only_by_one(
         download(name, models_folder=models, hub=hub)
 
     assert (fake_hub.num_metadata, fake_hub.ranges) == (0, [])
+    assert list(models.iterdir()) == []
 
 
 def test_a_named_commit_is_downloaded_recorded_and_verified(

@@ -61,6 +61,26 @@ def test_files_that_are_not_the_published_ones_are_not_placed(by_hand: Path, mod
     assert not find_checkpoint("owlvit", models_folder=models).is_present
 
 
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        (["config.json"], "no config.json in"),
+        ([WEIGHTS, "pytorch_model.bin"], "no model.safetensors or pytorch_model.bin in"),
+        (["merges.txt"], "no tokenizer.json or vocab.json with merges.txt in"),
+    ],
+)
+def test_a_folder_that_lacks_a_file_is_refused_by_its_own_name(
+    gone: list[str], words: str, by_hand: Path, models: Path
+):
+    for name in gone:
+        (by_hand / name).unlink()
+
+    with pytest.raises(InputError, match=f"{words} {by_hand}; `clipcrop models where owlvit` says"):
+        place("owlvit", by_hand, models_folder=models)
+
+    assert list(models.iterdir()) == []
+
+
 def test_a_damaged_file_is_not_placed(by_hand: Path, models: Path):
     (by_hand / WEIGHTS).write_bytes((by_hand / WEIGHTS).read_bytes()[:1000])
 
