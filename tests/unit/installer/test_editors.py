@@ -111,6 +111,13 @@ def test_gimps_folders_on_windows():
     ]
 
 
+def test_a_gimp_of_windows_store_has_the_same_folder():
+    """Its program is where nobody may look, so it must have been started once."""
+    assert profiles("win32", "~/AppData/Roaming/GIMP/3.2", variables=WINDOWS) == [
+        "GIMP 3.2: ~/AppData/Roaming/GIMP/3.2/plug-ins"
+    ]
+
+
 @pytest.mark.parametrize(
     "program",
     [

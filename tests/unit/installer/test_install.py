@@ -13,7 +13,12 @@ from fake_home import FakeHome, errors_of
 from clipcrop_installer import lock
 from clipcrop_installer.choices import Choices
 from clipcrop_installer.disk import Disk
-from clipcrop_installer.errors import AlreadyAtWork, DamagedManifest, EditorNotFound
+from clipcrop_installer.errors import (
+    AlreadyAtWork,
+    DamagedManifest,
+    EditorNotFound,
+    InstallError,
+)
 from clipcrop_installer.install import Source, plan_install
 from clipcrop_installer.installation import opened, read_manifest
 from clipcrop_installer.kinds import all_kinds
@@ -494,3 +499,23 @@ def test_a_folder_that_may_not_be_written_is_named_and_the_rest_is_done(user: Fa
     assert name.startswith("plug-in for GIMP 3.0")
     assert error.startswith(f"cannot use {user.home}/.config/GIMP/3.0/plug-ins: Permission denied")
     assert (user.home / ".local/share/krita/pykrita/clipcrop_krita").exists()
+
+
+def test_a_data_folder_that_may_not_be_written_is_named_and_nothing_is_left(user: FakeHome):
+    class ReadOnlyData(Disk):
+        """The administrator owns it; root, who may run this test, could write there."""
+
+        def write(self, path: Path, content: bytes, mode: int = 0o644) -> None:
+            if path.is_relative_to(user.places.data):
+                raise PermissionError(13, "Permission denied", str(path))
+            super().write(path, content, mode)
+
+    before = user.contents()
+    user.disk = ReadOnlyData()
+
+    with pytest.raises(InstallError, match=f"cannot use {user.places.manifest}: Permission denied"):
+        user.install()
+
+    user.disk = Disk()
+    assert errors_of(user.install()) == {}
+    assert (user.uninstall().kept, user.contents()) == ((), before)
