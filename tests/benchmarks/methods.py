@@ -37,13 +37,17 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--docs", type=Path, help="folder of methods.md")
     options = parser.parse_args()
+    about = (
+        f"On one thread of {processor()}, Python {platform.python_version()}; of "
+        f"{os.cpu_count()} processors {os.getloadavg()[0]:.1f} were busy before."
+    )
     decoder = [f"--decoder={options.decoder}"] if options.decoder else []
     measured, shown = options.output / "hold-out", options.output / "samples"
     evaluate(options.data / QUERIES, options.data / PHOTOS, measured, [*decoder, "--pictures=5"])
     methods = f"{SHOWN},clipcrop" if decoder else SHOWN
     evaluate(SAMPLES / "queries.jsonl", SAMPLES, shown, [*decoder, f"--methods={methods}"])
     if options.docs:
-        write_docs(options.docs, measured, shown)
+        write_docs(options.docs, measured, shown, about)
     return 0
 
 
@@ -56,11 +60,10 @@ def evaluate(queries: Path, images: Path, output: Path, more: list[str]) -> None
         sys.exit(f"clipcrop evaluate methods did not end well; its results, if any: {output}")
 
 
-def write_docs(docs: Path, measured: Path, shown: Path) -> None:
+def write_docs(docs: Path, measured: Path, shown: Path, about: str) -> None:
     """Replace what is measured in the page, and its picture."""
     tables = (measured / "results.md").read_text(encoding="utf-8")
     tables = tables[tables.index("\n## ") :].strip().replace("## grounding_holdout", "### Hold-out")
-    about = f"On one thread of {processor()}, Python {platform.python_version()}."
     page = docs / "methods.md"
     text = page.read_text(encoding="utf-8")
     start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
