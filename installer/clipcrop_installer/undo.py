@@ -45,10 +45,12 @@ def undo_items(
     outcomes, done = [], []
     for item in reversed(items):
         if item.kind == "folder" and Path(item.path) in in_use:
-            continue  # another step's things are in it, which will be the last to go
+            continue  # it goes with the last thing in it: another step's, or one that failed
         outcome = undo_item(item, world, kinds)
         outcomes.append(outcome)
-        if outcome.verdict != FAILED:
+        if outcome.verdict == FAILED:
+            in_use.update(Path(item.path).parents)
+        else:
             done.append(item)
     if done:
         manifest.forget(done)

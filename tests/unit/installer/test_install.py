@@ -519,3 +519,25 @@ def test_a_data_folder_that_may_not_be_written_is_named_and_nothing_is_left(user
     user.disk = Disk()
     assert errors_of(user.install()) == {}
     assert (user.uninstall().kept, user.contents()) == ((), before)
+
+
+def test_a_folder_goes_with_the_last_thing_in_it_that_could_not_be_removed(user: FakeHome):
+    class ReadOnlyPlugIn(Disk):
+        """Somebody has taken the rights from the user."""
+
+        def remove_file(self, path: Path) -> None:
+            if path.name == "clipcrop_gimp.py":
+                raise PermissionError(13, "Permission denied", str(path))
+            super().remove_file(path)
+
+    before = user.contents()
+    user.install()
+    user.disk = ReadOnlyPlugIn()
+    first = user.uninstall()
+    assert first.kept == ()
+    assert [one for one in first.failed if "clipcrop_gimp.py cannot be removed" in one]
+
+    user.disk = Disk()
+    user.uninstall()
+
+    assert user.contents() == before
