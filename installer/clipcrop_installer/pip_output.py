@@ -99,7 +99,7 @@ def explain(lines: Sequence[str], code: int, *, where: str, log: Path) -> Instal
     if found := _NO_BUILD.search(text):
         return PackageMissing(
             f"the registry has no {found[1] or found[2]} for {where}; use Python 3.10 to 3.13 on "
-            "64-bit Linux, macOS or Windows"
+            f"64-bit Linux, macOS or Windows (details: {log})"
         )
     if "ensurepip" in text:
         return PythonUnsuitable(

@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace, world: World) -> int:
         return 0
     with opened(where, world) as manifest:
         removal = uninstall(where, world, manifest, all_kinds(), keep_models=options.keep_models)
-    world.say(f"\n{removal.num_removed} files, folders and settings were taken away.")
+    world.say(f"\nTaken away: files, folders and settings, {removal.num_removed} in all.")
     for line in (*removal.kept, *(f"NOT REMOVED: {one}" for one in removal.failed)):
         world.say(f"  {line}")
     if removal.failed:
