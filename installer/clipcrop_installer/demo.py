@@ -10,6 +10,7 @@ from typing import Any
 from .environment import Recipe, ensure, program
 from .errors import InstallError
 from .process import Runner, run_command
+from .programs import last_line
 
 SAMPLES = Path("clipcrop", "samples")
 OUTPUT = Path("out", "demo")
@@ -80,7 +81,7 @@ def _suggest(recipe: Recipe, image: Path, prompt: str, sheet: Path, run: Runner)
     )
     answer = next((line for line in lines if line.startswith("{")), None)
     if code or answer is None:
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-        raise InstallError(f"clipcrop ended with exit code {code} on {image}: {last}")
+        said = last_line(lines)
+        raise InstallError(f"clipcrop ended with exit code {code} on {image}: {said}")
     parsed: dict[str, Any] = json.loads(answer)
     return parsed

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from .choices import NEW, Choices
 from .editors import Found, Gimp, Krita, find_editors, gimp_folders, krita_folders, krita_settings
-from .environment import Recipe
+from .environment import Recipe, program
 from .errors import EditorNotFound, InstallError
 from .login.step import STEP_NAME as LOGIN
 from .login.step import StartAtLogin, login_item
@@ -151,8 +151,7 @@ def _recipe(
 def _environment(recipe: Recipe | None, machine: Machine) -> Environment:
     if recipe is None:
         return Environment(Path(sys.executable), machine.platform)
-    inside = ("Scripts", "python.exe") if machine.platform == "win32" else ("bin", "python")
-    return Environment(recipe.folder.joinpath(*inside), machine.platform)
+    return Environment(program(recipe, "python"), machine.platform)
 
 
 def _editors(choices: Choices, world: World) -> tuple[Found, list[str]]:

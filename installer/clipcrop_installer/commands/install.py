@@ -181,10 +181,11 @@ def _where_commands_are(world: World, manifest: Manifest) -> list[str]:
     environment = installed_environment(manifest, world)
     if environment is None:
         return []
-    setup = environment.program("clipcrop-setup")
-    return [
-        f"Its commands are in {setup.parent}",
+    lines = [
+        f"Its commands are in {environment.python.parent}",
         "  clipcrop-setup doctor     what is wrong, and what to do",
         "  clipcrop-setup models     larger models",
-        "  clipcrop-setup uninstall  takes all of it away",
     ]
+    if world.machine.platform != "win32":  # where a program that runs cannot be removed
+        lines.append("  clipcrop-setup uninstall  takes all of it away")
+    return lines

@@ -18,6 +18,7 @@ from ..files import NewFile, missing_folders, write_all
 from ..manifest import Item, Manifest
 from ..plan import World
 from ..process import Runner
+from ..programs import last_line
 from ..undo import GONE, KEPT, REMOVED, Outcome, Undo
 from .items import ASK_MANAGER, LoginFile, LoginItem, Way, choose_way, make_login_item
 from .run_key import (
@@ -205,7 +206,7 @@ def _run(world: World, command: Sequence[str]) -> tuple[int, str]:
         )
     except OSError as exc:
         raise InstallError(f"{command[0]} cannot be run: {exc.strerror or exc}") from exc
-    return code, next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return code, last_line(lines)
 
 
 def windows_registry() -> Registry:
