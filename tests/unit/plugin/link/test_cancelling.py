@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from asked_link import SLEEPER, Asked, never, suggestions
+
+from clipcrop_plugin.config import Config
+from clipcrop_plugin.messages import LAUNCHING
+from clipcrop_wire import protocol
+from clipcrop_wire.errors import (
+    Cancelled,
+    UnknownImage,
+)
+from clipcrop_wire.messages import Progress, SuggestReply
+
+
+def test_before_anything_was_done(ask, wait, link, daemon):
+    asked = ask()
+
+    link.cancel(asked.question)
+    link.cancel(asked.question)
+
+    assert isinstance(wait(asked), Cancelled)
+    assert suggestions(daemon) == []
+    assert asked.question.request_id == ""
+
+
+def test_while_it_is_being_connected(ask, wait, link, daemon, run_until):
+    daemon.is_mute = True
+    asked = ask()
+    run_until(lambda: daemon.received_bytes > 100)
+
+    link.cancel(asked.question)
+
+    assert isinstance(wait(asked), Cancelled)
+
+
+def test_while_the_daemon_works(ask, wait, link, daemon, run_until):
+    daemon.reply_of["suggest"] = never
+    asked = ask()
+    run_until(lambda: bool(suggestions(daemon)))
+
+    link.cancel(asked.question)
+
+    assert isinstance(wait(asked), Cancelled)
+    assert daemon.cancelled.wait(5)
+
+
+def test_when_the_answer_is_there_already(ask, wait, link):
+    asked = ask()
+    wait(asked)
+
+    link.cancel(asked.question)
+
+    assert isinstance(asked.answer, SuggestReply)
+
+
+def test_while_the_daemon_is_being_started(link_to, picture, short_path, loop, run_until):
+    link = link_to(Config(short_path / "connection.json", SLEEPER))
+    asked = Asked(link, picture)
+    run_until(lambda: asked.stages == [LAUNCHING])
+
+    link.cancel(asked.question)
+
+    assert loop.run_until(lambda: bool(asked.told), 1)
+    assert isinstance(asked.answer, Cancelled)
+    assert not loop.run_until(lambda: False, 30)  # nothing is left that would look for it
+
+
+def test_while_pixels_are_about_to_be_sent_again(ask, wait, link, daemon, run_until):
+    wait(ask())
+    daemon.reply_of["suggest"] = never
+    asked = ask()
+    run_until(lambda: len(suggestions(daemon)) == 2)
+    daemon.reply_of["cancel"] = lambda request: [
+        protocol.encode_error(request.body.request_id, "suggest", UnknownImage("send them"))
+    ]
+
+    link.cancel(asked.question)
+
+    assert isinstance(wait(asked), Cancelled)
+    assert len(suggestions(daemon)) == 2
+
+
+def test_progress_that_was_under_way_is_not_told_any_more(ask, wait, link, daemon, run_until):
+    daemon.reply_of["suggest"] = lambda request: [
+        protocol.encode_reply(request.id, "progress", Progress("loading"))
+    ]
+    asked = ask()
+    first = asked.question
+    run_until(lambda: bool(suggestions(daemon)))
+
+    link.cancel(first)
+    told = len(asked.stages)
+    wait(asked)
+
+    assert len(asked.stages) == told
+
+
+def test_all_at_once_by_closing(ask, link, loop, daemon, run_until):
+    daemon.reply_of["suggest"] = never
+    asked = [ask(), ask(), ask()]
+    run_until(lambda: len(suggestions(daemon)) == 2)
+
+    link.close()
+    link.cancel(asked[0].question)
+
+    assert not loop.run_until(lambda: any(one.told for one in asked), 5)
