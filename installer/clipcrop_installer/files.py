@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +37,19 @@ def items_of(
     world: World,
     manifest: Manifest,
     moved: Sequence[Item] = (),
+    copies: Sequence[Path] = (),
 ) -> list[Item]:
-    """What is moved aside for them (`claim`), folders that must be made, then the files."""
-    leaving = {Path(item.path) for item in moved}
+    """What is moved aside for them (`claim`), folders that must be made, then the files.
+
+    Args:
+        step: Whose files they are.
+        files: As they shall be.
+        world: Where.
+        manifest: What it lists is ours.
+        moved: What `claim` gave.
+        copies: What will be removed before they are written (`copies_of_ours`).
+    """
+    leaving = {*(Path(item.path) for item in moved), *copies}
     folders: dict[Path, None] = {}
     for parent in dict.fromkeys(file.path.parent for file in files):
         for one in (*reversed(parent.parents), parent):
@@ -53,6 +64,40 @@ def items_of(
             for one in files
         ),
     ]
+
+
+def copies_of_ours(
+    paths: Iterable[Path], hashes: Collection[str], world: World, manifest: Manifest
+) -> list[Path]:
+    """Files and folders in the way in which every file is one that we have made elsewhere.
+
+    A new version of GIMP copies the plug-ins of the older one at its first start.
+
+    Args:
+        paths: Of files and folders that will be ours alone.
+        hashes: SHA-256 of all files that we have made.
+        world: Where.
+        manifest: What it lists as made is in its place, and no copy.
+    """
+    found = []
+    for path in paths:
+        kind = world.disk.kind_of(path)
+        listed = manifest.find(kind, path)
+        if kind not in ("file", "folder") or (listed and listed.is_made):
+            continue
+        contents = [world.disk.read(one) for one in _files_at(path, world)]
+        if contents and all(one is not None and sha256_of(one) in hashes for one in contents):
+            found.append(path)
+    return found
+
+
+def remove_copies(copies: Iterable[Path], world: World) -> None:
+    """Remove what `copies_of_ours` found."""
+    for path in copies:
+        if world.disk.kind_of(path) == "folder":
+            world.disk.remove_tree(path)
+        else:
+            world.disk.remove_file(path)
 
 
 def claim(
@@ -124,7 +169,7 @@ def write_all(files: Sequence[NewFile], world: World, manifest: Manifest) -> lis
     notes = []
     for file in files:
         found = world.disk.read(file.path)
-        if found == file.content:
+        if found == file.content and not _lacks_rights(file):
             continue
         listed = manifest.find("file", file.path)
         if found is not None and listed and sha256_of(found) not in listed.hashes:
@@ -133,6 +178,21 @@ def write_all(files: Sequence[NewFile], world: World, manifest: Manifest) -> lis
             notes.append(f"{file.path} had been changed: your version is {kept.name} beside it now")
         world.disk.write(file.path, file.content, file.mode)
     return notes
+
+
+def _files_at(path: Path, world: World) -> Iterator[Path]:
+    """The file, or all in a folder, but for what Python has compiled."""
+    if world.disk.kind_of(path) != "folder":
+        yield path
+    elif path.name != "__pycache__":
+        for name in world.disk.names_in(path):
+            yield from _files_at(path / name, world)
+
+
+def _lacks_rights(file: NewFile) -> bool:
+    """Whether it should be a program, and cannot be run."""
+    is_program = os.name != "nt" and file.mode & 0o100
+    return bool(is_program and not file.path.stat().st_mode & 0o100)
 
 
 def _is_missing(folder: Path, world: World, manifest: Manifest) -> bool:

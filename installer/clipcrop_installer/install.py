@@ -97,7 +97,8 @@ def plan_install(
         WriteSettings(source.version, environment, places, has_flatpak=has_flatpak, force=force)
     )
     targets = [*map(gimp_target, found.gimps), *map(krita_target, found.kritas)]
-    steps += [InstallPlugIn(target, environment, force=force) for target in targets]
+    hashes = {one for item in manifest.items if item.kind == "file" for one in item.hashes}
+    steps += [InstallPlugIn(one, environment, force=force, hashes=hashes) for one in targets]
     old = manifest.values.get("python")
     if old and old != str(environment.python):
         steps.append(StopDaemon(Environment(Path(old), world.machine.platform), places))

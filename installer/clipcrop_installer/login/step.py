@@ -137,7 +137,11 @@ class StartAtLogin:
         """
         wanted = self._wanted
         if not isinstance(wanted, LoginFile):
-            write_run_value(self._registry or windows_registry(), wanted.command_line)
+            registry = self._registry or windows_registry()
+            found, listed = read_run_value(registry), manifest.find(_VALUE, _VALUE_PATH)
+            write_run_value(registry, wanted.command_line)
+            if found is not None and listed and _hash_of(found) not in listed.hashes:
+                return [f"{_VALUE_PATH} had been changed: your value was {found}"]
             return []
         for folder in self._folders(world, manifest):
             world.disk.make_folder(folder, 0o700)

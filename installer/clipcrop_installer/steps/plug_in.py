@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..editors import SNAP, Gimp, Krita
 from ..errors import InstallError
-from ..files import NewFile, claim, items_of, missing_folders, move_aside, write_all
+from ..files import (
+    NewFile,
+    claim,
+    copies_of_ours,
+    items_of,
+    missing_folders,
+    move_aside,
+    remove_copies,
+    write_all,
+)
 from ..manifest import Item, Manifest
 from ..plan import World
 from ..plugin_files import (
@@ -79,16 +88,32 @@ def _warning(title: str, build: str) -> str:
 
 
 class InstallPlugIn:
-    """Copies what is not there yet, and switches it on."""
+    """Copies what is not there yet, and switches it on.
+
+    Args:
+        target: Where it goes.
+        environment: Has the files.
+        force: Move aside what is in the way.
+        hashes: SHA-256 of all files that earlier installations have made, in any editor.
+    """
 
     is_needed = False
 
-    def __init__(self, target: Target, environment: Environment, *, force: bool) -> None:
+    def __init__(
+        self,
+        target: Target,
+        environment: Environment,
+        *,
+        force: bool,
+        hashes: Collection[str] = (),
+    ) -> None:
         self.name = f"{NAMES_BEGIN}{target.title} in {target.folder}"
         self._target = target
         self._environment = environment
         self._force = force
+        self._hashes = hashes
         self._files: Sequence[NewFile] = ()
+        self._copies: Sequence[Path] = ()
 
     def describe(self) -> list[str]:
         """The editor, and where."""
@@ -106,7 +131,9 @@ class InstallPlugIn:
             InstallError: the files to copy are missing.
         """
         target = self._target
-        moved = claim(self.name, target.own, world, manifest, force=self._force)
+        self._copies = copies_of_ours(target.own, self._hashes, world, manifest)
+        others = [path for path in target.own if path not in self._copies]
+        moved = claim(self.name, others, world, manifest, force=self._force)
         tree = target.tree_of(sources(self._environment.packages(PACKAGES_NEEDED, world)))
         if not tree:
             raise InstallError(f"the files of the plug-in for {target.title} are missing")
@@ -114,13 +141,14 @@ class InstallPlugIn:
             NewFile(target.folder / path, content, 0o755 if is_program else 0o644)
             for path, (content, is_program) in tree.items()
         ]
-        items = items_of(self.name, self._files, world, manifest, moved)
+        items = items_of(self.name, self._files, world, manifest, moved, self._copies)
         return [*items, *self._setting_items(world, manifest)]
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
         """Write them."""
         target = self._target
         notes = [target.warning] if target.warning else []
+        remove_copies(self._copies, world)
         notes += move_aside(self.name, world, manifest)
         notes += write_all(self._files, world, manifest)
         if target.settings is None or target.line is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -541,3 +542,49 @@ def test_a_folder_goes_with_the_last_thing_in_it_that_could_not_be_removed(user:
     user.uninstall()
 
     assert user.contents() == before
+
+
+@pytest.mark.parametrize("release", ["1", "2"])
+def test_what_a_new_gimp_has_copied_from_the_old_one_is_ours(user: FakeHome, release: str):
+    before = user.contents()
+    user.install()
+    config = user.home / ".config/GIMP"
+    shutil.copytree(config / "3.0", config / "3.2")
+    cache = config / "3.2/plug-ins/clipcrop_gimp/clipcrop_plugin/__pycache__"
+    cache.mkdir()
+    (cache / "config.cpython-313.pyc").write_bytes(b"compiled")
+    user.release(release)
+
+    assert errors_of(user.install()) == {}
+
+    copied = config / "3.2/plug-ins/clipcrop_gimp/clipcrop_gimp.py"
+    assert f"release {release}" in copied.read_text()
+    user.uninstall()
+    shutil.rmtree(config / "3.2")  # GIMP's own
+    assert user.contents() == before
+    assert not copied.parent.exists()
+
+
+def test_a_copy_in_which_the_user_has_changed_something_is_not_ours(user: FakeHome):
+    user.install()
+    config = user.home / ".config/GIMP"
+    shutil.copytree(config / "3.0", config / "3.2")
+    mine = config / "3.2/plug-ins/clipcrop_gimp/mine.txt"
+    mine.write_text("mine")
+
+    (error,) = errors_of(user.install()).values()
+
+    assert "is there already, and was not made by this program" in error
+    assert mine.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are of other systems")
+def test_a_program_that_cannot_be_run_any_more_is_repaired(user: FakeHome):
+    user.install()
+    script = gimp_plug_in(user) / "clipcrop_gimp.py"
+    script.chmod(0o644)
+
+    user.install()
+
+    assert os.access(script, os.X_OK)
+    assert not script.with_name("clipcrop_gimp.py.yours").exists()

@@ -309,6 +309,21 @@ def test_a_value_that_the_user_has_changed_is_kept(home: Path, manifest: Manifes
     assert read_run_value(registry) == "C:\\mine.exe"
 
 
+def test_a_value_that_the_user_has_changed_is_told_when_it_is_replaced(
+    home: Path, manifest: Manifest
+):
+    registry = FakeRegistry()
+    world = world_of(home, FakeSession(), "win32")
+    step = StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",)), registry)
+    install(step, world, manifest)
+    assert step.apply(world, manifest) == []
+    write_run_value(registry, "C:\\mine.exe")
+
+    (note,) = step.apply(world, manifest)
+
+    assert note.endswith("had been changed: your value was C:\\mine.exe")
+
+
 def test_a_value_of_an_older_version_is_ours(home: Path, manifest: Manifest):
     registry = FakeRegistry()
     world = world_of(home, FakeSession(), "win32")
