@@ -388,12 +388,12 @@ def _finish(
         name=folder.name, kind=model.kind, path=parts, size_bytes=0, where="models folder"
     )
     verify_checkpoint(candidate)
-    (parts / PICKLE).unlink(missing_ok=True)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     parts.rename(folder)
+    (folder / PICKLE).unlink(missing_ok=True)  # not before: who is cut off need not fetch it again
     shutil.rmtree(old, ignore_errors=True)
 
 

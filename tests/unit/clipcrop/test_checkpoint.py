@@ -203,6 +203,13 @@ def test_an_unknown_name_is_refused_with_the_choices(machine: Machine, name: str
     assert len(str(caught.value)) < 500
 
 
+def test_where_no_commit_is_pinned_who_needs_the_weights_is_told_to_name_one(
+    machine: Machine,
+) -> None:
+    with pytest.raises(CheckpointError, match="download owlv2-large-patch14 --revision COMMIT`"):
+        verify_checkpoint(machine.find("owlv2-large-patch14"))
+
+
 def test_verifying_absent_weights_says_how_to_get_them(machine: Machine) -> None:
     with pytest.raises(
         CheckpointError,

@@ -393,6 +393,37 @@ def test_a_pickle_is_converted_and_its_hash_kept(
     assert verify(["owlvit"], models_folder=models)[0].proof == "record"
 
 
+def test_a_pickle_is_not_fetched_again_by_who_was_cut_off_after_its_conversion(
+    fake_hub: FakeHub,
+    hub: Hub,
+    models: Path,
+    published: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save({"a": torch.zeros(3)}, buffer)
+    del published[WEIGHTS]
+    published["pytorch_model.bin"] = buffer.getvalue()
+
+    def cut_off(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            download("owlvit", models_folder=models, hub=hub)
+    fake_hub.ranges = []
+
+    folder = download("owlvit", models_folder=models, hub=hub)
+
+    assert fake_hub.ranges == []
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["clipcrop-weights.json", "config.json", "merges.txt", WEIGHTS, "vocab.json"]
+    )
+
+
 def test_a_pickle_that_would_run_code_is_not_used(
     fake_hub: FakeHub, hub: Hub, models: Path, published: dict[str, bytes], tmp_path: Path
 ):
