@@ -1,10 +1,11 @@
 """Whether the decoder learns: python tests/benchmarks/learns.py DATA --output FOLDER [--docs DIR]
 
-A stand-in, since GAICD's photos cannot be had here: photos with annotated boxes (``DATA/photos``,
+A stand-in, since GAICD's photos cannot be had here: photos with boxes (``DATA/photos``,
 ``boxes_train.jsonl``, ``pseudo_boxes.json``), a text for one or two things of each, and crops whose
-"ratings" are the composition score's, which knows the annotated boxes. The decoder sees the
-photo through the ``lite`` tower and the text, and is to find the crop that the score rates highest.
-It is measured on photos of ``boxes_holdout.jsonl``, which nothing was trained on.
+"ratings" are the composition score's, which knows the boxes. The decoder sees the photo through the
+``lite`` tower and the text, and is to find the crop that the score rates highest. It is measured on
+photos that it was not trained on, and on those of ``boxes_holdout.jsonl``, which the tower was not
+trained on either and in which it finds things less well.
 
 Three decoders are trained alike: the whole method, one without mosaics, and the variant ``base``,
 which knows no text. With ``--docs`` table and curve are written there. A run that was cut goes on
@@ -17,9 +18,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from zlib import crc32
 
 import torch
 from torch import Tensor
@@ -52,8 +55,11 @@ from clipcrop.training.trainer import BEST_DECODER, RunOptions, train
 Boxes = dict[str, list[Tensor]]
 """Name of a thing -> its boxes in a photo, each [4] xyxy."""
 
-SURE = 0.6
+SURE = 0.5
 """Score from which a box of the teacher's counts as annotated."""
+
+FOLDERS = ("flickr8k", "imagenet", "varied")
+"""Folders of photos that have the teacher's boxes alone."""
 
 AREAS = (0.01, 0.25)
 """Least and greatest share of the photo of what is asked for, one of its kind in the photo; who
@@ -62,7 +68,10 @@ asks for larger things is served well enough by the whole photo."""
 NUM_CROPS = 60
 """Rated crops of each example, of which no two are nearly the same."""
 
-TEXTS_OF_A_PHOTO = 3
+TEXTS_OF_A_PHOTO = 4
+
+SPLITS = {6: "test", 7: "val"}
+"""Of the eight parts that photos fall into by their names; the others are trained on."""
 
 CONFIG = TrainConfig(
     epochs=24,
@@ -70,18 +79,19 @@ CONFIG = TrainConfig(
     lr=1e-3,
     final_lr=1e-5,
     warmup_steps=50,
-    views=2,
+    views=3,
     side_px=416,
     weight_decay=0.02,
 )
 # A hundredth of the paper's decoder, told where the union box is: lite's tokens don't know it.
 DECODER = DecoderConfig(
-    num_queries=12,
+    num_queries=6,
     dim=64,
     num_layers=2,
     num_heads=4,
     mlp_dim=128,
     dropout=0.1,
+    offset_space="union",
     query_positions="union",
 )
 # In so few steps the quality, whose differences are small, would hardly be learned.
@@ -98,12 +108,11 @@ RUNS = {
 PAGE = """# A stand-in: whether the decoder learns
 
 Not the paper's experiment: GAICD's photos could not be had. What was trained here is a small
-decoder on few photos, and its teacher is not people but the composition score
+decoder on a few hundred photos, and its teacher is not people but the composition score
 (`clipcrop/composition.md`). It asks whether the training works, not how good ClipCrop is; for that
 see [reproduce.md](reproduce.md).
 
-- **Photos.** COCO and Flickr8k, with annotated or detected boxes; measured on photos of COCO that
-  neither the decoder nor the tower was trained on.
+- **Photos.** COCO, Flickr8k, ImageNet and some others, with annotated or detected boxes.
 - **Texts.** "the dog", or "the dog and the car", of things that are the only ones of their kind in
   the photo and take from a hundredth to a quarter of it.
 - **Crops.** Sixty different frames for each photo and text, "rated" by the composition score, which
@@ -113,11 +122,9 @@ see [reproduce.md](reproduce.md).
   that is rated highest, mean over texts; 95 % intervals by bootstrap over photos.
 - `base` knows no text. It was trained without mosaics, in which it could not know which photo is
   meant.
-- With mosaics only a third of what a run sees is a photo as it is, and all runs have as many steps.
-  What mosaics are for, look-alikes in one photo and the bias of a grid, does not occur here.
-- An earlier round asked for things of up to .7 of the photo (68 texts, no dropout, three views):
-  .568 without mosaics, .518 with, .553 for `base`, .551 for the whole image. Since the whole image
-  answers such texts well, they were left out then; so the measured photos were looked at before.
+- **Mosaics.** All runs have as many steps, so with mosaics only a third of what is seen is a photo
+  as it is; and a tile of nine is 139 pixels wide, in which `lite` finds little. What mosaics are
+  for, look-alikes in one photo and the bias of a grid, does not occur here.
 - `clipcrop suggest` asks the composition score itself: it is the teacher, as far as the tower lets
   it see, and no rival.
 
@@ -125,12 +132,19 @@ see [reproduce.md](reproduce.md).
 
 ![validation while training]({curve})
 
+## What was looked at before
+
+The settings were chosen by the validation photos. Two earlier rounds had 311 texts or fewer and
+measured on COCO's new photos alone: there the best decoder reached .496, the whole image .469,
+`base` .473. What was changed since: more photos, offsets in units of the union box
+(`--offset-space union`), six queries instead of twelve, and a test on photos that the tower knows.
+
 The command: `python tests/benchmarks/learns.py DATA --output FOLDER --docs docs`.
 """
 
 
 LEADER = "without mosaics"
-"""What the other rows are compared with, text by text."""
+"""What the other rows are compared with, text by text: the best on the validation photos."""
 
 
 @dataclass
@@ -156,19 +170,24 @@ def main() -> int:
     parser.add_argument("data", type=Path, help="folder with photos and boxes")
     parser.add_argument("--output", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--docs", type=Path, help="folder that table and curve are written to")
-    parser.add_argument("--photos", type=int, default=150, help="photos with the teacher's boxes")
+    parser.add_argument("--photos", type=int, help="at most so many with the teacher's boxes")
     parser.add_argument("--only", choices=list(RUNS), help="train this one, measure nothing")
     parser.add_argument("--threads", type=int, default=1, help="processor threads")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
-    file = options.output / "examples.jsonl"
-    if not file.exists():
-        write_jsonl(make_examples(options.data, options.photos), file, options.data / "photos")
-    examples = read_jsonl(file, options.data / "photos")
-    parts = {name: [one for one in examples if one.split == name] for name in ("train", "val")}
-    test = [drawn(one) for one in examples if one.split == "test"]
-    print(", ".join(f"{name} {len(part)}" for name, part in [*parts.items(), ("test", test)]))
+    known = kept_examples(
+        options.output / "examples.jsonl",
+        options.data,
+        lambda: examples_of(known_photos(options.data, options.photos), options.data),
+    )
+    held_out = kept_examples(
+        options.output / "held_out.jsonl",
+        options.data,
+        lambda: examples_of(read_boxes(options.data / "boxes_holdout.jsonl"), options.data),
+    )
+    parts = {name: [one for one in known if one.split == name] for name in ("train", "val", "test")}
+    print(", ".join(f"{name} {len(part)}" for name, part in [*parts.items(), ("new", held_out)]))
     for name in [options.only] if options.only else RUNS:
         train_one(name, parts, options.output)
     if options.only:
@@ -176,9 +195,15 @@ def main() -> int:
     seconds = {name: read_seconds(folder_of(options.output, name)) for name in RUNS}
     report = "\n\n".join(
         [
-            measure(test, options.output),
-            f"Trained on {len(parts['train'])} texts, validated on {len(parts['val'])}. Seconds of "
-            "processor time on one thread, tokens included where they were not kept from before: "
+            "**Photos that the decoder was not trained on.** The tower was, as on those it was "
+            "trained on: it finds things there as well as it did then.",
+            measure([drawn(one) for one in parts["test"]], options.output),
+            "**Photos that neither was trained on.** The tower finds things less well there, and "
+            "the decoder was not taught how to live with that.",
+            measure([drawn(one) for one in held_out], options.output),
+            f"Trained on {len(parts['train'])} texts of {num_photos(parts['train'])} photos, "
+            f"validated on {len(parts['val'])} of {num_photos(parts['val'])}. Seconds of processor "
+            "time, tokens included where they were not kept from a run before: "
             + ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
             + ".",
         ]
@@ -215,21 +240,36 @@ def read_seconds(folder: Path) -> float:
     return float(json.loads(path.read_text())) if path.exists() else 0.0
 
 
-def make_examples(data: Path, num_photos: int) -> list[Example]:
-    """Train and val from photos that may be trained on, test from the hold-out."""
+def kept_examples(
+    file: Path, data: Path, make: Callable[[], Sequence[Example]]
+) -> Sequence[Example]:
+    """What is in a file, after it was made if need be."""
+    if not file.exists():
+        write_jsonl(make(), file, data / "photos")
+    return read_jsonl(file, data / "photos")
+
+
+def known_photos(data: Path, most: int | None) -> Iterator[tuple[str, Boxes]]:
+    """Photos that may be trained on: with true boxes, and with the teacher's."""
+    yield from read_boxes(data / "boxes_train.jsonl")
+    yield from islice(read_pseudo_boxes(data / "pseudo_boxes.json"), most)
+
+
+def examples_of(photos: Iterable[tuple[str, Boxes]], data: Path) -> list[Example]:
+    """Texts and rated crops of photos; every eighth is for validation, and another for the test."""
     scorer = CompositionScorer.load()
-    known = list(read_boxes(data / "boxes_train.jsonl"))
-    pseudo = list(read_pseudo_boxes(data / "pseudo_boxes.json", "flickr8k/"))[:num_photos]
-    train_photos = [*known, *pseudo]
-    held_out = list(read_boxes(data / "boxes_holdout.jsonl"))
     examples = []
-    for number, (name, boxes) in enumerate(tqdm([*train_photos, *held_out], unit="photo")):
-        is_test = number >= len(train_photos)
-        split = "test" if is_test else "val" if number % 8 == 7 else "train"
-        photo = data / "photos" / name
-        for text, subjects in texts_of(boxes)[: None if is_test else TEXTS_OF_A_PHOTO]:
+    for name, boxes in tqdm(list(photos), unit="photo"):
+        split = SPLITS.get(crc32(name.encode()) % 8, "train")
+        for text, subjects in texts_of(boxes)[:TEXTS_OF_A_PHOTO]:
+            photo = data / "photos" / name
             examples.append(example_of(photo, text, subjects, boxes, split, scorer))
     return examples
+
+
+def num_photos(examples: Sequence[Example]) -> int:
+    """Different ones."""
+    return len({one.photo for one in examples})
 
 
 def read_boxes(path: Path) -> Iterator[tuple[str, Boxes]]:
@@ -239,11 +279,11 @@ def read_boxes(path: Path) -> Iterator[tuple[str, Boxes]]:
         yield record["image"], by_name([[name, *box] for name, *box in record["boxes"]])
 
 
-def read_pseudo_boxes(path: Path, folder: str) -> Iterator[tuple[str, Boxes]]:
-    """Photos of a folder and the teacher's sure boxes."""
+def read_pseudo_boxes(path: Path) -> Iterator[tuple[str, Boxes]]:
+    """Photos with something to ask for, and the teacher's sure boxes."""
     for name, boxes in sorted(json.loads(path.read_text(encoding="utf-8")).items()):
         sure = by_name([[kind, *box] for kind, score, *box in boxes if score >= SURE])
-        if name.startswith(folder) and len(texts_of(sure)) > 1:
+        if name.split("/")[0] in FOLDERS and texts_of(sure):
             yield name, sure
 
 
@@ -345,7 +385,7 @@ def measure(test: Sequence[Example], output: Path) -> str:
     ahead: list[str] = []
     not_shown: list[str] = []
     lines = [
-        "| first crop of | mean IoU with the best crop | without mosaics is better by |",
+        f"| first crop of | mean IoU with the best crop | {LEADER} is better by |",
         "|---|---|---|",
     ]
     for name, values in overlaps.items():
