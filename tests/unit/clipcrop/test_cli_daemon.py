@@ -260,9 +260,12 @@ def test_stopping_it_cancels_the_request_at_the_daemon(daemon: FakeDaemon, astro
     with subprocess.Popen(
         [*command, "--daemon"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
-        assert has_asked.wait(20)
-        os.kill(running.pid, signal.SIGINT)
-        out, err = running.communicate(timeout=20)
+        try:
+            assert has_asked.wait(20)
+            os.kill(running.pid, signal.SIGINT)
+            out, err = running.communicate(timeout=20)
+        finally:
+            running.kill()
 
     assert (running.returncode, out, err) == (130, "", "stopped\n")
     cancel = daemon.requests[-1]

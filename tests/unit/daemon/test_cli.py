@@ -327,9 +327,12 @@ def test_ctrl_c_ends_a_command_that_waits_with_exit_code_130(
     command = [sys.executable, "-m", "clipcrop_daemon", "warm"]
     environ = {**os.environ, "CLIPCROP_CONNECTION_FILE": str(settings.connection_file)}
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
-        assert asked.wait(30)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        try:
+            assert asked.wait(30)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
 
     assert (process.returncode, err) == (130, "stopped\n")
 

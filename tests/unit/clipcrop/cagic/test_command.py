@@ -128,14 +128,16 @@ def test_ctrl_c_gives_the_best_until_then_and_says_so(samples: Path):
     search = [*SHORT[:-1], "10000", "--verbose", "--restarts", "4"]
     photos = [str(samples / name) for name in ("astronaut.jpg", "coffee.jpg")]
     command = [sys.executable, "-m", "clipcrop.cli", "suggest", *photos, "the woman", *search]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert run.stderr is not None
-        _read_until(run.stderr.readline, "cagic.step step=5 ")
-        run.send_signal(signal.SIGINT)
-        out, error = run.communicate(timeout=60)
-    finally:
-        run.kill()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            assert run.stderr is not None
+            _read_until(run.stderr.readline, "cagic.step step=5 ")
+            run.send_signal(signal.SIGINT)
+            out, error = run.communicate(timeout=60)
+        finally:
+            run.kill()
 
     assert "of 10000 steps: this is the best until then" in error
     assert "1. quality 1.00" in out

@@ -41,17 +41,20 @@ def test_ctrl_c_says_how_to_go_on(fake_hub: FakeHub, variables: dict[str, str]):
     """The connection is cut off again and again, with a pause each time, until we interrupt."""
     fake_hub.cut_after = [1] * 10_000
 
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [PROGRAM, "models", "download", "owlvit"],
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert process.stderr is not None
-    assert "downloading" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert "downloading" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
 
     assert process.returncode == 130
     assert "run the same again to go on" in err
