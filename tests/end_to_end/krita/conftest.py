@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,30 @@ def start_krita(
         yield start
 
 
+@dataclass
+class LastingKrita:
+    """A Krita for many tests, as long as it can be used."""
+
+    start: Callable[[Path], Krita]
+    is_worn_by_use: bool
+    """Krita 5.1 ends itself now and then, in a library of its own, once images were closed in it:
+    each test has a new one."""
+
+    now: Krita | None = None
+
+    def with_image(self, path: Path) -> Krita:
+        """The same one, as if it had just been started; or another that was."""
+        if self.now is not None and (self.is_worn_by_use or not self.now.is_running):
+            self.now.end()
+            self.now = None
+        if self.now is None:
+            self.now = self.start(path)
+        else:
+            self.now.run("start_anew(path)", path=str(path))
+        self.now.focus_window()
+        return self.now
+
+
 @pytest.fixture(scope="module", params=["newest", "oldest"])
 def lasting_krita(
     request: pytest.FixtureRequest,
@@ -164,21 +189,18 @@ def lasting_krita(
     shared_daemon: Daemon,
     samples: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Krita]:
+) -> Iterator[LastingKrita]:
     """One Krita of each version for all tests of a file; see ``krita``."""
     folder = tmp_path_factory.mktemp("lasting")
     root = krita_roots[{"newest": 0, "oldest": -1}[request.param]]
     with kritas(folder, root, template_of, installed_plug_in, shared_daemon, samples) as start:
-        started = start(samples / "astronaut.jpg")
-        started.focus_window()
-        yield started
+        yield LastingKrita(start, is_worn_by_use=request.param == "oldest")
 
 
 @pytest.fixture
-def krita(lasting_krita: Krita, astronaut_path: Path) -> Iterator[Krita]:
+def krita(lasting_krita: LastingKrita, astronaut_path: Path) -> Iterator[Krita]:
     """With a photo, the keys in its window, and as if it had just been started; of each version."""
-    lasting_krita.run("start_anew(path)", path=str(astronaut_path))
-    lasting_krita.focus_window()
-    yield lasting_krita
-    raised = lasting_krita.run("result = list(failures); failures.clear()")
+    krita = lasting_krita.with_image(astronaut_path)
+    yield krita
+    raised = krita.run("result = list(failures); failures.clear()")
     assert not raised, "\n".join(raised)
