@@ -54,7 +54,9 @@ def _load(path: Path) -> Any:
         from scipy.io import loadmat  # only this set needs SciPy
         from scipy.io.matlab import MatReadError
     except ImportError as exc:
-        raise InputError(f"reading {path} needs SciPy; run: pip install 'clipcrop[train]'") from exc
+        raise InputError(
+            f"reading {path} needs SciPy; run: pip install 'clipcrop-desktop[train]'"
+        ) from exc
     try:
         return loadmat(path)[TABLE]
     except KeyError as exc:

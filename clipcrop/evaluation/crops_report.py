@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from .. import __version__
 from ..contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
 from ..crop_files import written_at_once
 from ..errors import InputError
@@ -22,8 +23,8 @@ from .bootstrap import CONFIDENCE, RESAMPLES, Estimate, Spread
 from .crops import Case, SetResult
 from .metrics import without_nan
 
-PACKAGES = ("clipcrop", "torch", "transformers", "numpy", "pillow")
-"""Whose versions stand in the report."""
+PACKAGES = ("torch", "transformers", "numpy", "pillow")
+"""Versions of these are in the report, beside ClipCrop's own."""
 
 MAX_COLUMNS = 5
 """More figures than this are the rows of a table, and methods its columns."""
@@ -88,6 +89,7 @@ class CropsReport:
             },
             "versions": {
                 "python": platform.python_version(),
+                "clipcrop": __version__,
                 **{package: version(package) for package in PACKAGES},
             },
             "threads": torch.get_num_threads(),

@@ -11,12 +11,12 @@ import contextlib
 import re
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from .. import __version__
 from ..data import Example, RatedCrop
 from ..errors import InputError
 from ..images import LoadedImage, load_image
@@ -156,7 +156,7 @@ def identity_of(
         "decoders": {name: sha256_of(file) for name, file in workshop.decoders.items()},
         "device": str(workshop.device),
         "threads": torch.get_num_threads(),
-        "version": version("clipcrop"),
+        "version": __version__,
     }
 
 

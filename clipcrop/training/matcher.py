@@ -90,8 +90,8 @@ def solver() -> Callable[..., Any]:
         from scipy.optimize import linear_sum_assignment
     except ImportError as exc:
         raise InputError(
-            "training needs scipy, which is not installed; run `pip install scipy`, or install "
-            "clipcrop with its extra: clipcrop[train]"
+            "training needs scipy, which is not installed; run: "
+            "pip install 'clipcrop-desktop[train]'"
         ) from exc
     found: Callable[..., Any] = linear_sum_assignment
     return found

@@ -40,7 +40,7 @@ def names(wheel: Path) -> list[str]:
 def test_the_wheel_installs_exactly_our_names(names: list[str], checkout: Path):
     project = (checkout / "pyproject.toml").read_text(encoding="utf-8")
     (version,) = re.findall(r'^version = "(.+)"$', project, re.MULTILINE)
-    metadata = f"clipcrop-{version}.dist-info"
+    metadata = f"clipcrop_desktop-{version}.dist-info"
 
     ours = set(PACKAGES)
     assert {name.split("/")[0] for name in names} == {*ours, metadata}

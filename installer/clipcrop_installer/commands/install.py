@@ -138,7 +138,7 @@ def _source(choices: Choices, checkout: Path) -> Source:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return Source(version("clipcrop"), None)
+        return Source(version("clipcrop-desktop"), None)
     except PackageNotFoundError as exc:
         raise InstallError(
             f"ClipCrop is not installed in the environment of {sys.executable}; "

@@ -12,7 +12,8 @@ from .finding import INSTALL, Context, Finding
 
 _ABOUT = "environment"
 
-_PACKAGES = ("clipcrop", "torch", "transformers", "spacy", "pillow", "pyzmq", "huggingface_hub")
+_OURS = "clipcrop-desktop"
+_PACKAGES = (_OURS, "torch", "transformers", "spacy", "pillow", "pyzmq", "huggingface_hub")
 
 _ASK = """\
 import json, platform, sys
@@ -49,11 +50,8 @@ def check_environment(context: Context) -> list[Finding]:
         text = f"packages are missing in {environment.python.parent.parent}: {', '.join(missing)}"
         return [Finding("problem", _ABOUT, text, INSTALL)]
     text = ", ".join(f"{name} {version}" for name, version in versions.items())
-    if versions["clipcrop"] != context.manifest.version:
-        text = (
-            f"ClipCrop {versions['clipcrop']} is in it, but {context.manifest.version} was "
-            "installed"
-        )
+    if versions[_OURS] != context.manifest.version:
+        text = f"ClipCrop {versions[_OURS]} is in it, but {context.manifest.version} was installed"
         return [Finding("warning", _ABOUT, text, INSTALL)]
     return [Finding("ok", _ABOUT, text)]
 

@@ -12,7 +12,7 @@ def test_a_whole_environment_is_told_with_its_versions(installation: FakeInstall
     (finding,) = check_environment(installation.context)
 
     assert finding.verdict == "ok"
-    assert "clipcrop 1.2.3, torch 2.13.0" in finding.text
+    assert "clipcrop-desktop 1.2.3, torch 2.13.0" in finding.text
 
 
 def test_nothing_installed_is_a_problem(installation: FakeInstallation):
@@ -53,7 +53,7 @@ def test_missing_packages_are_named(installation: FakeInstallation):
 
 
 def test_another_version_than_installed_is_a_warning(installation: FakeInstallation):
-    installation.says("importlib.metadata", {**VERSIONS, "clipcrop": "1.0.0"})
+    installation.says("importlib.metadata", {**VERSIONS, "clipcrop-desktop": "1.0.0"})
 
     (finding,) = check_environment(installation.context)
 
