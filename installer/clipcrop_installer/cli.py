@@ -73,6 +73,8 @@ def setup(arguments: Sequence[str] | None = None) -> int:
 
 
 def _this_world() -> World:
+    if sys.platform != "win32":  # nothing that is made here, by pip too, is for others to write
+        os.umask(os.umask(0o077) | 0o022)
     disk, is_live = Disk(), sys.stderr.isatty()
     can_be_asked = is_live and sys.stdin is not None and sys.stdin.isatty()
     ask = _ask if can_be_asked else None

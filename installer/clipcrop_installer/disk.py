@@ -7,6 +7,7 @@ leaves the old file or the new one, and at most that sibling, which `leftover` n
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -50,6 +51,30 @@ class Disk:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
+    def read_own(self, path: Path) -> bytes | None:
+        """As `read`, of a file that only this user can have written.
+
+        Raises:
+            PermissionError: it is a link, another user's, or others may write to it.
+        """
+        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        try:
+            descriptor = os.open(path, flags)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            if exc.errno == errno.ELOOP:
+                raise PermissionError(errno.EPERM, "it is a link", str(path)) from exc
+            raise
+        with os.fdopen(descriptor, "rb") as file:
+            if hasattr(os, "geteuid"):
+                found = os.fstat(file.fileno())
+                if found.st_uid != os.geteuid():
+                    raise PermissionError(errno.EPERM, "it is another user's", str(path))
+                if found.st_mode & 0o022:
+                    raise PermissionError(errno.EPERM, "others may write to it", str(path))
+            return file.read()
+
     def write(self, path: Path, content: bytes, mode: int = 0o644) -> None:
         """Write a file, whole or not at all; what was there is replaced."""
         new = leftover(path)
@@ -69,7 +94,13 @@ class Disk:
 
     def make_folder(self, path: Path, mode: int = 0o755) -> None:
         """Make one folder; its parent must be there. Does nothing if it is there."""
-        path.mkdir(mode=mode, exist_ok=True)
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        else:
+            path.chmod(mode)  # whatever the umask
 
     def rename(self, old: Path, new: Path) -> None:
         """Give it another name; nothing may be there."""

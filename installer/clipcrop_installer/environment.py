@@ -201,6 +201,7 @@ def _clear(recipe: Recipe) -> None:
         (recipe.folder / _STAMP).unlink(missing_ok=True)
         shutil.rmtree(recipe.folder)
     recipe.folder.mkdir(exist_ok=True)
+    recipe.folder.chmod(0o755)  # whatever the umask
     (recipe.folder / _MARKER).touch()
 
 

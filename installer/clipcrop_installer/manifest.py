@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .disk import Disk
-from .errors import DamagedManifest
+from .errors import DamagedManifest, NotOurs
 
 FORMAT = 1
 KEPT_ON_FAILURE = "is_kept_on_failure"
@@ -78,9 +78,16 @@ class Manifest:
 
         Raises:
             DamagedManifest: it cannot be read; nothing should be touched then.
+            NotOurs: another user may have written it; likewise.
         """
         manifest = cls(path, disk)
-        content = disk.read(path)
+        try:
+            content = disk.read_own(path)
+        except PermissionError as exc:
+            raise NotOurs(
+                f"{path}, which lists what was installed, is not believed: {exc.strerror}; if it "
+                "is yours, make it so (owner, mode 600) and try again"
+            ) from exc
         if content is None:
             return manifest
         try:

@@ -79,6 +79,15 @@ def places(machine: Machine) -> Places:
     return Places(Path(data), Path(log))
 
 
+def own_folders(machine: Machine) -> tuple[Path, ...]:
+    """Folders in which everything is ClipCrop's; only there whole trees are removed."""
+    found = places(machine)
+    if machine.platform in ("win32", "darwin"):
+        return found.data, found.log
+    share = machine.folder_named("XDG_DATA_HOME", machine.home / ".local" / "share")
+    return found.data, found.log, Path(share, "clipcrop")  # the last: weights, as platformdirs says
+
+
 def pip_cache(machine: Machine) -> PurePath | None:
     """The user's own, if there is one."""
     named = machine.variables.get("PIP_CACHE_DIR")

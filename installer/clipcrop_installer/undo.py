@@ -13,6 +13,7 @@ from pathlib import Path
 from .disk import Disk, leftover, sha256_of
 from .errors import InstallError
 from .manifest import Item, Manifest
+from .places import own_folders
 from .plan import World
 from .settings_line import Line, take_back, value_of
 
@@ -105,6 +106,8 @@ def undo_tree(item: Item, world: World) -> Outcome:
         return Outcome(GONE)
     if kind != "folder":
         return Outcome(KEPT, f"{path} is no folder any more, and is kept")
+    if not _is_in_own_folder(path, world):
+        return Outcome(KEPT, f"{path} is in no folder of ClipCrop's, and is kept")
     world.disk.remove_tree(path)
     return Outcome(REMOVED)
 
@@ -114,6 +117,8 @@ def undo_trace(item: Item, world: World) -> Outcome:
     path = Path(item.path)
     if world.disk.kind_of(path) not in ("file", "link"):
         return Outcome(GONE)
+    if not _is_in_own_folder(path, world):
+        return Outcome(KEPT, f"{path} is in no folder of ClipCrop's, and is kept")
     world.disk.remove_file(path)
     return Outcome(REMOVED)
 
@@ -158,6 +163,13 @@ FILES: Mapping[str, Undo] = {
     "tree": undo_tree,
 }
 """Kind of an item -> what undoes it."""
+
+
+def _is_in_own_folder(path: Path, world: World) -> bool:
+    """Whether it is inside one, also after links on the way to it are followed."""
+    real = path.parent.resolve() / path.name
+    own = [folder.resolve() for folder in own_folders(world.machine)]
+    return path.name not in ("", ".", "..") and any(folder in real.parents for folder in own)
 
 
 def _remove_stale_caches(folder: Path, disk: Disk) -> None:
