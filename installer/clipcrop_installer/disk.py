@@ -108,6 +108,13 @@ class Disk:
             raise FileExistsError(17, "something is there already", str(new))
         old.rename(new)
 
+    def link(self, path: Path, to: Path) -> None:
+        """Make a link; one that is there is replaced, whole or not at all."""
+        new = leftover(path)
+        self.remove_file(new)
+        new.symlink_to(to)
+        new.replace(path)
+
     def remove_file(self, path: Path) -> None:
         """Remove a file or a link, if it is there."""
         path.unlink(missing_ok=True)

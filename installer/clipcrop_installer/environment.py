@@ -126,7 +126,7 @@ def ensure(
     if is_ready(recipe):
         return program(recipe, "python")
 
-    _check_python()
+    check_python()
     _check_disk(recipe)
     with _translated_disk_errors(recipe):
         _clear(recipe)
@@ -152,7 +152,12 @@ def program(recipe: Recipe, name: str) -> Path:
     return recipe.folder / "bin" / name
 
 
-def _check_python() -> None:
+def check_python() -> None:
+    """Refuse a Python that cannot make environments, before anything is made.
+
+    Raises:
+        PythonUnsuitable: a module is missing.
+    """
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"

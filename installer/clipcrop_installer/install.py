@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from .choices import NEW, Choices
 from .editors import Found, Gimp, Krita, find_editors, gimp_folders, krita_folders, krita_settings
-from .environment import Recipe, program
+from .environment import Recipe, check_python, is_ready, program
 from .errors import EditorNotFound, InstallError
 from .login.step import STEP_NAME as LOGIN
 from .login.step import StartAtLogin, login_item
@@ -22,6 +22,8 @@ from .programs import Environment
 from .steps.daemon import StartDaemon, StopDaemon
 from .steps.environment import STEP_NAME as ENVIRONMENT
 from .steps.environment import ClearUp, MakeEnvironment
+from .steps.link_commands import STEP_NAME as COMMANDS
+from .steps.link_commands import LinkCommands, bin_folder
 from .steps.plug_in import NAMES_BEGIN, InstallPlugIn, gimp_target, krita_target
 from .steps.self_test import SelfTest
 from .steps.settings import WriteSettings
@@ -91,11 +93,15 @@ def plan_install(
     found, notes = _editors(choices, world)
     steps: list[Step] = []
     if recipe is not None:
+        if not is_ready(recipe):
+            check_python()
         steps.append(MakeEnvironment(recipe, environment, torch))
     has_flatpak = found.has_flatpak
     steps.append(
         WriteSettings(source.version, environment, places, has_flatpak=has_flatpak, force=force)
     )
+    if recipe is not None and world.machine.platform != "win32":  # where links need rights
+        steps.append(LinkCommands(environment, bin_folder(world.machine)))
     targets = [*map(gimp_target, found.gimps), *map(krita_target, found.kritas)]
     hashes = {one for item in manifest.items if item.kind == "file" for one in item.hashes}
     steps += [InstallPlugIn(one, environment, force=force, hashes=hashes) for one in targets]
@@ -190,7 +196,7 @@ def _removals(steps: list[Step], manifest: Manifest, kinds: Mapping[str, Undo]) 
     unwanted = [
         name
         for name in dict.fromkeys(item.step for item in manifest.items)
-        if name not in names and (name.startswith(NAMES_BEGIN) or name == LOGIN)
+        if name not in names and (name.startswith(NAMES_BEGIN) or name in (LOGIN, COMMANDS))
     ]
     if unwanted:
         yield RemoveUnwanted(unwanted, kinds)

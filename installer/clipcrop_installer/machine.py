@@ -46,6 +46,12 @@ class Machine:
         return path if named and path.is_absolute() else default
 
 
+def is_on_path(folder: PurePath, machine: Machine) -> bool:
+    """Whether a shell finds programs in it by their names."""
+    separator = ";" if machine.platform == "win32" else ":"
+    return str(folder) in machine.variables.get("PATH", "").split(separator)
+
+
 def this_machine(disk: Disk) -> Machine:
     """The one that we run on."""
     return Machine(

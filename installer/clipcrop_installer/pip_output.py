@@ -22,8 +22,12 @@ _NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError"
     r"|Max retries exceeded|Connection (?:refused|reset|timed out|broken)|connection broken"
     r"|Network is unreachable|No route to host|Temporary failure in name resolution"
-    r"|CERTIFICATE_VERIFY_FAILED|SSLError",
+    r"|SSLError",
     re.IGNORECASE,
+)
+_CERTIFICATE = re.compile(
+    r"CERTIFICATE_VERIFY_FAILED|certificate verify failed|SSLCertVerificationError"
+    r"|invalid peer certificate"
 )
 _WORTH_A_LINE_BYTES = 10_000_000
 _UNITS = {"bytes": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
@@ -89,6 +93,12 @@ def explain(lines: Sequence[str], code: int, *, where: str, log: Path) -> Instal
     if _NO_ROOM.search(text):
         return DiskFull(
             "the disk is full; free some gigabytes (or set PIP_NO_CACHE_DIR=1) and try again"
+        )
+    if _CERTIFICATE.search(text):
+        return RegistryUnreachable(
+            "the certificate of the package registry is not trusted by this Python; check the "
+            "clock, or, where a network inspects connections, name its certificate in PIP_CERT, "
+            f"and try again (details: {log})"
         )
     # Also when a package was then "not found": that is how pip ends without a network.
     if _NO_NETWORK.search(text):

@@ -36,6 +36,14 @@ class World:
     """Puts a question to the user and returns the answer; None: nobody is there to be asked."""
 
 
+def agrees(world: World) -> bool:
+    """Whether the user wants it; without a terminal the answer is yes."""
+    if world.ask is None:
+        return True
+    answer = world.ask("\nGo on? [Y/n] ")  # with its end; empty: there was none
+    return answer.lower().strip() in ("", "y", "yes") and answer != ""
+
+
 class Step(Protocol):
     """One part of an installation."""
 

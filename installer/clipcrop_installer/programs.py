@@ -15,6 +15,9 @@ from .plugin_files import PACKAGES
 CONNECTION_VARIABLE = "CLIPCROP_CONNECTION_FILE"
 """Of daemon and clients: theirs must be the one that the plug-ins are told of."""
 
+COMMANDS = ("clipcrop", "clipcrop-daemon", "clipcrop-setup")
+"""The programs that users call."""
+
 PACKAGES_NEEDED = ("clipcrop", "clipcrop_daemon", "clipcrop_installer", *PACKAGES)
 """Import names that an environment with ClipCrop has."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from .disk import Disk, leftover, sha256_of
 from .errors import InstallError
 from .manifest import Item, Manifest
-from .places import own_folders
+from .places import own_folders, places
 from .plan import World
 from .settings_line import Line, take_back, value_of
 
@@ -123,6 +123,27 @@ def undo_trace(item: Item, world: World) -> Outcome:
     return Outcome(REMOVED)
 
 
+def undo_link(item: Item, world: World) -> Outcome:
+    """Remove a link that leads to where we let it."""
+    path = Path(item.path)
+    world.disk.remove_file(leftover(path))
+    if not world.disk.kind_of(path):
+        return Outcome(GONE)
+    if not is_our_link(item, world):
+        return Outcome(KEPT, f"{path} was changed since it was installed, and is kept")
+    world.disk.remove_file(path)
+    return Outcome(REMOVED)
+
+
+def is_our_link(item: Item, world: World) -> bool:
+    """Whether it leads to the program listed, or to another version's: an upgrade was cut off."""
+    path = Path(item.path)
+    if world.disk.kind_of(path) != "link":
+        return False
+    to = path.parent / path.readlink()
+    return str(to) == item.details["to"] or places(world.machine).environments in to.parents
+
+
 def undo_moved(item: Item, world: World) -> Outcome:
     """Put back what was in the way."""
     path, kept = Path(item.path), Path(item.details["to"])
@@ -157,6 +178,7 @@ def undo_setting(item: Item, world: World) -> Outcome:
 FILES: Mapping[str, Undo] = {
     "file": undo_file,
     "folder": undo_folder,
+    "link": undo_link,
     "moved": undo_moved,
     "setting": undo_setting,
     "trace": undo_trace,

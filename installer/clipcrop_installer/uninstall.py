@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,16 @@ from .undo import FAILED, KEPT, REMOVED, Undo, undo_items
 
 MODELS = "models"
 """Name of the step whose items are weights."""
+
+
+_VERBS = {
+    "tree": "remove the folder",
+    "link": "remove the link",
+    "moved": "put back",
+    "setting": "take back a line of",
+    "login-switch": "switch off",
+    "login-value": "remove",
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +45,28 @@ def removal_lines(manifest: Manifest, *, keep_models: bool) -> list[str]:
     items = _to_remove(manifest, keep_models=keep_models)
     if not items:
         return ["There is nothing to take away."]
-    lines = ["To take ClipCrop away:", " 1. stop the daemon", " 2. remove, if unchanged:"]
-    return [*lines, *(f"    {item.path} ({item.kind})" for item in reversed(items))]
+    lines = ["To take ClipCrop away:", " 1. stop the daemon"]
+    steps = reversed(list(dict.fromkeys(item.step for item in items)))
+    for number, step in enumerate(steps, start=2):
+        of_step = [item for item in items if item.step == step]
+        lines += [f"{number:2}. {step}", *(f"    {line}" for line in _summed_up(of_step))]
+    return [*lines, "What was changed since it was installed is kept."]
+
+
+def _summed_up(items: Sequence[Item]) -> list[str]:
+    """Whole folders and settings one by one; files by their number in each folder of ours."""
+    folders = [item.path for item in items if item.kind == "folder"]
+    others = [item for item in items if item.kind not in ("file", "trace", "folder")]
+    lines = [f"{_VERBS.get(item.kind, item.kind)} {item.path}" for item in reversed(others)]
+    num_files: dict[str, int] = {}
+    for item in items:
+        if item.kind in ("file", "trace"):
+            parents = {str(one) for one in Path(item.path).parents}
+            place = next((one for one in folders if one in parents), item.path)  # the outermost
+            num_files[place] = num_files.get(place, 0) + 1
+    lines += [f"remove {path}" for path in num_files if path not in folders]
+    lines += [f"remove {num_files[one]} files in {one}" for one in folders if one in num_files]
+    return lines or [f"remove {item.path}, if it is empty" for item in reversed(items)]
 
 
 def uninstall(

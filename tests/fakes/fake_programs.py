@@ -107,7 +107,7 @@ class FakePrograms:
             # Some files differ from release to release, some do not.
             text = name if "fallback" in name else f"{name} of release {self.release}"
             (site / name).write_text(text)
-        for program in ("clipcrop", "clipcrop-daemon"):
+        for program in ("clipcrop", "clipcrop-daemon", "clipcrop-setup"):
             (folder / "bin" / program).write_text("")
 
     def _daemon(

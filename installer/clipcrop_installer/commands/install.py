@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ..apply import Result, carry_out
@@ -16,10 +17,12 @@ from ..errors import IncompleteInstall, InstallError
 from ..install import Source, plan_install, read_source
 from ..installation import opened, read_manifest
 from ..kinds import all_kinds
+from ..machine import Machine, is_on_path
 from ..manifest import Manifest
 from ..places import Places, places
-from ..plan import Plan, World
-from ..programs import installed_environment
+from ..plan import Plan, World, agrees
+from ..programs import COMMANDS, installed_environment
+from ..steps.link_commands import STEP_NAME as LINKS
 from ..steps.plug_in import NAMES_BEGIN
 
 
@@ -98,7 +101,7 @@ def _install(options: argparse.Namespace, world: World, manifest: Manifest, wher
     plan, choices = _plan(options, world, manifest, where)
     for line in plan.lines():
         world.say(line)
-    if not options.yes and not _agrees(world):
+    if not options.yes and not agrees(world):
         world.say("Nothing was done.")
         return 0
     manifest.values["choices"] = to_remember(choices)
@@ -146,14 +149,6 @@ def _source(choices: Choices, checkout: Path) -> Source:
         ) from exc
 
 
-def _agrees(world: World) -> bool:
-    """Whether the user wants it; who cannot be asked does."""
-    if world.ask is None:
-        return True
-    answer = world.ask("\nGo on? [Y/n] ")  # with its end; empty: there was none
-    return answer.lower().strip() in ("", "y", "yes") and answer != ""
-
-
 def summary(plan: Plan, results: Sequence[Result]) -> list[str]:
     """What was done, what was not and why, for people."""
     lines = [""]
@@ -177,15 +172,35 @@ def summary(plan: Plan, results: Sequence[Result]) -> list[str]:
 
 
 def _where_commands_are(world: World, manifest: Manifest) -> list[str]:
-    """For who wants to look after it when the checkout is gone."""
+    """How to look after it when the checkout is gone."""
     environment = installed_environment(manifest, world)
     if environment is None:
         return []
-    lines = [
-        f"Its commands are in {environment.python.parent}",
+    links = [Path(item.path) for item in manifest.of_step(LINKS) if item.kind == "link"]
+    has_all = len(links) == len(COMMANDS)  # else some are not ours
+    folder = links[0].parent if has_all else environment.python.parent
+    lines = [f"Its commands are in {folder}"]
+    if not is_on_path(folder, world.machine):
+        lines += _how_to_be_on_path(folder, world.machine)
+    lines += [
         "  clipcrop-setup doctor     what is wrong, and what to do",
         "  clipcrop-setup models     larger models",
     ]
     if world.machine.platform != "win32":  # where a program that runs cannot be removed
         lines.append("  clipcrop-setup uninstall  takes all of it away")
     return lines
+
+
+def _how_to_be_on_path(folder: Path, machine: Machine) -> list[str]:
+    if machine.platform == "win32":
+        return ["  To call them by name add that folder to Path, in Windows' settings."]
+    shell = PurePath(machine.variables.get("SHELL", "")).name
+    if shell == "fish":
+        line, file = f"fish_add_path {shlex.quote(str(folder))}", "~/.config/fish/config.fish"
+    else:
+        line = f'export PATH={shlex.quote(str(folder))}:"$PATH"'
+        file = {"zsh": "~/.zshrc", "bash": "~/.bashrc"}.get(shell, "~/.profile")
+    return [
+        f"  To call them by name add this line to {file} and open a new terminal:",
+        f"    {line}",
+    ]

@@ -8,7 +8,7 @@ from ..errors import IncompleteInstall
 from ..installation import is_there, opened, read_manifest
 from ..kinds import all_kinds
 from ..places import places
-from ..plan import World
+from ..plan import World, agrees
 from ..uninstall import removal_lines, uninstall
 
 
@@ -18,6 +18,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser("uninstall", help=text, description=text)
     parser.add_argument("--keep-models", action="store_true", help="leave downloaded weights")
     parser.add_argument("--dry-run", action="store_true", help="show what would go, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask on a terminal")
     parser.set_defaults(run=_run)
 
 
@@ -32,6 +33,12 @@ def _run(options: argparse.Namespace, world: World) -> int:
             world.say(line)
         return 0
     with opened(where, world) as manifest:
+        if world.ask is not None and not options.yes:
+            for line in removal_lines(manifest, keep_models=options.keep_models):
+                world.say(line)
+            if not agrees(world):
+                world.say("Nothing was done.")
+                return 0
         removal = uninstall(where, world, manifest, all_kinds(), keep_models=options.keep_models)
     world.say(f"\nTaken away: files, folders and settings, {removal.num_removed} in all.")
     for line in (*removal.kept, *(f"NOT REMOVED: {one}" for one in removal.failed)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from fake_home import FakeHome
 from clipcrop_installer import cli
 from clipcrop_installer.choices import Choices, remembered, to_remember
 from clipcrop_installer.disk import Disk
-from clipcrop_installer.errors import InstallError
+from clipcrop_installer.errors import InstallError, PythonUnsuitable
 from clipcrop_installer.installation import opened
 from clipcrop_installer.manifest import Item
 from clipcrop_installer.uninstall import MODELS
@@ -52,6 +53,72 @@ def test_installing_says_what_will_be_and_what_was_done(
     assert "gave a crop of 300 x 200 pixels" in done
     assert "Not done:" not in done
     assert user.programs.daemon.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer", "is_removed"),
+    [([], "n\n", False), ([], "", False), ([], "y\n", True), (["--yes"], "n\n", True)],
+)
+def test_on_a_terminal_taking_away_is_agreed_to(
+    run: Run, user: FakeHome, arguments: list[str], answer: str, is_removed: bool
+):
+    run("install")
+
+    assert run("uninstall", *arguments, answer=answer) == 0
+
+    assert user.places.data.exists() is not is_removed
+
+
+@pytest.mark.parametrize("module", ["venv", "ensurepip"])
+@pytest.mark.parametrize("arguments", [["--dry-run"], []])
+def test_a_python_that_cannot_make_environments_is_noticed_before_anything_else(
+    run: Run,
+    user: FakeHome,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: str,
+    arguments: list[str],
+):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == module else find_spec(name)
+    )
+    before = user.contents()
+
+    assert run("install", *arguments) == PythonUnsuitable.exit_code
+
+    assert capsys.readouterr().out == ""
+    assert user.contents() == before
+
+
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        pytest.param("/bin/bash", "export PATH=", id="bash"),
+        pytest.param("/usr/bin/fish", "fish_add_path ", id="fish"),
+        pytest.param("", "export PATH=", id="none"),
+    ],
+)
+def test_a_user_whose_shell_finds_no_commands_is_told_the_line_to_add(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str], shell: str, line: str
+):
+    user.variables["SHELL"] = shell
+
+    run("install")
+
+    lines = [one.strip() for one in capsys.readouterr().out.splitlines()]
+    (found,) = [one for one in lines if one.startswith(line)]
+    assert str(user.home / ".local" / "bin") in found
+
+
+def test_a_user_whose_shell_finds_the_commands_is_told_nothing_to_add(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    user.variables["PATH"] = f"/usr/bin:{user.home / '.local' / 'bin'}"
+
+    run("install")
+
+    assert "export PATH" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -93,8 +160,11 @@ def test_what_would_be_taken_away_is_listed(
     assert run("uninstall", "--dry-run") == 0
 
     said = capsys.readouterr().out
-    assert "clipcrop_gimp.py (file)" in said
-    assert "kritarc (setting)" in said
+    plug_in = user.home / ".config/GIMP/3.0/plug-ins"
+    num_files = sum(path.is_file() for path in plug_in.rglob("*"))
+    assert f"remove {num_files} files in {plug_in}" in said
+    assert f"take back a line of {user.home / '.config/kritarc'}" in said
+    assert len(said.splitlines()) < 40
     assert user.contents() == before
 
 
@@ -349,8 +419,7 @@ def test_a_note_stands_below_its_step_and_the_commands_are_named(
 
     lines = capsys.readouterr().out.splitlines()
     assert "gave a crop" in lines[lines.index("  self-test") + 1]
-    (python,) = user.places.environments.glob("*/bin/python")
-    assert f"Its commands are in {python.parent}" in lines
+    assert f"Its commands are in {user.home / '.local' / 'bin'}" in lines
 
 
 def test_a_second_install_is_called_a_repair(

@@ -236,6 +236,16 @@ def test_downloads_go_through_a_folder_in_the_checkout_that_is_removed(recipe: R
             id="no build of the exact version",
         ),
         pytest.param(
+            [
+                "WARNING: Retrying after connection broken by 'SSLError(SSLCertVerificationError("
+                "1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed')'",
+                "ERROR: No matching distribution found for torch",
+            ],
+            RegistryUnreachable,
+            "the certificate of the package registry is not trusted .*PIP_CERT",
+            id="a certificate",
+        ),
+        pytest.param(
             ["ERROR: Invalid requirement: 'torch foo'", "    torch foo", "    ~~~^"],
             InstallError,
             r"exit code 1: ERROR: Invalid requirement: 'torch foo' \(details",

@@ -1,0 +1,68 @@
+"""Links to ClipCrop's commands in the user's folder of programs, so that a shell finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..files import missing_folders
+from ..machine import Machine
+from ..manifest import Item, Manifest
+from ..plan import World
+from ..programs import COMMANDS, Environment
+from ..undo import is_our_link
+
+STEP_NAME = "commands"
+
+
+def bin_folder(machine: Machine) -> Path:
+    """The one that Linux distributions and pipx use."""
+    return Path(machine.home, ".local", "bin")
+
+
+class LinkCommands:
+    """Makes the links. What is there already and is not ours stays."""
+
+    name = STEP_NAME
+    is_needed = False
+
+    def __init__(self, environment: Environment, folder: Path) -> None:
+        self._environment = environment
+        self._folder = folder
+
+    def describe(self) -> list[str]:
+        """The commands, and where."""
+        return [f"make {', '.join(COMMANDS)} commands of your shell", str(self._folder)]
+
+    def items(self, world: World, manifest: Manifest) -> list[Item]:
+        """The links, and folders that are missing for them."""
+        links = [
+            Item(kind="link", path=str(path), step=STEP_NAME, details={"to": str(to)})
+            for path, to in self._links()
+            if _is_free(path, world, manifest)
+        ]
+        folders = missing_folders(self._folder, world, manifest) if links else []
+        return [*(Item(kind="folder", path=str(one), step=STEP_NAME) for one in folders), *links]
+
+    def apply(self, world: World, manifest: Manifest) -> list[str]:
+        """Make them; returns which command is somebody else's there."""
+        for item in manifest.of_step(STEP_NAME):
+            if item.kind == "folder":
+                world.disk.make_folder(Path(item.path))
+        notes = []
+        for path, to in self._links():
+            if _is_free(path, world, manifest):
+                world.disk.link(path, to)
+            else:
+                notes.append(f"{path} is another program's, and stays; ours is {to}")
+        return notes
+
+    def _links(self) -> Iterator[tuple[Path, Path]]:
+        for name in COMMANDS:
+            yield self._folder / name, self._environment.program(name)
+
+
+def _is_free(path: Path, world: World, manifest: Manifest) -> bool:
+    """Whether nothing is there, or a link of ours."""
+    item = manifest.find("link", path)
+    return not world.disk.kind_of(path) or (item is not None and is_our_link(item, world))
