@@ -3,6 +3,8 @@
     DaemonError
       x BadSetting        a value in the file, the environment or an option is of no use
       x AlreadyRunning    another daemon of this user holds the lock
+      x FilesRemoved      a file without which it cannot be found was deleted
+      x Flooded           more connections or memory than the limits allow
       x StartError        this machine or folder cannot be used
         + UnsafeFolder    others could write where our sockets or the key are
         + CannotPublish   a file beside the connection file cannot be written
@@ -23,7 +25,15 @@ class BadSetting(DaemonError):
 
 
 class AlreadyRunning(DaemonError):
-    """Another daemon of this user holds the lock, or lives on without its lock file."""
+    """Another daemon of this user holds the lock."""
+
+
+class FilesRemoved(DaemonError):
+    """The lock, a socket or the connection file was deleted, or another one is in its place."""
+
+
+class Flooded(DaemonError):
+    """More connections are open, or more memory is taken, than the limits allow."""
 
 
 class StartError(DaemonError):

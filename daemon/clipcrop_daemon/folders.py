@@ -1,4 +1,8 @@
-"""The folders that the daemon uses: made safe, and rid of what dead daemons left in them."""
+"""The folders that the daemon uses: safe, and rid of what dead daemons left in them.
+
+A folder that others can write to, or that belongs to another user, is refused: what lies in it
+already may be theirs, and a narrower mode does not change that.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,15 @@ import contextlib
 import logging
 import os
 import re
-import socket
 import stat
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipcrop_wire.endpoint import MAX_IPC_PATH_BYTES, read_connection_file
-from clipcrop_wire.errors import WireError
+from clipcrop_wire.endpoint import MAX_IPC_PATH_BYTES
 
-from .errors import AlreadyRunning, CannotPublish, UnsafeFolder
+from .errors import CannotPublish, UnsafeFolder
 
 logger = logging.getLogger(__name__)
 
@@ -25,37 +27,34 @@ MAX_SOCKET_NAME_BYTES = 24
 
 ELSEWHERE = "or name another connection file"
 
-_KNOCK_TIMEOUT_S = 0.5
 _PRIVATE_PREFIX = "clipcrop-"
 _USUAL_NAME = "connection.json"
 
 
 def prepare(connection_file: Path) -> Path:
-    """Find or make the folder of the sockets, empty; for who holds the lock.
+    """Find or make the folder of the sockets, without sockets; only with the lock.
 
     Raises:
-        AlreadyRunning: another daemon lives there all the same.
         UnsafeFolder: others could reach the sockets.
         CannotPublish: nothing can be written.
     """
     name = connection_file.name  # another one than usual: perhaps there are two in that folder
     folder = connection_file.with_name("sockets" if name == _USUAL_NAME else f"{name}.sockets")
-    in_use = _private_folders_of_the_dead(connection_file)
-    if _is_short_enough(folder):
-        make_socket_folder(folder)
-        in_use.append(folder)
-    sockets = [path for one in in_use for path in _sockets_in(one)]
-    for path in sockets:
-        if _is_listened_at(path):
-            raise AlreadyRunning(f"a daemon whose lock file was deleted listens at {path}")
-    _remove_leftovers(connection_file, sockets)
-    for one in in_use:
-        remove_private(one)
-    return folder if _is_short_enough(folder) else _make_private_folder()
+    if not _is_short_enough(folder):
+        _remove_leftovers(connection_file, ())
+        return _make_private_folder()
+    _make_socket_folder(folder)
+    _remove_leftovers(connection_file, _sockets_in(folder))
+    return folder
 
 
 def make_folder(folder: Path) -> None:
-    """For the connection file. It may hold other things, which others may read."""
+    """For the connection file. It may hold other things, which others may read.
+
+    Raises:
+        UnsafeFolder: others can write to it.
+        CannotPublish: it cannot be made.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
@@ -66,46 +65,55 @@ def make_folder(folder: Path) -> None:
     if sys.platform == "win32":
         return
     _check_owner(folder, found)
-    if not found.st_mode & 0o022:
+    writers = found.st_mode & 0o022
+    if writers == 0o020 and _is_private_group(found.st_gid):
         return
-    if folder.name != "clipcrop":  # perhaps others shall write there
+    if writers:
         raise UnsafeFolder(
             f"others can write to {folder}, it has mode {stat.S_IMODE(found.st_mode):o}; "
-            f"run chmod go-w on it {ELSEWHERE}"
+            f"look what is in it and run `chmod go-w` on it, {ELSEWHERE}"
         )
-    # Some part of ClipCrop made it under a generous umask.
-    with contextlib.suppress(OSError):  # read-only: the lock will tell
-        folder.chmod(stat.S_IMODE(found.st_mode) & ~0o022)
-    logger.info("folder.tightened path=%s", folder)
 
 
-def make_socket_folder(folder: Path) -> None:
-    """Ours by its name and for nothing else, so a wider mode is narrowed without asking.
-
-    What others put there before can do no harm: names are random, and the dead are cleaned up.
-    """
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Tells a file or folder from another one put in its place; None: there is none."""
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except FileExistsError as exc:
-        raise UnsafeFolder(f"{folder} is not a folder; remove it") from exc
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _make_socket_folder(folder: Path) -> None:
+    """For the user alone. One that others could write to, or look into, is made anew if empty."""
+    try:
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            if not _is_private(folder):
+                folder.rmdir()  # fails if anything is in it
+                folder.mkdir(mode=0o700)
     except OSError as exc:
+        if folder.is_dir():
+            raise UnsafeFolder(
+                f"others could put files into {folder}, and it is not empty; remove it"
+            ) from exc
         raise CannotPublish(f"the folder {folder} cannot be made: {exc.strerror or exc}") from exc
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether nobody but the user could ever write there.
+
+    Raises:
+        UnsafeFolder: it is not a folder, or another user's.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise UnsafeFolder(f"{folder} is not a folder, or a link to one; remove it")
     if sys.platform == "win32":
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError as exc:
-        raise UnsafeFolder(f"{folder} is a link, or cannot be opened; remove it") from exc
-    try:
-        found = os.fstat(descriptor)
-        _check_owner(folder, found)
-        if found.st_mode & 0o077:
-            os.fchmod(descriptor, 0o700)
-            logger.info("folder.tightened path=%s", folder)
-    except OSError as exc:
-        raise UnsafeFolder(f"others can reach {folder}, and {exc.strerror}; remove it") from exc
-    finally:
-        os.close(descriptor)
+        return True
+    _check_owner(folder, found)
+    return not found.st_mode & 0o077
 
 
 def _check_owner(folder: Path, found: os.stat_result) -> None:
@@ -113,6 +121,21 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
         raise UnsafeFolder(
             f"{folder} belongs to user {found.st_uid}, not to you; remove it {ELSEWHERE}"
         )
+
+
+def _is_private_group(group_id: int) -> bool:
+    """Whether it is the user's own group, as many systems make one, with umask 002."""
+    if sys.platform == "win32":
+        return False
+    import grp
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(group_id)
+    except KeyError:
+        return False
+    is_own = user.pw_gid == group_id and user.pw_name == group.gr_name
+    return is_own and set(group.gr_mem) <= {user.pw_name}
 
 
 def _is_short_enough(folder: Path) -> bool:
@@ -140,41 +163,6 @@ def _make_private_folder() -> Path:
     )
 
 
-def _private_folders_of_the_dead(connection_file: Path) -> list[Path]:
-    """Those that a connection file names which nobody but us can have written."""
-    try:
-        info = read_connection_file(connection_file)
-    except WireError:
-        return []
-    endpoints = (*info.work, *info.control)
-    folders = {socket_path(one).parent for one in endpoints if one.startswith("ipc://")}
-    return [one for one in folders if one.name.startswith(_PRIVATE_PREFIX) and _is_private(one)]
-
-
-def _is_private(folder: Path) -> bool:
-    """It may be long gone, and another user's by now."""
-    try:
-        found = folder.lstat()
-    except OSError:
-        return False
-    is_ours = sys.platform != "win32" and found.st_uid == os.geteuid()
-    return is_ours and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-
-
-def _is_listened_at(path: Path) -> bool:
-    if sys.platform == "win32":
-        return False  # there a lock's file cannot be deleted
-    with socket.socket(socket.AF_UNIX) as visitor:
-        visitor.settimeout(_KNOCK_TIMEOUT_S)
-        try:
-            visitor.connect(str(path))
-        except (BlockingIOError, TimeoutError):  # so many knock that it lets nobody in
-            return True
-        except OSError:
-            return False
-    return True
-
-
 def _remove_leftovers(connection_file: Path, sockets: Sequence[Path]) -> None:
     """What dead daemons left and nothing else; follows no link."""
     half_written = re.compile(re.escape(f".{connection_file.name}.") + "[0-9a-f]{16}")
@@ -193,14 +181,10 @@ def _remove_leftovers(connection_file: Path, sockets: Sequence[Path]) -> None:
 
 
 def remove_private(folder: Path) -> None:
-    """Remove a folder that was made for one daemon, with its sockets; leaves others alone."""
-    if not folder.name.startswith(_PRIVATE_PREFIX):
-        return
-    for path in _sockets_in(folder):
+    """Remove a folder that was made for one daemon, if it is empty; leaves others alone."""
+    if folder.name.startswith(_PRIVATE_PREFIX):
         with contextlib.suppress(OSError):
-            path.unlink()
-    with contextlib.suppress(OSError):  # something else is in it
-        folder.rmdir()
+            folder.rmdir()
 
 
 def socket_path(endpoint: str) -> Path:

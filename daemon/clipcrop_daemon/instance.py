@@ -1,10 +1,9 @@
 """One daemon a user: the lock, the folder of the sockets, the connection file, what the dead left.
 
 The lock is on a file beside the connection file and is gone when the process is, however that
-ended. The file stays: deleting it would let two daemons lock two files of one name. If someone else
-deletes it, a second daemon can take the new lock; it knocks at the sockets that are there, finds
-the first one alive, and gives way (`claim`). Where those were deleted too, nobody can reach the
-first one any more; it sees that another has taken its place and ends (`Instance.hold`).
+ended. The file stays: deleting it would let two daemons lock two files of one name. Where one of
+these files is deleted nevertheless, the daemon ends (`Instance.check_files`): clients that look for
+it start another one.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from clipcrop_wire.endpoint import (
     remove_connection_file,
     write_connection_file,
 )
-from clipcrop_wire.errors import WireError
+from clipcrop_wire.errors import DaemonNotRunning, WireError
 from clipcrop_wire.sealing import KEY_BYTES
 
 from . import folders
-from .errors import AlreadyRunning, CannotPublish, StartError
+from .errors import AlreadyRunning, CannotPublish, FilesRemoved
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -76,20 +75,20 @@ class Instance:
         `folders.MAX_SOCKET_NAME_BYTES`."""
 
         self.key = secrets.token_bytes(KEY_BYTES)
-        """New at every start, and by `renew_key`."""
+        """New at every start."""
 
         self.session = secrets.token_hex(_SESSION_BYTES)
         """New at every start."""
 
         self.started_s = time.time()
         self._lock = lock
-        self._locked = _identity(_lock_path(path))
-        self._published: ConnectionFile | None = None
+        self._identities = {
+            one: folders.identity_of(one) for one in (_lock_path(path), socket_folder)
+        }
         self._sockets: set[Path] = set()
-        self._unkept = ""  # what `hold` could not do the last time
 
     def publish(self, work: Sequence[str], control: Sequence[str]) -> ConnectionFile:
-        """Let clients know the endpoints, which must be bound by now. Anew after a rebind.
+        """Let clients know the endpoints, which must be bound by now.
 
         Raises:
             CannotPublish: disk full, read-only, folder gone.
@@ -102,7 +101,6 @@ class Instance:
             work=tuple(work),
             control=tuple(control),
         )
-        self._published = info  # also if that fails: `hold` tries again
         try:
             write_connection_file(self.connection_file, info)
         except OSError as exc:
@@ -111,49 +109,36 @@ class Instance:
                 f"{exc.strerror or exc}; make room {folders.ELSEWHERE}"
             ) from exc
         endpoints = (*info.work, *info.control)
-        self._sockets |= {folders.socket_path(one) for one in endpoints if one.startswith("ipc://")}
+        self._sockets = {folders.socket_path(one) for one in endpoints if one.startswith("ipc://")}
+        self._identities |= {one: folders.identity_of(one) for one in self._sockets}
         return info
 
-    def renew_key(self) -> None:
-        """To be called before a rebind, and published after it.
+    def check_files(self) -> None:
+        """Make sure that clients can find this daemon, and no other one could have begun.
 
-        The old port may be a stranger's by then, who could else pass on to us what a client that
-        knows only the old one says there, and read along.
+        Raises:
+            FilesRemoved: a file or folder was deleted, or another one is in its place.
         """
-        self.key = secrets.token_bytes(KEY_BYTES)
-
-    def hold(self) -> bool:
-        """Look after what makes us the one daemon; to be called every few seconds.
-
-        Puts back the lock file, the folder of the sockets or the connection file if someone
-        deleted it. Sockets are not looked after.
-
-        Returns:
-            False if another daemon has taken our place, and this one must end.
-        """
+        for path, identity in self._identities.items():
+            if identity is None or folders.identity_of(path) != identity:
+                raise FilesRemoved(f"{path} was removed or replaced; the daemon ends")
         try:
-            identity = _identity(_lock_path(self.connection_file))
-            if identity is None or identity != self._locked:
-                return self._lock_again()
-            folders.make_socket_folder(self.socket_folder)
-            if self._published is not None and self._read() != self._published:
-                self.publish(self._published.work, self._published.control)
-                logger.warning("connection_file.restored")
-        except (StartError, OSError) as exc:  # the next time, perhaps
-            if str(exc) != self._unkept:
-                logger.warning("instance.unkept reason=%s", exc)
-            self._unkept = str(exc)
-        else:
-            self._unkept = ""
-        return True
+            session = read_connection_file(self.connection_file).session
+        except DaemonNotRunning:
+            raise FilesRemoved(f"{self.connection_file} was removed; the daemon ends") from None
+        except WireError as exc:
+            raise FilesRemoved(f"{exc}; the daemon ends") from None
+        if session != self.session:
+            raise FilesRemoved(f"{self.connection_file} is another daemon's; this one ends")
 
     def close(self) -> None:
         """Leave nothing behind but the lock's file, and let another daemon start."""
         remove_connection_file(self.connection_file, self.session)
-        for path in self._sockets:
-            with contextlib.suppress(OSError):  # libzmq has mostly done it
-                path.unlink()
-        folders.remove_private(self.socket_folder)
+        if folders.identity_of(self.socket_folder) == self._identities[self.socket_folder]:
+            for path in self._sockets:
+                with contextlib.suppress(OSError):  # libzmq has mostly done it
+                    path.unlink()
+            folders.remove_private(self.socket_folder)
         self._lock.release()
 
     def __enter__(self) -> Instance:
@@ -161,28 +146,6 @@ class Instance:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
-
-    def _lock_again(self) -> bool:
-        """Someone deleted the lock's file, or put another in its place."""
-        folders.make_folder(self.connection_file.parent)
-        try:
-            lock = _acquire(self.connection_file)
-        except AlreadyRunning:
-            other = self._read()
-            if other is not None and other.session != self.session:
-                logger.error("instance.superseded pid=%d", other.pid)
-                return False
-            return True  # it has just started, and will find us alive and give way
-        self._lock.release()
-        self._lock, self._locked = lock, _identity(_lock_path(self.connection_file))
-        logger.warning("lock.restored")
-        return self.hold()
-
-    def _read(self) -> ConnectionFile | None:
-        try:
-            return read_connection_file(self.connection_file)
-        except WireError:
-            return None
 
 
 def _lock_path(connection_file: Path) -> Path:
@@ -202,12 +165,3 @@ def _acquire(connection_file: Path) -> FileLock:
             f"{path} cannot be locked: {reason}; make room {folders.ELSEWHERE}"
         ) from exc
     return lock
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Tells a file from another one that was put in its place; None: there is none."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -6,8 +6,8 @@ import contextlib
 import sys
 from collections.abc import Sequence
 
-MAX_CONNECTIONS = 1024
-"""With more, all are dropped, before there are no more files to be had; see `max_connections`."""
+MAX_CONNECTIONS = 4096
+"""With more the daemon ends, before there are no more files to be had; see `max_connections`."""
 
 
 def resident_bytes(pids: Sequence[int]) -> int:
@@ -20,15 +20,6 @@ def resident_bytes(pids: Sequence[int]) -> int:
             with contextlib.suppress(psutil.Error):
                 total += psutil.Process(pid).memory_info().rss
     return total
-
-
-def trim_memory() -> None:
-    """Have the C library give back what it keeps of what was freed; where it is asked for that."""
-    import ctypes  # takes time, and is hardly ever needed
-
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # musl keeps next to nothing
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def max_connections() -> int:

@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import msgpack
@@ -29,7 +28,8 @@ from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
-WORKER_COMMAND = (sys.executable, "-m", "clipcrop_daemon.worker")
+_SAFE_PATH = ("-P",) if sys.version_info >= (3, 11) else ()
+WORKER_COMMAND = (sys.executable, *_SAFE_PATH, "-m", "clipcrop_daemon.worker")
 _MAX_LOG_LINE_BYTES = 8192
 _MAX_UNREAD_BYTES = 48 * 1024
 """What a process that is held up may leave unread: a job's header (19 kB at most), its cancel and
@@ -78,7 +78,6 @@ class ModelProcess:
         self,
         command: Sequence[str],
         options: WorkerOptions,
-        folder: Path,
         on_event: Callable[[Event], None],
     ) -> None:
         """Start it; that takes a few milliseconds.
@@ -86,7 +85,6 @@ class ModelProcess:
         Args:
             command: What to run; the options are added to it.
             options: See there.
-            folder: Its working folder, which nobody else can write to.
             on_event: Called from other threads, with what does not come by `pump`.
 
         Raises:
@@ -103,7 +101,8 @@ class ModelProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=folder,
+                # Python 3.10 imports from its working directory: the interpreter's own folder.
+                cwd=sys.prefix,
                 pass_fds=passed,
             )
         except BaseException:

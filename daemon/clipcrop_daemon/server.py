@@ -18,25 +18,25 @@ import zmq
 from . import __version__, systemd
 from .conversations import Conversations, Peer
 from .dispatcher import STUCK_S, Dispatcher
-from .errors import CannotPublish
+from .errors import Flooded
 from .instance import Instance
 from .logs import log_bug
-from .machine import max_connections, resident_bytes, trim_memory
+from .machine import max_connections, resident_bytes
 from .model_process import WORKER_COMMAND, Event, ModelProcess
 from .settings import Settings
-from .sockets import LINGER_MS, Sockets
+from .sockets import Sockets
 from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
 MAX_FRONT_BYTES = 768 * 2**20
-"""Above this somebody is filling libzmq's memory, and all connections are dropped. libzmq limits
-the size of a frame, but not the number of frames of a message that never ends."""
+"""Above this a client is filling libzmq's memory, and the daemon ends. libzmq limits the size of a
+frame, but not the number of frames of a message that never ends."""
 
 _WATCH_S = 0.5  # how often that is looked at while there are connections
 
-HOLD_S = 5.0
-"""How often we make sure that nobody has deleted our files."""
+CHECK_FILES_S = 5.0
+"""How often the daemon makes sure that its files are there."""
 
 
 def serve(
@@ -45,7 +45,7 @@ def serve(
     *,
     worker_command: Sequence[str] = WORKER_COMMAND,
     stuck_s: float = STUCK_S,
-    hold_s: float = HOLD_S,
+    check_files_s: float = CHECK_FILES_S,
     max_front_bytes: int = MAX_FRONT_BYTES,
 ) -> None:
     """Serve until a client, a signal or the end of the login says stop.
@@ -55,18 +55,23 @@ def serve(
         instance: Our claim to be the only one; tells where to listen, and is told where we do.
         worker_command: How the model process is started.
         stuck_s: How long a cancelled stage may go on before that process is ended.
-        hold_s: See `HOLD_S`.
+        check_files_s: See `CHECK_FILES_S`.
         max_front_bytes: See `MAX_FRONT_BYTES`.
 
     Raises:
-        CannotListen: no socket can be bound, or the connection file not be written.
+        CannotListen: no socket can be bound.
+        CannotPublish: the connection file cannot be written.
+        FilesRemoved: one of the daemon's files was deleted.
+        Flooded: there are more connections, or more memory is taken, than allowed.
     """
-    front = _Front(settings, instance, worker_command, stuck_s, hold_s)
+    front = _Front(settings, instance, worker_command, stuck_s, check_files_s)
     with contextlib.closing(front), _signals(front.wake):
         systemd.notify_ready()
         logger.info("daemon.started version=%s session=%s", __version__, instance.session)
-        front.run(max_front_bytes)
-        systemd.notify_stopping()
+        try:
+            front.run(max_front_bytes)
+        finally:
+            systemd.notify_stopping()
     logger.info("daemon.stopped")
 
 
@@ -79,10 +84,10 @@ class _Front:
         instance: Instance,
         worker_command: Sequence[str],
         stuck_s: float,
-        hold_s: float,
+        check_files_s: float,
     ) -> None:
         self._settings, self._instance = settings, instance
-        self._worker_command, self._hold_s = worker_command, hold_s
+        self._worker_command, self._check_files_s = worker_command, check_files_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._models: dict[int, ModelProcess] = {}  # by what to watch, until they are gone
@@ -103,15 +108,21 @@ class _Front:
         self._open()
 
     def run(self, max_front_bytes: int) -> None:
-        """Until somebody asks for the end."""
+        """Until a client or a signal asks for the end; raises as `serve`."""
+        try:
+            self._run(max_front_bytes)
+        finally:
+            self._dispatcher.stop(time.monotonic())
+
+    def _run(self, max_front_bytes: int) -> None:
         connections_limit = max_connections()
-        watched_at_s = held_at_s = time.monotonic()
+        watched_at_s = checked_at_s = time.monotonic()
         while not self._dispatcher.is_stopping:
             ready = self._wait()
             now_s = time.monotonic()
             if self._drain_wakes():
                 logger.info("daemon.signalled")
-                break
+                return
             with contextlib.suppress(queue.Empty):
                 while True:
                     self._dispatcher.on_model(self._events.get_nowait(), now_s)
@@ -123,16 +134,16 @@ class _Front:
                 except Exception as exc:  # the edge: one message must not end the daemon
                     log_bug(logger, "message.failed", "", exc)
             self._dispatcher.on_time(time.monotonic())
-            if self._sockets.num_connections > connections_limit:
-                self._drop_all()
-            if self._sockets.num_connections and now_s >= watched_at_s + _WATCH_S:
+            num_connections = self._sockets.num_connections
+            if num_connections > connections_limit:
+                raise Flooded(f"{num_connections} connections are open; the daemon ends")
+            if num_connections and now_s >= watched_at_s + _WATCH_S:
                 watched_at_s = now_s
-                self._watch_memory(max_front_bytes)
-            if now_s >= held_at_s + self._hold_s:
-                held_at_s = now_s
-                if not self._hold():
-                    break
-        self._dispatcher.stop(time.monotonic())
+                if resident_bytes([os.getpid()]) > max_front_bytes:
+                    raise Flooded(f"over {max_front_bytes} bytes are taken; the daemon ends")
+            if now_s >= checked_at_s + self._check_files_s:
+                checked_at_s = now_s
+                self._instance.check_files()
 
     def close(self) -> None:
         """Give everything back."""
@@ -142,28 +153,21 @@ class _Front:
         self.wake.close()
 
     def _open(self) -> None:
-        self._bind()
+        self._sockets = Sockets(self._context, self._instance.socket_folder, self._settings.tcp)
+        self._poller = zmq.Poller()
+        self._sockets.register(self._poller)
+        self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)
+        endpoints = self._sockets.endpoints
         try:
-            self._publish()
+            self._instance.publish(work=endpoints["work"], control=endpoints["control"])
         except BaseException:
             self._sockets.close()
             raise
 
-    def _bind(self) -> None:
-        self._sockets = Sockets(self._context, self._instance.socket_folder, self._settings.tcp)
-        self._poller = zmq.Poller()
-        self._sockets.register(self._poller)
-        for descriptor in (self._wake_reader.fileno(), *self._models):
-            self._poller.register(descriptor, zmq.POLLIN)
-
-    def _publish(self) -> None:
-        endpoints = self._sockets.endpoints
-        self._instance.publish(work=endpoints["work"], control=endpoints["control"])
-
     def _wait(self) -> dict[object, int]:
         """Until something happens or is due -> what is ready."""
         now_s = time.monotonic()
-        until_s = now_s + self._hold_s
+        until_s = now_s + self._check_files_s
         if self._sockets.num_connections:
             until_s = min(until_s, now_s + _WATCH_S)
         wakeup_s = self._dispatcher.wakeup_s()
@@ -190,8 +194,7 @@ class _Front:
             cache_bytes=settings.cache_mb * 2**20,
             log_level=settings.log_level,
         )
-        folder = self._instance.socket_folder
-        process = ModelProcess(self._worker_command, options, folder, self._on_event)
+        process = ModelProcess(self._worker_command, options, self._on_event)
         if process.descriptor >= 0:
             self._models[process.descriptor] = process
             self._poller.register(process.descriptor, zmq.POLLIN)
@@ -211,38 +214,6 @@ class _Front:
         self._events.put(event)
         with contextlib.suppress(OSError):  # full: it wakes anyhow; closed: too late
             self.wake.send(b"\0")
-
-    def _watch_memory(self, max_front_bytes: int) -> None:
-        if resident_bytes([os.getpid()]) > max_front_bytes:
-            self._drop_all()
-
-    def _drop_all(self) -> None:
-        """Somebody fills our memory or our table of files: all connections go, a good one's too."""
-        logger.error("daemon.flooded connections=%d", self._sockets.num_connections)
-        self._reopen(linger_ms=0)
-        trim_memory()
-
-    def _hold(self) -> bool:
-        """Put back what was deleted; False if another daemon has taken our place."""
-        if not self._instance.hold():
-            return False
-        if not self._sockets.are_reachable():
-            logger.warning("sockets.deleted")
-            self._reopen()
-        return True
-
-    def _reopen(self, linger_ms: int = LINGER_MS) -> None:
-        """New sockets under new names; clients find them through the connection file."""
-        self._sockets.close(linger_ms)
-        self._instance.renew_key()
-        self._conversations.begin_anew(self._instance.key)
-        self._context.term()  # waits until files and memory of the old ones are given back
-        self._context = zmq.Context(io_threads=1)
-        self._bind()
-        try:
-            self._publish()
-        except CannotPublish as exc:  # the disk is full; `Instance.hold` goes on trying
-            logger.warning("instance.unkept reason=%s", exc)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from .conversations import Peer
 from .errors import CannotListen
 
 _HANDSHAKE_MS = 5000
-LINGER_MS = 500
+_LINGER_MS = 500
 """For the last words at the end."""
 
 _BACKLOG = 256
@@ -103,16 +103,12 @@ class Sockets:
             raise
         return True
 
-    def are_reachable(self) -> bool:
-        """Nobody has deleted the sockets' files."""
-        return all(path.exists() for path in self._files())
-
-    def close(self, linger_ms: int = LINGER_MS) -> None:
+    def close(self) -> None:
         """Close; what was sent is given a moment to arrive."""
         for socket in self._sockets.values():
             if not socket.closed:
                 socket.disable_monitor()
-                socket.close(linger_ms)
+                socket.close(_LINGER_MS)
         for monitor in self._monitors.values():
             monitor.close(0)
         for path in self._files():

@@ -46,7 +46,7 @@ class Environment:
     def daemon_command(self) -> tuple[str, ...]:
         """Starts the daemon, without a window on any system."""
         if self.platform == "win32":  # its clipcrop-daemon.exe would open a console
-            return (str(self.python.with_name("pythonw.exe")), "-m", "clipcrop_daemon", "run")
+            return (str(self.python.with_name("pythonw.exe")), "-I", "-m", "clipcrop_daemon", "run")
         return (str(self.program("clipcrop-daemon")), "run")
 
     def packages(self, names: Sequence[str], world: World) -> Callable[[str], Path]:

@@ -1,109 +1,83 @@
-"""Somebody deletes the daemon's files while it runs: a cleaner of temporary files, or a user."""
+"""The daemon's files are deleted while it runs, by a cleaner of temporary files or by the user."""
 
 from __future__ import annotations
 
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
 from clipcrop_wire.client import Client
+from clipcrop_wire.errors import Cancelled
 
 
 @pytest.fixture
 def daemon(start):
     """One that looks after its files more often than usual."""
-    return start(hold_s=0.1)
+    return start(check_files_s=0.1)
 
 
-def test_deleted_sockets_are_bound_anew(daemon, suggest, wait_for):
-    before = daemon.info()
-    with daemon.client() as client:
-        suggest(client)
+REMOVED = ["connection.json", "connection.json.lock", "sockets", "a socket"]
 
-        for path in (daemon.folder / "sockets").iterdir():
-            path.unlink()
 
-        wait_for(lambda: daemon.info().work != before.work)
+@pytest.mark.parametrize("name", REMOVED)
+def test_a_daemon_that_cannot_be_found_any_more_ends_and_the_next_one_starts(
+    daemon, start, suggest, name
+):
+    work_socket = daemon.info().work[0].rpartition("/")[2]
+    path = daemon.folder / (f"sockets/{work_socket}" if name == "a socket" else name)
+
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    assert daemon.process.wait(20) != 0
+    assert daemon.text().count("FilesRemoved:") == 1
+    assert str(path) in daemon.text()
+    second = start()
+    with second.client() as client:
         assert suggest(client).suggestions
-        assert client.ping()
-    assert daemon.info().session == before.session
-    assert len(list((daemon.folder / "sockets").iterdir())) == 2
 
 
-def test_one_deleted_socket_is_enough(daemon, suggest, wait_for):
-    before = daemon.info()
-    work = before.work[0]
-
-    next((daemon.folder / "sockets").glob(work.rpartition("/")[2])).unlink()
-
-    wait_for(lambda: daemon.info().work != before.work)
+def test_a_request_that_runs_then_is_answered(daemon, begin):
     with daemon.client() as client:
-        assert suggest(client).suggestions
-        assert client.ping()
-
-
-def test_a_deleted_connection_file_is_restored(daemon, suggest, begin, wait_for):
-    before = daemon.info()
-    with daemon.client() as client:
-        waiting = begin(daemon, client, "sleep 0.5", "working")
+        waiting = begin(daemon, client, "sleep 60", "working")
 
         daemon.path.unlink()
 
-        wait_for(daemon.path.exists)
-        assert daemon.info() == before
-        assert waiting.result(20).suggestions  # who is connected does not even notice
-        assert suggest(client).suggestions
+        with pytest.raises(Cancelled):
+            waiting.result(20)
 
 
-def test_a_connection_file_that_others_may_read_is_replaced(daemon, wait_for):
-    before = daemon.info()
-
-    daemon.path.chmod(0o644)
-
-    wait_for(lambda: daemon.path.stat().st_mode & 0o777 == 0o600)
-    assert daemon.info() == before
-
-
-def test_a_second_daemon_gives_way_after_the_lock_was_deleted(start, suggest, wait_for):
-    first = start(hold_s=60)
-    lock = first.path.with_name(first.path.name + ".lock")
-
-    lock.unlink()
-    second = start(is_awaited=False)
-
-    assert second.process.wait(20) != 0
-    assert "AlreadyRunning" in second.text()
-    with first.client() as client:
-        assert client.status().pid == first.process.pid
-        assert suggest(client).suggestions
-
-
-def test_a_deleted_lock_is_taken_again(daemon, start, wait_for):
-    lock = daemon.path.with_name(daemon.path.name + ".lock")
-
-    lock.unlink()
-
-    wait_for(lock.exists)
-    wait_for(lambda: "lock.restored" in daemon.text())
-    second = start(is_awaited=False)
-    assert second.process.wait(20) != 0
-    with daemon.client() as client:
-        assert client.status().pid == daemon.process.pid
-
-
-def test_a_deleted_folder_is_put_back_with_all_that_was_in_it(start, short_path, suggest, wait_for):
-    path = short_path / "clipcrop" / "connection.json"
-    daemon = start(is_awaited=False, hold_s=0.1, settings={"connection_file": str(path)})
+def test_nothing_is_bound_in_a_temporary_folder_that_was_made_anew(start, short_path):
+    path = short_path / ("d" * 90) / "connection.json"
+    daemon = start(is_awaited=False, check_files_s=0.1, settings={"connection_file": str(path)})
     daemon.path = path
     daemon.wait_until_ready()
-    before = daemon.info()
+    folder = Path(daemon.info().work[0].partition("://")[2]).parent
+    assert not folder.is_relative_to(short_path)
+
+    moved = short_path / "moved"
+    folder.rename(moved)
+    folder.mkdir(mode=0o777)
+    try:
+        assert daemon.process.wait(20) != 0
+        assert list(folder.iterdir()) == []
+    finally:
+        folder.rmdir()
+    assert "FilesRemoved:" in daemon.text()
+
+
+def test_the_user_is_told_by_one_line_in_the_log(start, short_path):
+    path, log = short_path / "connection.json", short_path / "daemon.log"
+    command = [str(Path(sys.executable).with_name("clipcrop-daemon")), "run"]
+    command += ["--connection-file", str(path), "--log-file", str(log)]
+    daemon = start(command=command)
     with Client(path) as client:
-        suggest(client)
+        client.ping()
 
-        shutil.rmtree(path.parent)
+    path.with_name("connection.json.lock").unlink()
 
-        wait_for(path.exists)
-        wait_for(lambda: daemon.info().work != before.work)
-        assert suggest(client).suggestions
-        names = {one.name for one in path.parent.iterdir()}
-        assert names == {"connection.json", "connection.json.lock", "sockets"}
+    assert daemon.process.wait(20) == 1
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if "ERROR" in line and "removed" in line]) == 1
+    assert "Traceback" not in daemon.text()

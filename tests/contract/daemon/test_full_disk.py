@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 IS_ROOT = os.geteuid() == 0
@@ -107,36 +105,3 @@ def test_a_log_on_a_full_disk_goes_on_when_there_is_room_again(disk, start, shor
 
         wait_for(lambda: log.stat().st_size > before)
         assert log.read_text(encoding="utf-8").endswith("model.unloaded names=\n")
-
-
-@pytest.mark.parametrize("also_sockets", [False, True], ids=["the file", "the sockets, too"])
-def test_a_deleted_connection_file_is_restored_when_there_is_room_again(
-    disk, start, suggest, wait_for, also_sockets
-):
-    if not IS_ROOT:
-        pytest.xfail("needs a file system of its own, which only root can have; the others run")
-    path = disk.folder / "connection.json"
-    settings = {"connection_file": str(path)}
-    daemon = start(is_awaited=False, hold_s=0.01, settings=settings)
-    daemon.path = path
-    daemon.wait_until_ready()
-    with daemon.client() as client:
-        client.ping()
-        daemon.process.send_signal(signal.SIGSTOP)  # else it might be faster
-        wait_for(lambda: psutil.Process(daemon.process.pid).status() == psutil.STATUS_STOPPED)
-        for one in [path, *(sockets_in(disk.folder) if also_sockets else ())]:
-            one.unlink()
-        disk.fill()
-        daemon.process.send_signal(signal.SIGCONT)
-        wait_for(lambda: "instance.unkept" in daemon.text())
-        wait_for(lambda: len(sockets_in(disk.folder)) == 2)
-
-        disk.empty()
-
-        wait_for(path.exists)
-        assert suggest(client).suggestions
-    assert 1 <= daemon.text().count("instance.unkept") <= 2  # and not each time that it tried
-
-
-def sockets_in(folder: Path) -> list[Path]:
-    return list((folder / "sockets").iterdir())

@@ -46,15 +46,6 @@ def test_what_is_published_can_be_read_by_a_client(
     assert info.work == (f"ipc://{instance.socket_folder / 'a'}",)
 
 
-def test_a_rebind_is_published_anew(settings: Settings, publish_at: Callable[..., list[Path]]):
-    with claim(settings) as instance:
-        publish_at(instance)
-        there = "tcp://127.0.0.1:5000"
-        instance.publish(work=[there], control=[there])
-
-        assert read_connection_file(settings.connection_file).work == (there,)
-
-
 def test_at_the_end_only_the_lock_file_and_the_empty_folder_are_left(
     settings: Settings, short_path: Path, publish_at: Callable[..., list[Path]]
 ):

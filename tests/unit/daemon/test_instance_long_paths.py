@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from clipcrop_daemon.errors import AlreadyRunning
 from clipcrop_daemon.folders import MAX_SOCKET_NAME_BYTES
 from clipcrop_daemon.instance import claim
 from clipcrop_daemon.settings import Settings
@@ -55,41 +53,3 @@ def test_a_temporary_folder_that_is_too_long_itself_is_not_used(
     with claim(deep) as instance:
         assert instance.socket_folder.parent == Path("/tmp")
     assert list((short_path / ("t" * 90)).iterdir()) == []
-
-
-def test_the_private_folder_of_the_dead_is_removed(
-    deep: Settings, bind: Callable[[Path], socket.socket]
-):
-    first = claim(deep)
-    folder = first.socket_folder
-    listeners = [bind(folder / name) for name in ("work", "control")]
-    first.publish(work=[f"ipc://{folder / 'work'}"], control=[f"ipc://{folder / 'control'}"])
-    deep.connection_file.with_name("connection.json.lock").unlink()  # no process needs to die
-
-    with pytest.raises(AlreadyRunning, match="whose lock file was deleted listens at"):
-        claim(deep)
-    for one in listeners:
-        one.close()
-    with claim(deep) as second:
-        assert second.socket_folder != folder
-        assert not folder.exists()
-    first.close()
-
-
-def test_a_folder_that_is_not_the_users_any_more_is_not_looked_into(
-    deep: Settings, bind: Callable[[Path], socket.socket], publish_at: Callable[..., list[Path]]
-):
-    with claim(deep) as instance:
-        folder = instance.socket_folder
-        publish_at(instance, names="ab")
-        content = deep.connection_file.read_bytes()
-    folder.mkdir()
-    folder.chmod(0o755)
-    bind(folder / "a")
-    deep.connection_file.write_bytes(content)
-    deep.connection_file.chmod(0o600)
-
-    with claim(deep):
-        assert (folder / "a").exists()
-    (folder / "a").unlink()
-    folder.rmdir()

@@ -50,11 +50,11 @@ WAITS = "while hear() is not None: pass"
 class Child:
     """A model process of a test, and what it says."""
 
-    def __init__(self, body: str, folder: Path) -> None:
+    def __init__(self, body: str) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._is_heard = True
         command = (sys.executable, "-c", PROLOGUE + body)
-        self.model = ModelProcess(command, WorkerOptions(), folder, self._events.put)
+        self.model = ModelProcess(command, WorkerOptions(), self._events.put)
 
     def next_event(self) -> Event:
         """Waits for it, as the front's loop does."""
@@ -97,12 +97,12 @@ Run = Callable[[str], Child]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
+def run() -> Iterator[Run]:
     """Starts a child with a body of Python."""
     started: list[Child] = []
 
     def run_one(body: str) -> Child:
-        started.append(Child(body, tmp_path))
+        started.append(Child(body))
         return started[-1]
 
     yield run_one
@@ -204,11 +204,11 @@ def test_one_that_cannot_be_understood_is_ended(run: Run, body: str, caplog):
     assert "model.unreadable" in caplog.text
 
 
-def test_what_cannot_be_started_is_an_error_that_leaks_nothing(tmp_path: Path):
+def test_what_cannot_be_started_is_an_error_that_leaks_nothing():
     before = resources()
 
     with pytest.raises(FileNotFoundError):
-        ModelProcess(("/no/such/program",), WorkerOptions(), tmp_path, lambda event: None)
+        ModelProcess(("/no/such/program",), WorkerOptions(), lambda event: None)
 
     assert resources() == before
 

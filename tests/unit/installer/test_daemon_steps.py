@@ -18,7 +18,7 @@ def test_windows_starts_the_daemon_without_a_window():
 
     assert environment.daemon_command == (
         str(Path("E", "Scripts", "pythonw.exe")),
-        *("-m", "clipcrop_daemon", "run"),
+        *("-I", "-m", "clipcrop_daemon", "run"),
     )
     assert environment.program("clipcrop") == Path("E", "Scripts", "clipcrop.exe")
 
