@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,18 @@ REAL_HOME = os.environ.get("HOME")
 
 # Fakes that several folders of tests share are imported by their names.
 sys.path.insert(0, str(CHECKOUT / "tests" / "fakes"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """For pytest-xdist: captured output may have bytes in it that are no UTF-8."""
+    report = yield
+    if report is not None and report.get("sections"):
+        report["sections"] = [
+            (title, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+            for title, text in report["sections"]
+        ]
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
