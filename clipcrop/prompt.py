@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .errors import EmptyPrompt, InputError
 from .language import english_pipeline
 from .prompt_clauses import normalise, split_clauses, split_list, strip_cues
+from .prompt_names import as_word, spell_out
 from .prompt_words import (
     COLLECTIVES,
     DETERMINERS,
@@ -22,7 +23,6 @@ from .prompt_words import (
     GROUPS_OF_PEOPLE,
     MANY,
     MEASURES,
-    MISREAD_COMPOUNDS,
     NUMBERS,
     ONE_DETERMINERS,
     PAIRS,
@@ -37,6 +37,7 @@ from .prompt_words import (
 )
 
 if TYPE_CHECKING:
+    from spacy.language import Language
     from spacy.tokens import Doc, Span, Token
 
 MAX_PROMPT_CHARACTERS = 512
@@ -84,6 +85,9 @@ class Prompt:
     exclusions: tuple[Text, ...] = ()
     """What crops should avoid."""
 
+    unused: tuple[str, ...] = ()
+    """Instructions in it that are neither searched for nor obeyed: "rule of thirds"."""
+
     @property
     def all_texts(self) -> tuple[Text, ...]:
         """Texts and then exclusions: the order of the rows of their embeddings."""
@@ -118,7 +122,7 @@ def parse_prompt(prompt: str, exclude: Sequence[str] = ()) -> Prompt:
     line, exclude_lines = _checked_lines(prompt, exclude)
     if not line and not exclude_lines:
         return Prompt(text="", texts=())  # that needs no spaCy
-    wanted, excluded = split_clauses(line)
+    wanted, excluded, unused = split_clauses(line)
     excluded_clauses = [*excluded, *exclude_lines]
     docs = _parse([wanted, *excluded_clauses])
     keywords = _merge(docs[0])
@@ -131,6 +135,7 @@ def parse_prompt(prompt: str, exclude: Sequence[str] = ()) -> Prompt:
         text=prompt.strip(),
         texts=_texts(wanted, keywords, docs[0].has_scene_words),
         exclusions=tuple(dict.fromkeys(exclusions))[:MAX_KEYWORDS],
+        unused=unused,
     )
 
 
@@ -169,6 +174,7 @@ def _checked_line(text: str, what: str) -> str:
 
 
 def _texts(wanted: str, keywords: Sequence[_Keyword], has_scene_words: bool) -> tuple[Text, ...]:
+    wanted = spell_out(wanted)
     has_content = not FUNCTION_WORDS.issuperset(wanted.replace(",", " ").split())
     if not keywords and (has_scene_words or not has_content):
         return ()
@@ -194,6 +200,7 @@ def _exclusions(clause: str, found: _Found, *, is_needed: bool) -> list[Text]:
             for keyword in keywords
         ]
     if is_needed and not found.has_scene_words:
+        clause = spell_out(clause)
         return [Text(clause, head=clause if clause.isalpha() else "", max_count=None)]
     return []
 
@@ -232,7 +239,8 @@ def _parse(clauses: Sequence[str]) -> list[_Found]:
     carriers = [_carrier(segment) for parts in segments for segment in parts]
     pipeline = english_pipeline()
     with pipeline.memory_zone():  # else a daemon would keep every word it ever saw
-        parsed = iter([_find(*pair) for pair in pipeline.pipe(carriers, as_tuples=True)])
+        docs = [(_words(pipeline, sentence), is_added) for sentence, is_added in carriers]
+        parsed = iter([_find(*pair) for pair in pipeline.pipe(docs, as_tuples=True)])
     found: list[_Found] = []
     for parts in segments:
         pieces = [next(parsed) for _ in parts]
@@ -245,6 +253,15 @@ def _parse(clauses: Sequence[str]) -> list[_Found]:
     return found
 
 
+def _words(pipeline: Language, sentence: str) -> Doc:
+    """The words of a sentence; the parser takes joined names for words that it knows."""
+    doc = pipeline.make_doc(sentence)
+    for token in doc:
+        if token.text != spell_out(token.text):
+            token.norm_ = as_word(token.text)
+    return doc
+
+
 _CARRIER = ("look", "at")
 
 
@@ -254,8 +271,6 @@ def _carrier(clause: str) -> tuple[str, bool]:
     Returns:
         The sentence, and whether "the" was added to it.
     """
-    for compound, joined in MISREAD_COMPOUNDS.items():
-        clause = clause.replace(compound, joined)
     first_word = clause.split(maxsplit=1)[0].strip(",.")
     needs_determiner = first_word not in FUNCTION_WORDS and not first_word.isdigit()
     added = ["the"] if needs_determiner else []
@@ -278,6 +293,8 @@ def _find(doc: Doc, has_added_determiner: bool) -> _Found:
         if root.lower_ in DETERMINERS:  # of a word that the parser did not take for a noun
             continue
         text = _text_of(chunk)
+        if text is not None and not any(map(str.isalnum, text.text)):
+            continue  # a sign that the parser took for a noun
         if text is None or _is_scene_word(text):
             has_scene_words = True
             continue
@@ -325,13 +342,11 @@ def _text_of(chunk: Span) -> Text | None:
         return Text(" ".join([*modifiers, "people"]), PERSON, modifiers, _count(chunk))
     head = root.lemma_.lower()
     kept = [token for token in chunk if not _is_left_out(token)] or [root]
-    text = "".join(token.lower_ + token.whitespace_ for token in kept).strip()
+    text = spell_out("".join(token.lower_ + token.whitespace_ for token in kept).strip())
     modifiers = _modifiers(chunk)
-    for compound, joined in MISREAD_COMPOUNDS.items():
-        if joined in head:
-            *described, head = compound.split()
-            modifiers = (*modifiers, *described)
-        text = text.replace(joined, compound)
+    if head != spell_out(head):  # of "drop of water" the first word names it, else the last
+        *described, head = spell_out(head).partition(" of ")[0].split(" ")
+        modifiers = (*modifiers, *described)
     if head in GROUPS_OF_PEOPLE | PAIRS and head != "pair":
         head = PERSON
     return Text(text, head, modifiers, _count(chunk))
@@ -339,13 +354,14 @@ def _text_of(chunk: Span) -> Text | None:
 
 def _modifiers(chunk: Span) -> tuple[str, ...]:
     return tuple(
-        token.lower_
+        word
         for token in chunk
         if token.i < chunk.root.i
         and not _is_left_out(token)
         and token.tag_ not in ("CD", "POS", "CC", "RB", "HYPH")
         and not token.is_punct
         and token.lower_ not in NUMBERS
+        for word in spell_out(token.lower_).split()
     )
 
 
@@ -398,6 +414,7 @@ def _count(chunk: Span) -> int | None:
     if root.lemma_.lower() in SAME_IN_PLURAL and ONE_DETERMINERS.isdisjoint(before):
         return None
     is_plural = root.tag_ in ("NNS", "NNPS") and root.lemma_.lower() != root.lower_
+    is_plural |= spell_out(root.lower_).startswith("drops of ")
     return None if is_plural else 1
 
 

@@ -10,15 +10,20 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from .prompt_names import join_names, spell_out
+
 
 class Clauses(NamedTuple):
-    """A prompt, taken apart; everything is in lower case."""
+    """A prompt, taken apart; everything is in lower case, names in it are joined."""
 
     wanted: str
     """What to look for, without commands and "a photo of"; empty if there is only an exclusion."""
 
     excluded: tuple[str, ...]
     """What to avoid, without the words that say so."""
+
+    unused: tuple[str, ...]
+    """Instructions about the crop ("rule of thirds"), spelled out."""
 
 
 _DETERMINER = (
@@ -36,18 +41,21 @@ _DOUBLE_NEGATIVE = re.compile(
 )
 _CUE = re.compile(
     r"""
-    \b(?:and\ |but\ |or\ )?(?:
+    \b(?<!-)(?:and\ |but\ |or\ )?(?:
         (?:do\ not|don't|dont|never)\ (?:include|show|want|have|keep|contain|like|focus\ on)
         | (?:i|we)\ (?:do\ not|don't|dont)\ (?:want|need|like)(?:\ to\ (?:see|have|show))?
-        | without | w/o | minus | sans | excluding | excepting | except(?:\ for)?
+        | without | minus | sans | excluding | excepting | except(?:\ for)?
         | other\ than | aside\ from | apart\ from | leaving\ out | cropping\ out | cutting\ out
-        | none\ of | neither | nor | zero | avoiding | omitting
-        | not(?!\ only|\ just|\ too|\ sure|\ a\ big)
-        | no(?!\ (?:parking|entry|smoking|stopping|matter|doubt|longer|surprise|idea|way)\b)
-    )\b(?:\ any\b)?
+        | none\ of | neither | nor | avoiding | omitting
+        | zero(?=\ (?:people|men|women|children|\w*[^\Wsui]s)
+            (?:$|[,.;!?]|\ (?:in|on|at|and|or|near|please)\b))
+        | (?:do\ )?not(?!\ only|\ just|\ too|\ sure|\ a\ big)
+        | no(?!\ (?:matter|doubt|longer|surprise|idea|way|problem|thanks)\b)
+    )\b(?!['-])(?:\ any\b)?
     | (?:^|(?<=[,;.!?]\ )|\b(?:and|but|then|please|also|to)\ )
-      (?:exclude|omit|avoid|ignore|remove|leave\ out|cut\ out|crop\ out|get\ rid\ of|drop
-        | hide(?=\ (?:the|a|an|any|all|my|that|this|those|these)\b))\b
+      (?:exclude|omit|avoid|ignore|remove|leave\ out|cut\ out|crop\ out|get\ rid\ of
+        | (?:drop|hide)(?=\ (?:the|a|an|any|all|my|that|this|those|these)\b))\b(?!['-])
+    | (?:^|(?<=[\s,]))-(?=[^\W\d])
     """,
     re.VERBOSE,
 )
@@ -61,6 +69,44 @@ _LIST_BREAK = re.compile(
     rf"[.;!?]\s+|,\s*(?:and |or |but )?(?=(?:{_DETERMINER}|\d+)\b)",
 )
 _OR_LIST = re.compile(r"\b(?:or|nor)\b")
+
+_AMOUNT = (
+    r"(?: (?:a|bit of|little|some|more|enough|plenty of|lots of|lot of|extra|much|empty|negative"
+    r"|breathing|copy|head|white|free))"
+)
+_SPACE = r" (?:space|room|air|headroom|margin|padding)"
+_WHERE = (
+    r"(?: (?:above|below|over|under|around|beside|in front of|behind)"
+    r"| (?:on|to|at) (?:the |its |both |all |either )?(?:left|right|top|bottom|sides?)(?: side)?"
+    r"| for (?:(?:a|the|some) )?(?:text|titles?|headlines?|copy|logos?|words|captions?))"
+)
+_ENDS = r"(?=$|[,.;!?]| (?:and|but|or|of|without|the|a|an|my|her|his|its|their)\b)"
+_RATIO = (
+    r"(?:1:1|2:1|1:2|3:2|2:3|4:3|3:4|5:4|4:5|7:5|5:7|16:9|9:16|16:10|10:16|21:9|9:21|1\.91:1"
+    r"|2\.35:1|2\.39:1)"
+)
+_IN = r"(?:\b(?:in|as|to|at|for|with)(?: an?| the)? )?"
+_INSTRUCTIONS = [
+    re.compile(pattern)
+    for pattern in (
+        r"(?:\b(?:using|with|by|on|in|following|according to) )?(?:\bthe )?\b(?:rule of thirds?"
+        r"|golden (?:ratio|spiral|section))\b(?: (?:crop|composition|framing|grid|lines)\b)?",
+        rf"\b(?:leav(?:e|ing)|giv(?:e|ing)(?: it| her| him| them)?|add(?:ing)?){_AMOUNT}*{_SPACE}"
+        rf"\b{_WHERE}*{_ENDS}",
+        rf"\b(?:with|have|having|keep|keeping)(?:{_AMOUNT}+{_SPACE}\b{_WHERE}*|{_SPACE}\b{_WHERE}+)"
+        rf"{_ENDS}",
+        rf"{_IN}(?:aspect(?: ratio)?(?: of)? )?(?<![\d.:]){_RATIO}(?![\d:])"
+        r"(?: (?:aspect )?(?:ratio|format|crop|frame)\b)?",
+        rf"{_IN}\b(?:square|portrait|landscape|vertical|horizontal|panoramic|wide ?screen|tight)"
+        rf" (?:crop|format|orientation|mode|framing|aspect)\b{_ENDS}",
+        r"(?:\b(?:for|as) )?(?:\b(?:an?|my) )?\binstagram (?:story|stories|post|reel|format)\b",
+        rf"{_IN}\b\d{{3,5}} ?x ?\d{{3,5}}\b(?: ?px| pixels)?",
+        r"(?<=, )(?:very |really )?(?:tight|close)(?:ly)?(?=$|,)|\btightly$",
+        r"(?<=\ball )but (?:one|two|three|four|five|a few|\d+)\b",
+        r"\bbut (?:one|two|three|four|five)$",
+    )
+]
+"""What the crop should be like, and nothing to look for."""
 
 _IMAGE_WORDS = r"(?:image|photo|photograph|picture|pic|shot|frame|crop|view)"
 _COMMANDS = [
@@ -93,9 +139,13 @@ _STOCK_PHOTO = re.compile(r"\bstock (?:photo|image|picture)s?$")
 _TRAILING = re.compile(r"(?:[\s,;:.!?]|\b(?:please|thanks|thank you|and|but|or|with)$)+$")
 
 
+_PLAIN_SIGNS = str.maketrans("\u2018\u2019\u2010\u2011\u2013\u2212", "''----")
+
+
 def normalise(prompt: str) -> str:
     """Make a prompt readable for the parser: one line, lower case, emoji as words."""
-    words = unicodedata.normalize("NFKC", prompt).replace("\u2019", "'").replace("\u2018", "'")
+    words = unicodedata.normalize("NFKC", prompt).translate(_PLAIN_SIGNS)
+    words = re.sub(r"(?<!\S)-[\"\u201c]", "-", words)  # -"traffic light"
     characters: list[str] = []
     follows_symbol = False
     for character in words:
@@ -110,8 +160,13 @@ def normalise(prompt: str) -> str:
             characters.append(character)
         follows_symbol = category == "So" or (follows_symbol and category in ("Cf", "Sk", "Mn"))
     line = "".join(characters).lower()
-    line = re.sub(r"\s*[&+]\s*", " and ", line)
-    line = re.sub(r"(?<=\w\w)/(?=\w\w)", " and ", line)
+    line = re.sub(r"\bw/o\b", "without", line)
+    line = re.sub(r"\bw/\s*", "with ", line)
+    line = re.sub(r"\s-\s", ", ", line)
+    line = re.sub(r"\betc\b\.?|\b(?:e\.g\.|i\.e\.),?", ",", line)
+    line = re.sub(r"\s+&\s*|\s*&\s+|(?<=\w{3})&(?=\w)|(?<=\w)&(?=\w{3})", " and ", line)
+    line = re.sub(r"\s+\+\s*|(?<=\w)\+(?=\w)", " and ", line)
+    line = re.sub(r"(?<=[^\W\d]{3})/(?=\w)|(?<=\w)/(?=[^\W\d]{3})", " and ", line)
     line = re.sub(r"\s+", " ", line)
     line = re.sub(r"(?:\s*,)+", ",", line)
     return line.strip(" ,")
@@ -132,6 +187,7 @@ def split_clauses(line: str) -> Clauses:
     Args:
         line: a prompt after `normalise`.
     """
+    line, unused = _take_instructions(join_names(line))
     line = _DOUBLE_NEGATIVE.sub("keep", line)
     line = _NOTHING_BUT.sub("only", line)
     line = _ALL_BUT.sub(r"\1 except", line)
@@ -144,7 +200,10 @@ def split_clauses(line: str) -> Clauses:
     while cue := _CUE.search(line, position):
         wanted.append(line[position : cue.start()])
         has_wanted = has_wanted or bool(_tidy_wanted(wanted[-1]))
-        end = _exclusion_end(line, cue.end(), has_wanted=has_wanted)
+        if cue[0] == "-" and not has_wanted:  # "-cat dog": of one word, as in a search engine
+            end = line.find(" ", cue.end()) if " " in line[cue.end() :] else len(line)
+        else:
+            end = _exclusion_end(line, cue.end(), has_wanted=has_wanted)
         excluded.append(line[cue.end() : end])
         position = end
     wanted.append(line[position:])
@@ -152,7 +211,26 @@ def split_clauses(line: str) -> Clauses:
     return Clauses(
         wanted=", ".join(parts),
         excluded=tuple(part for part in map(_tidy, excluded) if part),
+        unused=tuple(unused),
     )
+
+
+def _take_instructions(line: str) -> tuple[str, list[str]]:
+    """Take instructions out of a line.
+
+    Returns:
+        The rest, and the instructions, spelled out.
+    """
+    taken: list[tuple[int, str]] = []
+    for instruction in _INSTRUCTIONS:
+        taken += [(match.start(), match[0]) for match in instruction.finditer(line)]
+        line = instruction.sub(lambda match: "," * len(match[0]), line)  # places stay
+    if not taken:
+        return line, []
+    line = re.sub(r"\ball ,+", "all", line)  # "all but one of the dogs"
+    line = re.sub(r",+ of\b", ",", line)  # "square crop of the dog"
+    line = re.sub(r"\s*,[\s,]*", ", ", line)
+    return line.strip(" ,"), [spell_out(text) for _, text in sorted(taken)]
 
 
 def split_list(clause: str) -> list[str]:
@@ -166,7 +244,7 @@ def split_list(clause: str) -> list[str]:
 
 def strip_cues(line: str) -> str:
     """What an exclude field names, where it was filled in as "without the car"."""
-    return _tidy(_CUE.sub("", line))
+    return _tidy(_CUE.sub("", join_names(line)))
 
 
 def _exclusion_end(line: str, start: int, *, has_wanted: bool) -> int:

@@ -122,6 +122,3 @@ PEOPLE_PRONOUNS = {
     "they": None,
 }
 """A person, or several, where a prompt names nothing else ("focus on him")."""
-
-MISREAD_COMPOUNDS = {"fire hydrant": "firehydrant", "stop sign": "stopsign"}
-"""Two words whose second one the parser takes for a verb or an adverb; it is given one word."""

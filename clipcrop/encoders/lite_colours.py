@@ -89,7 +89,13 @@ def colour_of(text: Text) -> str | None:
     said = text.modifiers
     if not text.head:  # without the grammar: the words before the last one
         said = tuple(words[:-1]) if len(words) <= MAX_WORDS_WITHOUT_GRAMMAR else ()
-    found = {COLOUR_WORDS[word.lower()] for word in said if word.lower() in COLOUR_WORDS}
+    found: set[str] = set()
+    for word in map(str.lower, said):
+        parts = word.split("-")
+        if word in COLOUR_WORDS:
+            found.add(COLOUR_WORDS[word])
+        elif parts[-1] in COLOUR_WORDS:  # "dark-red" is a colour, "red-haired" is none
+            found.update(COLOUR_WORDS[part] for part in parts if part in COLOUR_WORDS)
     return found.pop() if len(found) == 1 else None
 
 

@@ -249,7 +249,7 @@ class WordTable:
         return at + 1, self._compound_row(words[at]) if row is None else row
 
     def _find_row(self, words: list[str]) -> int | None:
-        for phrase in _spellings(words):
+        for phrase in _spellings(words) if words else ():
             row = self._row.get(phrase)
             if row is not None:
                 return row

@@ -128,6 +128,8 @@ def test_a_colour_counts_what_is_taken_for_it_by_half() -> None:
         pytest.param(
             Text("black and white cat", "cat", ("black", "white")), None, id="two colours"
         ),
+        pytest.param(Text("dark-red car", "car", ("dark-red",)), "red", id="a shade"),
+        pytest.param(Text("red-haired boy", "boy", ("red-haired",)), None, id="a part's colour"),
         pytest.param(Text("white wine", "wine", ("white",)), None, id="a kind, not a colour"),
         pytest.param(Text("the brown dog"), "brown", id="without grammar"),
         pytest.param(
