@@ -135,7 +135,7 @@ def searcher(
         device=options.device,
         options=_search_options(options),
     )
-    pictures = _picture_names(options.path_picture)
+    pictures = picture_names(options.path_picture)
     was_stopped = False
 
     def ask(image: LoadedImage) -> tuple[Suggestions, float]:
@@ -151,7 +151,8 @@ def searcher(
             from .path_picture import write_path_picture
 
             path = next(pictures)
-            write_path_picture(image.rgb, f"{prompt}: {cagic.name}", found.optimum, path)
+            title = f"{prompt}: {cagic.name}"
+            write_path_picture(image.rgb, title, found.optimum, path, overwrite=options.overwrite)
             say(f"path picture: {path}")
         return cagic.suggestions(found, image, constraints, options.count), 0.0
 
@@ -183,7 +184,7 @@ def _search_options(options: argparse.Namespace) -> CagicOptions:
     return CagicOptions(**{name: value for name, value in given.items() if value is not None})
 
 
-def _picture_names(path: Path | None) -> Iterator[Path]:
+def picture_names(path: Path | None) -> Iterator[Path]:
     """The file, then the file with -2, -3, ... before its suffix, for further photos."""
     number = 1
     while path is not None:

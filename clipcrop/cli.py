@@ -1,30 +1,38 @@
 """The command line: ``clipcrop suggest | models | train | evaluate``.
 
 It parses, calls, prints and picks the exit code: 0 all went well, 1 some images failed, 2 the
-request cannot be carried out, 70 a bug.
+request cannot be carried out or its output cannot be written, 70 a bug.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import io
 import json
 import logging
+import math
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from . import __version__, cagic_command
 from .data.cli import add_data
-from .errors import ClipCropError, EmptyPrompt, InputError
+from .errors import CheckpointError, ClipCropError, InputError
 from .evaluation.cli import add_evaluate
+from .reports import printable
 from .weights.cli import add_models
 
 if TYPE_CHECKING:
-    from .contact_sheet import Row
+    from .contact_sheet import PictureRow, SheetWriter
     from .grounding import GroundingOptions
     from .images import LoadedImage
+    from .output_files import FileId
+    from .photo_inputs import Inputs, Photo
     from .suggestions import Suggestions
 
     Ask = Callable[[LoadedImage], tuple[Suggestions, float]]
@@ -36,7 +44,8 @@ EXIT_SOME_FAILED = 1
 EXIT_BAD_REQUEST = 2
 EXIT_BUG = 70
 
-_FORMATS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".ppm"}
+# What writing to a terminal, pipe or file fails with.
+_OUTPUT_ERRORS = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG}
 _STAGES = ("read", "encode", "suggest")
 
 
@@ -46,23 +55,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser(is_training="train" in arguments[:1]).parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.WARNING
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=level)
+    _show_all_characters()
+    exit_code = _run(options)
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as exc:
+        return _output_failed(exc)
+    return exit_code
+
+
+def _run(options: argparse.Namespace) -> int:
+    """One command's exit code; what went wrong has been said."""
     try:
         exit_code: int = options.run(options)
     except ClipCropError as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        _complain(str(exc))
         return EXIT_BAD_REQUEST
-    except BrokenPipeError:
-        # Whoever reads the output has stopped; Python would complain once more at exit.
-        sys.stdout = None
-        return 0
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        _complain("stopped", kind="")
         return 130
-    except Exception:
+    except Exception as exc:
+        if isinstance(exc, OSError) and exc.errno in _OUTPUT_ERRORS and exc.filename is None:
+            return _output_failed(exc)
         logger.exception("command.failed version=%s", __version__)
-        print("error: that is a bug in clipcrop; please report the lines above", file=sys.stderr)
+        _complain("that is a bug in clipcrop; please report the lines above")
         return EXIT_BUG
     return exit_code
+
+
+def _show_all_characters() -> None:
+    """Escape what the terminal's encoding lacks, rather than end with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _output_failed(exc: Exception) -> int:
+    """Say so, and send what is still buffered nowhere: Python would try again at exit."""
+    _complain(f"cannot write the output: {getattr(exc, 'strerror', None) or exc}")
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return EXIT_BAD_REQUEST
+
+
+def _complain(line: str, kind: str = "error: ") -> None:
+    """A line on stderr; if that cannot be written either, the exit code has to do."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"{kind}{line}", file=sys.stderr, flush=True)
 
 
 def _parser(*, is_training: bool = False) -> argparse.ArgumentParser:
@@ -150,92 +191,172 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contact-sheet", type=Path, metavar="FILE", help="draw images and crops into this picture"
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace crops and pictures of the same names; photos that are looked at never are",
+    )
+    parser.add_argument(
+        "--recursive", action="store_true", help="look into the folders within folders, too"
+    )
     cagic_command.add_options(parser)
     _add_common(parser)
     parser.set_defaults(run=_suggest)
 
 
 def _suggest(options: argparse.Namespace) -> int:
-    paths, prompt = _split_inputs(options.inputs, options.query_image)
+    from .photo_inputs import split_inputs
+
+    inputs = split_inputs(options.inputs, options.query_image, recursive=options.recursive)
     # Before the weights are loaded: a mistake is told at once.
-    request = _check_request(options, prompt)
+    request = _check_request(options, inputs.prompt)
+    protected = _check_outputs(options, inputs.photos)
+    for path in inputs.left_out:
+        _say(f"left out: {path}: {_why_left_out(path)}")
     who = _the_daemon if options.daemon else _a_predictor
     if options.method == cagic_command.METHOD:
         who = _a_search
-    with who(options, prompt, request) as ask:
-        return _suggest_all(options, paths, prompt, ask)
+    with who(options, inputs.prompt, request) as ask:
+        return _suggest_all(options, inputs, protected, ask)
 
 
-def _suggest_all(options: argparse.Namespace, paths: list[Path], prompt: str, ask: Ask) -> int:
-    rows: list[Row] = []
+def _suggest_all(
+    options: argparse.Namespace, inputs: Inputs, protected: Collection[FileId], ask: Ask
+) -> int:
     num_failed = 0
-    for path in _with_progress(paths):
-        try:
-            image, suggestions, seconds = _suggest_one(ask, path)
-            if options.write_crops:
-                _write_crops(path, suggestions, options.write_crops)
-        except InputError as exc:
-            if len(paths) == 1:
-                raise
-            num_failed += 1
-            _say(f"error: {exc}")
-            continue
-        _print_answer(path, suggestions, seconds, options.json)
-        if options.contact_sheet:
-            rows.append(_row(path, prompt, image, suggestions))
-    if rows:
-        from .contact_sheet import write_contact_sheet
-
-        for sheet in write_contact_sheet(rows, options.contact_sheet):
-            _say(f"contact sheet: {sheet}")
+    with _contact_sheet(options) as sheet:
+        for photo in _with_progress(inputs.photos):
+            try:
+                result = _process(options, photo, inputs.prompt, protected, ask)
+            except Exception as exc:
+                if len(inputs.photos) == 1:
+                    raise
+                num_failed += 1
+                _say(f"error: {_line_about(photo.path, exc)}")
+                continue
+            for warning in result.warnings:
+                _say(f"warning: {warning}")
+            _print_answer(photo.path, result, options.json)
+            if sheet is not None and result.row is not None:
+                sheet.add(result.row)
     if num_failed:
-        _say(f"{num_failed} of {len(paths)} images failed")
+        _say(f"{num_failed} of {len(inputs.photos)} images failed")
     return EXIT_SOME_FAILED if num_failed else 0
 
 
-def _split_inputs(inputs: list[str], query_image: Path | None) -> tuple[list[Path], str]:
-    """Images and folders -> image files, and the prompt that comes after them.
+@dataclass(frozen=True)
+class _Result:
+    """What became of one photo."""
+
+    suggestions: Suggestions
+
+    seconds: dict[str, float]
+    """What each stage took."""
+
+    crops: Sequence[Path]
+    """The files written, one for each suggestion; empty if none were asked for."""
+
+    warnings: Sequence[str]
+    """Sentences about what is damaged or could not be kept."""
+
+    row: PictureRow | None
+    """Its row of the contact sheet, if one was asked for."""
+
+
+def _process(
+    options: argparse.Namespace, photo: Photo, prompt: str, protected: Collection[FileId], ask: Ask
+) -> _Result:
+    """Everything about one photo; depends on no other photo."""
+    image, suggestions, seconds = _suggest_one(ask, photo.path)
+    crops: Sequence[Path] = ()
+    warnings: list[str] = []
+    row = None
+    if options.write_crops:
+        from .crop_files import write_crops
+
+        boxes_px = [crop.crop_px for crop in suggestions.crops]
+        stems = [
+            options.write_crops / f"{photo.crop_stem}_crop{number}"
+            for number in range(1, len(boxes_px) + 1)
+        ]
+        crops = write_crops(
+            photo.path, boxes_px, stems, overwrite=options.overwrite, inputs=protected
+        )
+    if options.contact_sheet:
+        from .contact_sheet import picture_row
+
+        row = picture_row(
+            f"{photo.path.name}: {prompt or 'like the example image'}", image.rgb, suggestions
+        )
+    return _Result(suggestions, seconds, crops, warnings, row)
+
+
+def _line_about(path: Path, exc: Exception) -> str:
+    """An error of one photo among others, as a line."""
+    if isinstance(exc, InputError):
+        return str(exc)
+    if isinstance(exc, ClipCropError):
+        return f"{str(path)!r}: {exc}"
+    logger.debug("photo.failed path=%r", str(path), exc_info=exc)
+    what = f"{type(exc).__name__}: {exc}"
+    return f"{str(path)!r}: {what}; that is a bug in clipcrop, please report it"
+
+
+def _why_left_out(path: Path) -> str:
+    from .photo_inputs import RAW_SUFFIXES
+
+    if path.suffix.lower() in RAW_SUFFIXES:
+        return "a raw photo; export it as TIFF or JPEG, or pip install 'clipcrop[raw]'"
+    return "of a kind that cannot be read; export it as TIFF or JPEG"
+
+
+def _check_outputs(options: argparse.Namespace, photos: Sequence[Photo]) -> Collection[FileId]:
+    """Refuse outputs that would replace a file; returns the files that are only read.
 
     Raises:
-        InputError: No image, no prompt, or a folder without images.
+        InputError: An output is an input, is there already, or its folder cannot be written.
     """
-    if query_image is not None:
-        images, prompt = inputs, ""
-        last = Path(inputs[-1])
-        if len(inputs) > 1 and last.suffix.lower() not in _FORMATS and not _is_there(last):
-            images, prompt = inputs[:-1], inputs[-1]
-    else:
-        images, prompt = inputs[:-1], inputs[-1]
-        if prompt.strip() and _is_there(Path(prompt)):
-            raise EmptyPrompt(
-                f"no prompt after the images ({prompt!r} is a file); say last, in quotes, what to "
-                'keep: "the dog", or "" for a good crop of anything'
-            )
-        if not images:
+    from .output_files import check_folder, check_new, file_id
+
+    paths = [photo.path for photo in photos]
+    if options.query_image is not None:
+        paths.append(options.query_image)
+    inputs = {identity for path in paths if (identity := file_id(path)) is not None}
+    outputs: list[Path] = []
+    if options.contact_sheet:
+        from .contact_sheet import sheet_names
+
+        outputs += sheet_names(options.contact_sheet, len(photos))
+    if options.path_picture:
+        names = cagic_command.picture_names(options.path_picture)
+        outputs += [next(names) for _ in photos]
+    for output in outputs:
+        check_new(output, overwrite=options.overwrite, inputs=inputs)
+    if options.write_crops:
+        try:
+            options.write_crops.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
             raise InputError(
-                f"no image before the prompt {prompt[:60]!r}; write: clipcrop suggest photo.jpg "
-                '"the dog"'
-            )
-    paths = [path for name in images for path in _expand(Path(name))]
-    return paths, prompt
+                f"cannot make the folder {str(options.write_crops)!r}: {exc.strerror}"
+            ) from exc
+        check_folder(options.write_crops)
+    return inputs
 
 
-def _expand(path: Path) -> list[Path]:
-    """A folder -> its images in order of name; anything else as it is."""
-    if not _is_there(path) or not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in _FORMATS)
-    if not found:
-        raise InputError(f"no images in the folder {str(path)!r}; name one that has some")
-    return found
+@contextlib.contextmanager
+def _contact_sheet(options: argparse.Namespace) -> Iterator[SheetWriter | None]:
+    """Takes rows inside the block; those of a run that is stopped are written, too."""
+    if not options.contact_sheet:
+        yield None
+        return
+    from .contact_sheet import SheetWriter
 
-
-def _is_there(path: Path) -> bool:
-    """Whether there is such a file or folder; what is too long for a name is not there."""
+    sheet = SheetWriter(options.contact_sheet, overwrite=options.overwrite)
     try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
+        yield sheet
+    finally:
+        for path in sheet.finish():
+            _say(f"contact sheet: {path}")
 
 
 def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
@@ -350,56 +471,40 @@ def _suggest_one(ask: Ask, path: Path) -> tuple[LoadedImage, Suggestions, dict[s
     image = load_image(path)
     read_s = time.perf_counter() - started
     suggestions, encode_s = ask(image)
+    if not all(math.isfinite(crop.quality) for crop in suggestions.crops):
+        raise CheckpointError(
+            f"the model {suggestions.model} answers with values that are not numbers; its weights "
+            "are damaged: `clipcrop models verify`"
+        )
     took = (read_s, encode_s, suggestions.seconds)
     return image, suggestions, dict(zip(_STAGES, took, strict=True))
 
 
-def _write_crops(path: Path, suggestions: Suggestions, folder: Path) -> None:
-    from .crop_files import write_crops
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise InputError(f"cannot make the folder {str(folder)!r}: {exc.strerror}") from exc
-    # The whole name, so that a.jpg and a.png of one folder don't overwrite each other's crops.
-    stems = [
-        folder / f"{path.name.replace('.', '_')}_crop{number}"
-        for number in range(1, len(suggestions.crops) + 1)
-    ]
-    write_crops(path, [crop.crop_px for crop in suggestions.crops], stems)
-
-
-def _print_answer(
-    path: Path, suggestions: Suggestions, seconds: dict[str, float], as_json: bool
-) -> None:
+def _print_answer(path: Path, result: _Result, as_json: bool) -> None:
     from .reports import as_record, as_text
 
     if as_json:
-        record = as_record(str(path), suggestions, seconds)
-        print(json.dumps(record, ensure_ascii=False), flush=True)
+        record = as_record(str(path), result.suggestions, result.seconds, result.crops)
+        # Escapes above ASCII: whatever the terminal's encoding, and names that are no text at all.
+        print(json.dumps(record, allow_nan=False), flush=True)
     else:
-        print(as_text(str(path), suggestions), flush=True)
+        print(as_text(str(path), result.suggestions, result.crops), flush=True)
 
 
-def _row(path: Path, prompt: str, image: LoadedImage, suggestions: Suggestions) -> Row:
-    from .contact_sheet import Row
-
-    return Row(f"{path.name}: {prompt or 'like the example image'}", image.rgb, suggestions)
-
-
-def _with_progress(paths: list[Path]) -> Iterator[Path]:
-    if len(paths) == 1:
-        return iter(paths)
+def _with_progress(photos: Sequence[Photo]) -> Iterator[Photo]:
+    if len(photos) == 1:
+        return iter(photos)
     from tqdm import tqdm
 
-    return iter(tqdm(paths, unit="image", file=sys.stderr))
+    return iter(tqdm(photos, unit="image", file=sys.stderr, disable=None))
 
 
 def _say(line: str) -> None:
     """A line for people, past a progress bar if there is one."""
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        tqdm.write(printable(line), file=sys.stderr)
 
 
 if __name__ == "__main__":

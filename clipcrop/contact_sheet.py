@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .crop_files import written_at_once
 from .errors import InputError
+from .output_files import written_at_once
 
 if TYPE_CHECKING:
     from .suggestions import Suggestions
@@ -26,8 +26,8 @@ ROW_PX = 240
 MAX_WIDTH_PX = 480
 """No picture of a row is wider; panoramas are shown smaller."""
 
-MAX_ROWS = 100
-"""More images than this give several sheets."""
+MAX_ROWS = 40
+"""More images than this give several sheets; WebP pictures are at most 16,383 pixels high."""
 
 MAX_CROPS = 5
 """Crops shown in a row."""
@@ -69,18 +69,20 @@ class PictureRow:
     """Each with its label, from `marked_picture` or `cut_picture`."""
 
 
-def write_contact_sheet(rows: Sequence[Row], path: Path) -> list[Path]:
+def write_contact_sheet(rows: Iterable[Row], path: Path) -> list[Path]:
     """Draw images and their answers as `write_pictures` does."""
-    return write_pictures(rows, path, _picture_row)
+    return write_pictures(
+        rows, path, lambda row: picture_row(row.title, row.image, row.suggestions)
+    )
 
 
-def write_pictures(rows: Sequence[T], path: Path, show: Callable[[T], PictureRow]) -> list[Path]:
-    """Draw rows onto sheets of at most 100.
+def write_pictures(rows: Iterable[T], path: Path, show: Callable[[T], PictureRow]) -> list[Path]:
+    """Draw rows onto sheets; files of the same names are replaced.
 
     Args:
         rows: Whatever is shown.
         path: The first file.
-        show: Makes the pictures of one, when its sheet is drawn.
+        show: Makes the pictures of one.
 
     Returns:
         The files: ``path``, then ``path`` with -2, -3, ... before its suffix.
@@ -88,15 +90,61 @@ def write_pictures(rows: Sequence[T], path: Path, show: Callable[[T], PictureRow
     Raises:
         InputError: A file cannot be written, or its suffix is not a picture's.
     """
-    kind = sheet_format(path)
-    paths = []
-    for start in range(0, len(rows), MAX_ROWS):
-        number = start // MAX_ROWS + 1
-        target = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
-        with written_at_once(target) as part:
-            draw_pictures([show(row) for row in rows[start : start + MAX_ROWS]]).save(part, kind)
-        paths.append(target)
-    return paths
+    sheet = SheetWriter(path)
+    for row in rows:
+        sheet.add(show(row))
+    return sheet.finish()
+
+
+class SheetWriter:
+    """Takes rows one by one, and writes a sheet whenever `MAX_ROWS` are there."""
+
+    def __init__(self, path: Path, *, overwrite: bool = True) -> None:
+        """Name the sheets as `sheet_names` does.
+
+        Raises:
+            InputError: The suffix is not a picture's.
+        """
+        self._path, self._overwrite = path, overwrite
+        self._format = sheet_format(path)
+        self._rows: list[PictureRow] = []
+        self._written: list[Path] = []
+
+    def add(self, row: PictureRow) -> None:
+        """Draw a row later, at the latest in `finish`.
+
+        Raises:
+            InputError: A file cannot be written, or is there and may not be replaced.
+        """
+        self._rows.append(row)
+        if len(self._rows) == MAX_ROWS:
+            self._write()
+
+    def finish(self) -> list[Path]:
+        """Write what is left; returns all files.
+
+        Raises:
+            InputError: As `add`.
+        """
+        if self._rows:
+            self._write()
+        return self._written
+
+    def _write(self) -> None:
+        rows, self._rows = self._rows, []
+        target = _numbered(self._path, len(self._written) + 1)
+        with written_at_once(target, overwrite=self._overwrite) as part:
+            draw_pictures(rows).save(part, self._format)
+        self._written.append(target)
+
+
+def sheet_names(path: Path, num_rows: int) -> list[Path]:
+    """Files that a `SheetWriter` makes of so many rows."""
+    return [_numbered(path, number) for number in range(1, math.ceil(num_rows / MAX_ROWS) + 1)]
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path if number == 1 else path.with_stem(f"{path.stem}-{number}")
 
 
 def sheet_format(path: Path) -> str:
@@ -113,7 +161,7 @@ def sheet_format(path: Path) -> str:
 
 def draw_contact_sheet(rows: Sequence[Row]) -> Image.Image:
     """One sheet: in each row the image with its boxes, then its best crops."""
-    return draw_pictures([_picture_row(row) for row in rows])
+    return draw_pictures([picture_row(row.title, row.image, row.suggestions) for row in rows])
 
 
 def draw_pictures(rows: Sequence[PictureRow]) -> Image.Image:
@@ -150,18 +198,23 @@ def draw_pictures(rows: Sequence[PictureRow]) -> Image.Image:
     return sheet
 
 
-def _picture_row(row: Row) -> PictureRow:
-    """The image with what was found and the best crop drawn in, then the crops; with labels."""
-    answer = row.suggestions
+def picture_row(title: str, image: Image.Image, answer: Suggestions) -> PictureRow:
+    """The image with what was found and the best crop drawn in, then the crops; with labels.
+
+    Args:
+        title: Printed above.
+        image: RGB, upright, of any size: the reduced copy is enough, and is not kept.
+        answer: What is drawn.
+    """
     marked = [(found.box_xyxy, _FOUND) for found in answer.matched]
     marked += [(found.box_xyxy, _EXCLUDED) for found in answer.excluded]
     marked += [(crop.crop_xyxy, _BEST) for crop in answer.crops[:1]]
     label = answer.kind + (", well framed" if answer.is_well_framed else "")
-    pictures = [(marked_picture(row.image, marked), label)]
+    pictures = [(marked_picture(image, marked), label)]
     for number, crop in enumerate(answer.crops[:MAX_CROPS], start=1):
-        cut = cut_picture(row.image, crop.crop_xyxy)
+        cut = cut_picture(image, crop.crop_xyxy)
         pictures.append((cut, f"{number}.  {crop.quality:.2f}"))
-    return PictureRow(row.title, pictures)
+    return PictureRow(title, pictures)
 
 
 def marked_picture(image: Image.Image, boxes: Sequence[tuple[BoxXyxy, Colour]]) -> Image.Image:

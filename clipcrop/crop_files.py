@@ -8,9 +8,8 @@ further frames or pages.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -27,6 +26,7 @@ from .images import (
     reason_of,
     turn_upright,
 )
+from .output_files import FileId, file_id, keep_as, temporary_beside
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,12 @@ def crop_original(path: str | PathLike[str], box_px: BoxPx) -> Image.Image:
 
 
 def write_crops(
-    path: str | PathLike[str], boxes_px: Sequence[BoxPx], stems: Sequence[str | PathLike[str]]
+    path: str | PathLike[str],
+    boxes_px: Sequence[BoxPx],
+    stems: Sequence[str | PathLike[str]],
+    *,
+    overwrite: bool = False,
+    inputs: Collection[FileId] = (),
 ) -> list[Path]:
     """Write crops of an image file; the file is read once.
 
@@ -97,9 +102,12 @@ def write_crops(
         boxes_px: what to cut out.
         stems: for each box, where to write it, without a suffix. The suffix follows from the
             format: the file's own where that can hold the image, else PNG, else TIFF.
+        overwrite: whether files of these names are replaced. Otherwise a crop whose name is taken
+            gets a number, unless the file there is the same.
+        inputs: further files that are never replaced; the image file never is.
 
     Returns:
-        The files written. A file that was there is replaced, in one step.
+        The files, in the order of the boxes.
 
     Raises:
         InvalidImage: the image file cannot be read.
@@ -108,8 +116,10 @@ def write_crops(
     if len(boxes_px) != len(stems):
         raise InputError(f"as many names as boxes are needed: {len(stems)} for {len(boxes_px)}")
     original = _read_original(Path(path))
+    own = file_id(Path(path))
+    never = {*inputs, *([own] if own else [])}
     return [
-        _write(original, _crop(original, box_px), Path(stem))
+        _write(original, _crop(original, box_px), Path(stem), overwrite, never)
         for box_px, stem in zip(boxes_px, stems, strict=True)
     ]
 
@@ -160,7 +170,9 @@ def _crop(original: _Original, box_px: BoxPx) -> Image.Image:
     return crop
 
 
-def _write(original: _Original, crop: Image.Image, stem: Path) -> Path:
+def _write(
+    original: _Original, crop: Image.Image, stem: Path, overwrite: bool, never: Collection[FileId]
+) -> Path:
     # Not with_suffix: "photo.v2-1" has no suffix to replace.
     target = stem.with_name(stem.name + original.suffix)
     options = dict(_SAVE_OPTIONS.get(original.format, {}))
@@ -168,24 +180,9 @@ def _write(original: _Original, crop: Image.Image, stem: Path) -> Path:
     if exif_bytes := _exif_for(original.exif, crop.size):
         options["exif"] = exif_bytes
         options.pop("compression", None)  # libtiff's writer cannot nest EXIF data, Pillow's own can
-    with written_at_once(target) as temporary:
+    with temporary_beside(target) as temporary:
         crop.save(temporary, original.format, icc_profile=crop.info.get("icc_profile"), **options)
-    return target
-
-
-@contextlib.contextmanager
-def written_at_once(target: Path) -> Iterator[Path]:
-    """A temporary sibling that takes the target's place when the block ends well."""
-    temporary = target.with_name(f".{target.name}.part")
-    try:
-        yield temporary
-        temporary.replace(target)
-    except BROKEN_FILE_ERRORS as exc:
-        raise InputError(
-            f"cannot write {str(target)!r}: {reason_of(exc)}; choose another folder"
-        ) from exc
-    finally:
-        temporary.unlink(missing_ok=True)
+        return keep_as(temporary, target, overwrite=overwrite, inputs=never)
 
 
 def _photo_exif(opened: Image.Image) -> Image.Exif:

@@ -32,6 +32,10 @@ MAX_PIXELS = 250_000_000
 """Larger images are refused. Pillow's own limit (a warning at 89 million, an error at 179 million)
 guards servers against hostile files; photographers do have panoramas of 100 to 200 megapixels."""
 
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "PSD", "TGA", "TIFF", "WEBP")
+"""What is opened, whatever a file is called. Not among them: what Pillow reads by starting another
+program (PostScript), and formats of no camera or editor."""
+
 REDUCED_SIDE_PX = 1024
 """The longer side of what the model sees. More adds time, not knowledge: towers take 416 to 960."""
 
@@ -154,12 +158,14 @@ def opened_image(path: str | PathLike[str]) -> Iterator[Image.Image]:
         raise InvalidImage(f"cannot read {shown}: {reason_of(exc)}; check the name") from exc
     if stat.S_ISDIR(status.st_mode):
         raise InvalidImage(f"a folder, not an image: {shown}; name a file")
-    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidImage(f"a pipe, socket or device, not an image: {shown}; name a file")
+    if status.st_size == 0:
         raise InvalidImage(f"empty file: {shown}; get the image again")
 
     try:
         with pillow_limit_raised():
-            image = Image.open(path)
+            image = Image.open(path, formats=FORMATS)
     except UnidentifiedImageError as exc:
         raise InvalidImage(f"not an image: {shown}; use JPEG, PNG, WebP or TIFF") from exc
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:

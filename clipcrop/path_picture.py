@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 from .contact_sheet import sheet_format
-from .crop_files import written_at_once
+from .output_files import written_at_once
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,9 @@ _BEST = (90, 220, 130)
 _SHOWN_BOXES = 24
 
 
-def write_path_picture(image: Image.Image, title: str, optimum: Optimum, path: Path) -> None:
+def write_path_picture(
+    image: Image.Image, title: str, optimum: Optimum, path: Path, *, overwrite: bool = True
+) -> None:
     """Draw a search and write it as a picture.
 
     Args:
@@ -44,12 +46,14 @@ def write_path_picture(image: Image.Image, title: str, optimum: Optimum, path: P
         title: What was asked of which networks.
         optimum: What the search found, with its path.
         path: A file whose suffix is that of a picture.
+        overwrite: Whether a file of that name is replaced.
 
     Raises:
-        InputError: The file cannot be written, or its suffix is not a picture's.
+        InputError: The file cannot be written, is there and may not be replaced, or its
+            suffix is not a picture's.
     """
     kind = sheet_format(path)
-    with written_at_once(path) as part:
+    with written_at_once(path, overwrite=overwrite) as part:
         draw_path_picture(image, title, optimum).save(part, kind)
 
 

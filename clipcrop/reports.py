@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,14 +12,21 @@ if TYPE_CHECKING:
 _DIGITS = 4
 
 
-def as_record(image: str, suggestions: Suggestions, seconds: Mapping[str, float]) -> dict[str, Any]:
+def as_record(
+    image: str,
+    suggestions: Suggestions,
+    seconds: Mapping[str, float],
+    crop_files: Sequence[Path] = (),
+) -> dict[str, Any]:
     """One image's answer as JSON takes it; boxes are left, top, right, bottom.
 
     Args:
         image: Its name, as it was given.
         suggestions: The answer.
         seconds: What each stage took.
+        crop_files: Where each suggestion was written, if it was.
     """
+    files = [{"file": str(path)} for path in crop_files] or [{} for _ in suggestions.crops]
     return {
         "image": image,
         "model": suggestions.model,
@@ -36,16 +44,17 @@ def as_record(image: str, suggestions: Suggestions, seconds: Mapping[str, float]
                 "box_px": list(crop.crop_px),
                 "quality": round(crop.quality, _DIGITS),
                 **({"source": "decoder"} if crop.source == "decoder" else {}),
+                **file,
             }
-            for crop in suggestions.crops
+            for crop, file in zip(suggestions.crops, files, strict=True)
         ],
         "seconds": {stage: round(took, 3) for stage, took in seconds.items()},
     }
 
 
-def as_text(image: str, suggestions: Suggestions) -> str:
+def as_text(image: str, suggestions: Suggestions, crop_files: Sequence[Path] = ()) -> str:
     """One image's answer in a few lines for people."""
-    lines = [f"{image} ({suggestions.model}): {_verdict(suggestions)}"]
+    lines = [f"{printable(image)} ({suggestions.model}): {_verdict(suggestions)}"]
     if suggestions.is_well_framed:
         lines.append("  by its layout the whole image is as good as any crop of it")
     lines += [f"  not found: {one.text} ({one.reason})" for one in suggestions.dropped]
@@ -57,8 +66,16 @@ def as_text(image: str, suggestions: Suggestions) -> str:
         size = f"{x1 - x0} x {y1 - y0}"
         source = "  from the decoder" if crop.source == "decoder" else ""
         place = f"{size:>13} px at ({x0}, {y0})"
-        lines.append(f"  {number}. quality {crop.quality:.2f}  {place}{source}")
+        file = f"  in {printable(str(crop_files[number - 1]))}" if crop_files else ""
+        lines.append(f"  {number}. quality {crop.quality:.2f}  {place}{source}{file}")
     return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """The text with control characters, and bytes of names that are no text, as escapes."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def _verdict(suggestions: Suggestions) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..crop_files import written_at_once
+from ..output_files import written_at_once
 from ..records import Complain, fail, numbers_of, read_records, text_of
 from .examples import Example, RatedCrop
 

@@ -16,9 +16,9 @@ import torch
 
 from .. import __version__
 from ..contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
-from ..crop_files import written_at_once
 from ..errors import InputError
 from ..images import load_image, reason_of
+from ..output_files import written_at_once
 from .bootstrap import CONFIDENCE, RESAMPLES, Estimate, Spread
 from .crops import Case, SetResult
 from .metrics import without_nan

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..crop_files import written_at_once
+from ..output_files import written_at_once
 
 Series = Mapping[str, Sequence[tuple[float, float]]]
 """Name -> points (step, value), steps rising."""

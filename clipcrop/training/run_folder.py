@@ -23,8 +23,8 @@ from typing import Any
 
 import torch
 
-from ..crop_files import written_at_once
 from ..errors import CheckpointError, InputError
+from ..output_files import written_at_once
 
 STATE_FILE = "last.pt"
 METRICS_FILE = "metrics.jsonl"
