@@ -28,7 +28,7 @@ UNKNOWN = "the model does not know this"
 TOO_WEAK = "nothing in the image is like it"
 WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
 NOT_LEFT_OUT = "to be left out, but nothing in the image is like it"
-IS_EXCLUDED = "what is like it was to be left out"
+IS_EXCLUDED = "asked for and excluded: what is like it is left out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,9 @@ class Grounding:
     excluded: tuple[TokenDetection, ...]
     """What was found of the things to avoid."""
 
+    kept: tuple[str, ...]
+    """Of the things to avoid those that are found only where what was asked for is: it stays."""
+
     best: TokenDetection | None
     """The strongest box for what was asked, also where it was dropped as too weak: for measuring.
     None where the tower knows none of the texts."""
@@ -149,15 +152,18 @@ def ground(
     else:
         selections, dropped = _select_wanted(wanted, options)
     excluded: list[TokenDetection] = []
+    kept: list[str] = []
     for one in unwanted:
-        avoided = _select_unwanted(one, selections, options)
+        avoided, is_wanted = _select_unwanted(one, selections, options)
         excluded += avoided
-        if not avoided:
+        if is_wanted:
+            kept.append(one.text.text)
+        elif not avoided:
             dropped.append(one.drop(NOT_LEFT_OUT if one.is_known else UNKNOWN))
     if excluded and not options.is_strict:
         selections, lost = _without_excluded(selections, excluded, options)
         dropped += lost
-    return _assemble(selections, dropped, excluded, wanted, options)
+    return _assemble(selections, dropped, excluded, kept, wanted, options)
 
 
 def texts_of_variant(texts: Sequence[Text], variant: Variant) -> tuple[Text, ...]:
@@ -286,10 +292,14 @@ def _growth(selections: Iterable[Sequence[TokenDetection]], added: TokenDetectio
 
 def _select_unwanted(
     one: _Scored, selections: Sequence[Sequence[TokenDetection]], options: GroundingOptions
-) -> list[TokenDetection]:
-    """What to avoid: not what was asked for and is at least as much like that."""
+) -> tuple[list[TokenDetection], bool]:
+    """What to avoid: not what was asked for and is at least as much like that.
+
+    Returns:
+        The boxes, and whether there are none because all of them were asked for.
+    """
     if not one.is_known or one.best.score < options.min_score:
-        return []
+        return [], False
     found = one.distinct(options.min_box_share, options)
     wanted = [box for boxes in selections for box in boxes]
     if found and wanted:
@@ -302,7 +312,7 @@ def _select_unwanted(
                 for overlap, other in zip(shared, wanted, strict=True)
             )
         ]
-    return found[: one.text.max_count or options.max_plural]
+    return found[: one.text.max_count or options.max_plural], not found
 
 
 def _without_excluded(
@@ -329,6 +339,7 @@ def _assemble(
     selections: Sequence[Sequence[TokenDetection]],
     dropped: Sequence[Dropped],
     excluded: Sequence[TokenDetection],
+    kept: Sequence[str],
     wanted: Sequence[_Scored],
     options: GroundingOptions,
 ) -> Grounding:
@@ -340,6 +351,7 @@ def _assemble(
         dropped=tuple(dropped),
         union_box_xyxy=union_box(_boxes(selected)) if selected else None,
         excluded=tuple(excluded),
+        kept=tuple(kept),
         best=max(selected or known, key=lambda box: box.score, default=None),
     )
 

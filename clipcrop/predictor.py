@@ -193,6 +193,14 @@ class Predictor:
                 for xyxy, px, quality, is_proposed in crops
             ),
             seconds=time.perf_counter() - started,
+            notes=(
+                *(f"asked for and excluded, so it is kept: {text}" for text in parsed.contradicted),
+                *(
+                    f"not left out, since it is like what is asked for: {text}"
+                    for text in found.kept
+                ),
+                *(f"not used: {instruction}" for instruction in parsed.unused),
+            ),
         )
 
     def _propose(self, tokens: ImageTokens, found: Grounding) -> Proposals | None:

@@ -88,6 +88,9 @@ class Prompt:
     unused: tuple[str, ...] = ()
     """Instructions in it that are neither searched for nor obeyed: "rule of thirds"."""
 
+    contradicted: tuple[str, ...] = ()
+    """What is asked for and excluded in the same words; it is no exclusion."""
+
     @property
     def all_texts(self) -> tuple[Text, ...]:
         """Texts and then exclusions: the order of the rows of their embeddings."""
@@ -131,12 +134,21 @@ def parse_prompt(prompt: str, exclude: Sequence[str] = ()) -> Prompt:
         for clause, found in zip(excluded_clauses, docs[1:], strict=True)
         for text in _exclusions(clause, found, is_needed=clause in exclude_lines or not wanted)
     ]
+    texts = _texts(wanted, keywords, docs[0].has_scene_words)
+    contradicted = {text.text for text in texts} & {text.text for text in exclusions}
+    if not _OTHERS.isdisjoint(" ".join(excluded_clauses).split()):
+        contradicted = set()  # "the dog without the other dog"
+    allowed = [text for text in exclusions if text.text not in contradicted]
     return Prompt(
         text=prompt.strip(),
-        texts=_texts(wanted, keywords, docs[0].has_scene_words),
-        exclusions=tuple(dict.fromkeys(exclusions))[:MAX_KEYWORDS],
+        texts=texts,
+        exclusions=tuple(dict.fromkeys(allowed))[:MAX_KEYWORDS],
         unused=unused,
+        contradicted=tuple(sorted(contradicted)),
     )
+
+
+_OTHERS = frozenset({"other", "others", "another", "rest"})
 
 
 def check_prompt(prompt: str, exclude: Sequence[str] = ()) -> None:

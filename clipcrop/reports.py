@@ -48,6 +48,7 @@ def as_record(
             }
             for crop, file in zip(suggestions.crops, files, strict=True)
         ],
+        "notes": list(suggestions.notes),
         "seconds": {stage: round(took, 3) for stage, took in seconds.items()},
     }
 
@@ -61,6 +62,7 @@ def as_text(image: str, suggestions: Suggestions, crop_files: Sequence[Path] = (
     if suggestions.excluded:
         names = dict.fromkeys(found.text for found in suggestions.excluded)
         lines.append(f"  left out where possible: {', '.join(names)}")
+    lines += [f"  {note}" for note in suggestions.notes]
     for number, crop in enumerate(suggestions.crops, start=1):
         x0, y0, x1, y1 = crop.crop_px
         size = f"{x1 - x0} x {y1 - y0}"

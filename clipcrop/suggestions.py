@@ -84,3 +84,6 @@ class Suggestions:
 
     seconds: float
     """What this prompt took, encoding the image not counted."""
+
+    notes: tuple[str, ...] = ()
+    """What else there is to say about the prompt, for people: what of it was not used."""

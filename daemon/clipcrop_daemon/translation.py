@@ -112,13 +112,14 @@ def suggest_reply(
             for one in found.crops[:MAX_COUNT]
         ),
         seconds=seconds,
-        notes=notes_of(resident),
+        notes=notes_of(resident, found),
     )
 
 
-def notes_of(resident: Resident) -> tuple[str, ...]:
-    """For the user."""
-    return tuple(note[:_MAX_SENTENCE_CHARS] for note in resident.notes[:_MAX_NOTES])
+def notes_of(resident: Resident, found: Suggestions | None = None) -> tuple[str, ...]:
+    """For the user: about the model, then about the prompt."""
+    notes = resident.notes if found is None else (*resident.notes, *found.notes)
+    return tuple(note[:_MAX_SENTENCE_CHARS] for note in notes[:_MAX_NOTES])
 
 
 def _text(text: str) -> str:

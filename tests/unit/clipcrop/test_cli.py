@@ -36,6 +36,7 @@ def test_json_has_the_fields_that_are_promised(
         "dropped": list,
         "excluded": list,
         "suggestions": list,
+        "notes": list,
         "seconds": dict,
     }
     assert record["model"] == "lite"

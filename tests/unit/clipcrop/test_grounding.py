@@ -393,3 +393,12 @@ def test_a_full_size_image_is_grounded_without_comparing_all_boxes() -> None:
         durations_s.append(time.process_time() - started)
 
     assert min(durations_s) < 0.05  # about 3 ms; comparing all boxes takes longer than this
+
+
+def test_an_exclusion_that_is_only_what_was_asked_for_is_named_and_stays() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}))
+
+    found = ground(tokens, like(DOG, DOG), prompt_of(Text("woman"), without=(Text("man"),)))
+
+    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert (found.kept, found.dropped, found.excluded) == (("man",), (), ())

@@ -142,3 +142,14 @@ def test_without_a_prompt_things_are_left_out_all_the_same(predictor: Predictor,
 def test_a_minimum_size_beyond_the_image_is_refused(predictor: Predictor, cat: EncodedImage):
     with pytest.raises(InputError, match="does not fit"):
         predictor.suggest(cat, "the cat", constraints=Constraints(min_width_px=100_000))
+
+
+def test_what_of_a_prompt_is_not_used_is_noted(predictor: Predictor, cat: EncodedImage):
+    answer = predictor.suggest(cat, "the cat, rule of thirds", exclude=["the cat"])
+
+    assert answer.kind == "match"
+    assert answer.dropped == ()
+    contradiction, unused = answer.notes
+    assert "asked for and excluded" in contradiction
+    assert contradiction.endswith("cat")
+    assert unused.endswith("rule of thirds")

@@ -123,6 +123,27 @@ def test_exclude_field_keeps_words_that_are_no_nouns() -> None:
     assert exclusions(parsed) == [("\u72ac", MANY)]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "exclude", "contradicted", "excluded"),
+    [
+        ("the cat", ["the cat"], ("cat",), []),
+        ("the cat without the cat", [], ("cat",), []),
+        ("the cat and the dog", ["a cat", "the car"], ("cat",), [("car", 1)]),
+        ("the cat", ["the other cat"], (), [("cat", 1)]),
+        ("the cat", ["the black cat"], (), [("black cat", 1)]),
+    ],
+)
+def test_what_is_asked_for_and_excluded_is_no_exclusion(
+    prompt: str,
+    exclude: list[str],
+    contradicted: tuple[str, ...],
+    excluded: list[tuple[str, int | None]],
+) -> None:
+    parsed = parse_prompt(prompt, exclude)
+
+    assert (parsed.contradicted, exclusions(parsed)) == (contradicted, excluded)
+
+
 def test_blank_prompt_is_allowed_where_something_is_excluded() -> None:
     parsed = parse_prompt(" ", exclude=["the car"])
 

@@ -22,6 +22,7 @@ MATCH = Suggestions(
     excluded=(Detection("car", 0.4, (0.7, 0.7, 0.9, 0.9)),),
     crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 320, 480), 0.71),),
     seconds=0.01,
+    notes=("not used: rule of thirds",),
 )
 
 
@@ -40,6 +41,7 @@ def test_the_record_has_what_programs_rely_on():
         "dropped": [{"text": "unicorn", "score": 0.0, "reason": "the model does not know this"}],
         "excluded": [{"text": "car", "score": 0.4, "box": [0.7, 0.7, 0.9, 0.9]}],
         "suggestions": [{"box": [0.0, 0.0, 0.5, 1.0], "box_px": [0, 0, 320, 480], "quality": 0.71}],
+        "notes": ["not used: rule of thirds"],
         "seconds": {"read": 0.012, "encode": 0.1, "suggest": 0.01},
     }
 
@@ -51,6 +53,7 @@ def test_the_text_says_what_was_found_what_was_not_and_where_the_crops_are():
         "photo.jpg (lite): found dog x 2 (0.81)",
         "  not found: unicorn (the model does not know this)",
         "  left out where possible: car",
+        "  not used: rule of thirds",
         "  1. quality 0.71      320 x 480 px at (0, 0)",
     ]
 

@@ -131,6 +131,7 @@ def test_a_reply_says_what_the_predictor_found():
         dropped=(Dropped("cat", 0.01, "too unlike"),),
         excluded=(Detection("car", 0.4, (0.5, 0.6, 0.7, 0.8)),),
         crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 5, 9), 0.75),),
+        notes=("not used: 4:5",),
     )
 
     reply = reply_to(found, ("a note",))
@@ -148,7 +149,7 @@ def test_a_reply_says_what_the_predictor_found():
             {"crop_xyxy": [0.0, 0.0, 0.5, 1.0], "crop_px": [0, 0, 5, 9], "quality": 0.75}
         ],
         "seconds": {"search": 0.5},
-        "notes": ["a note"],
+        "notes": ["a note", "not used: 4:5"],
     }
 
 
