@@ -15,7 +15,7 @@ settings_line  one line of another program's settings
 plugin_files   what is put into an editor
 editors        which editors there are, and where their plug-ins go
 places         where everything of ours is
-torch_choice   which build of PyTorch fits
+engine         ONNX Runtime alone or PyTorch too, and which build of that
 machine        what decisions are made from
 disk, process  the edges: files; other programs
 lock           two installers at once are one too many

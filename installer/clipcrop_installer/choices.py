@@ -12,6 +12,14 @@ NEW, THIS = "new", "this"
 class Choices:
     """All of them; the options of ``install`` are made from the fields."""
 
+    engine: str = field(
+        default="auto",
+        metadata={
+            "help": "light: the small model, without PyTorch; owlvit: OWL-ViT and OWLv2 too, with "
+            "PyTorch; auto: owlvit where an NVIDIA driver or such weights are, else light",
+            "choices": ("auto", "light", "owlvit"),
+        },
+    )
     torch: str = field(
         default="auto",
         metadata={
@@ -20,7 +28,11 @@ class Choices:
         },
     )
     torch_index: str = field(
-        default="", metadata={"help": "address of an index of packages with that PyTorch"}
+        default="",
+        metadata={
+            "help": "address of an index of packages with that PyTorch, or usual: pip's own; by "
+            "default PyTorch's own index for the CPU build on Linux, else pip's own"
+        },
     )
     environment: str = field(
         default=NEW,

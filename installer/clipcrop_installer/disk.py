@@ -25,6 +25,15 @@ def leftover(path: Path) -> Path:
     return path.with_name(f".{path.name}.clipcrop-new")
 
 
+def size_of(folder: Path) -> int:
+    """Bytes of all files in it."""
+    return sum(
+        (Path(where) / name).lstat().st_size
+        for where, _, names in os.walk(folder)
+        for name in names
+    )
+
+
 class Disk:
     """Reads and writes. Every method raises OSError where it cannot, and says nothing else."""
 

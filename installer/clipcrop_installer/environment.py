@@ -24,9 +24,9 @@ from .errors import DiskFull, InstallError, NotOurs, PythonUnsuitable
 from .pip_output import Progress, explain
 from .process import Runner, run_command
 
-NEEDED_BYTES = 2_500_000_000
-"""Free space below which a build is not even begun: the environment with the CPU build of PyTorch
-takes 1.7 GB, and pip unpacks beside it."""
+NEEDED_BYTES = 1_000_000_000
+"""Free space below which a build is not even begun: an environment without PyTorch takes half of
+it, and pip unpacks beside it."""
 
 _PACKAGES = ("clipcrop", "daemon", "installer", "plugin")  # folders of the checkout
 _LAYOUT = "1"  # part of the stamp: raise it when this module builds something else
@@ -55,8 +55,17 @@ class Recipe:
     is_copy: bool = False
     """The project is copied into it, so that the checkout may go away; else it is linked."""
 
+    extras: tuple[str, ...] = ()
+    """Of the project, to install too."""
+
     torch: tuple[str, ...] = ()
-    """Arguments of pip for a PyTorch to be there before all else; none: any."""
+    """Arguments of pip for a PyTorch to be there before all else; none: any that is needed."""
+
+    torch_fallback: tuple[str, ...] = ()
+    """The same, used where those fail: the index cannot be reached, or lacks the build."""
+
+    fallback_bytes: int = 0
+    """Free space that the fallback needs."""
 
     cache: Path | None = None
     """Where pip keeps what it downloads, instead of its usual place."""
@@ -84,7 +93,8 @@ class Recipe:
     def digest(self, place: str = "") -> str:
         """Another one for everything that asks for another environment."""
         digest = hashlib.sha256()
-        for part in (_LAYOUT, sys.version, sys.base_prefix, place, *self.groups, *self.torch):
+        parts = (_LAYOUT, sys.version, sys.base_prefix, place)
+        for part in (*parts, *self.groups, *self.extras, *self.torch):
             digest.update(part.encode(errors="surrogateescape") + b"\0")
         if self.is_copy:
             digest.update(_digest_of_packages(self.checkout))
@@ -127,7 +137,7 @@ def ensure(
         return program(recipe, "python")
 
     check_python()
-    _check_disk(recipe)
+    _check_disk(recipe, recipe.needed_bytes)
     with _translated_disk_errors(recipe):
         _clear(recipe)
         say(f"Making an environment in {recipe.name} (once; some minutes, most of it downloads).")
@@ -167,16 +177,16 @@ def check_python() -> None:
             )
 
 
-def _check_disk(recipe: Recipe) -> None:
+def _check_disk(recipe: Recipe, needed_bytes: int) -> None:
     free_bytes = shutil.disk_usage(recipe.folder.parent).free
-    if free_bytes < recipe.needed_bytes:
-        raise DiskFull(_no_room(recipe, free_bytes))
+    if free_bytes < needed_bytes:
+        raise DiskFull(_no_room(recipe, free_bytes, needed_bytes))
 
 
-def _no_room(recipe: Recipe, free_bytes: int) -> str:
+def _no_room(recipe: Recipe, free_bytes: int, needed_bytes: int) -> str:
     return (
         f"no room for the environment: {free_bytes / 1e9:.1f} GB are free where {recipe.folder} "
-        f"would be, and it takes {recipe.needed_bytes / 1e9:.1f} GB; free some and try again"
+        f"would be, and it takes {needed_bytes / 1e9:.1f} GB; free some and try again"
     )
 
 
@@ -188,7 +198,7 @@ def _translated_disk_errors(recipe: Recipe) -> Iterator[None]:
     except OSError as exc:
         if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
             free_bytes = shutil.disk_usage(recipe.folder.parent).free
-            raise DiskFull(_no_room(recipe, free_bytes)) from exc
+            raise DiskFull(_no_room(recipe, free_bytes, recipe.needed_bytes)) from exc
         raise InstallError(
             f"cannot write {recipe.folder}: {exc.strerror or exc}; check that the folder is yours"
         ) from exc
@@ -220,14 +230,9 @@ def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: 
     pip: list[str | Path] = [python, "-m", "pip", "install", "--constraint", _constraints(recipe)]
     # Compiling everything takes longer than all the rest; Python compiles what it uses.
     pip += ["--progress-bar", "off", "--no-compile"]
-    steps: list[tuple[str, list[str | Path]]] = [
-        ("an empty environment", [sys.executable, "-m", "venv", recipe.folder]),
-        ("pip", [*pip, "--upgrade", "pip"]),  # dependency groups need pip 25.1
-    ]
-    if recipe.torch:
-        steps.append(("PyTorch", [*pip, *recipe.torch]))
-    project = [recipe.checkout] if recipe.is_copy else ["--editable", recipe.checkout]
-    steps.append(("ClipCrop and what it needs", [*pip, *project, *groups]))
+    place = f"{recipe.checkout}[{','.join(recipe.extras)}]" if recipe.extras else recipe.checkout
+    project = [place] if recipe.is_copy else ["--editable", place]
+    everything: list[str | Path] = [*pip, *project, *groups]
 
     # Downloads go through here rather than a system folder that may be small.
     temporary = recipe.folder / "tmp"
@@ -241,12 +246,13 @@ def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: 
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
     }
     with recipe.log.open("w", encoding="utf-8") as log:
-        for title, command in steps:
+
+        def do(title: str, command: list[str | Path]) -> InstallError | None:
             progress = Progress(say, is_live=is_live)
             progress.begin(title)
             lines: list[str] = []
 
-            def on_line(line: str, lines: list[str] = lines, progress: Progress = progress) -> None:
+            def on_line(line: str) -> None:
                 lines.append(line)
                 log.write(line + "\n")
                 log.flush()
@@ -254,8 +260,23 @@ def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: 
 
             code = run(command, folder=recipe.checkout, variables=variables, on_line=on_line)
             progress.end()
-            if code:
-                raise explain(lines, code, where=_machine(), log=recipe.log)
+            return explain(lines, code, where=_machine(), log=recipe.log) if code else None
+
+        def need(error: InstallError | None) -> None:
+            if error is not None:
+                raise error
+
+        need(do("an empty environment", [sys.executable, "-m", "venv", recipe.folder]))
+        need(do("pip", [*pip, "--upgrade", "pip"]))  # dependency groups need pip 25.1
+        if recipe.torch:
+            error = do("PyTorch", [*pip, *recipe.torch])
+            if error is not None and recipe.torch_fallback and not isinstance(error, DiskFull):
+                say("  PyTorch's own index has no build for this machine, or cannot be reached:")
+                say("  the usual index is used, whose PyTorch has CUDA and is some GB larger.")
+                _check_disk(recipe, recipe.fallback_bytes)
+                error = do("PyTorch from the usual index", [*pip, *recipe.torch_fallback])
+            need(error)
+        need(do("ClipCrop and what it needs", everything))
     shutil.rmtree(temporary, ignore_errors=True)
 
 

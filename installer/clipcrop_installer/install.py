@@ -6,17 +6,19 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path, PurePath
 
 from .choices import NEW, Choices
 from .editors import Found, Gimp, Krita, find_editors, gimp_folders, krita_folders, krita_settings
+from .engine import AUTO, LIGHT, OWLVIT, Engine, choose_engine, how_to_change
 from .environment import Recipe, check_python, is_ready, program
 from .errors import EditorNotFound, InstallError
 from .login.step import STEP_NAME as LOGIN
 from .login.step import StartAtLogin, login_item
 from .machine import Machine
 from .manifest import Manifest
-from .places import Places, pip_cache
+from .places import Places, pip_cache, weights_here
 from .plan import Plan, Step, World
 from .programs import Environment
 from .steps.daemon import StartDaemon, StopDaemon
@@ -28,7 +30,6 @@ from .steps.plug_in import NAMES_BEGIN, InstallPlugIn, gimp_target, krita_target
 from .steps.self_test import SelfTest
 from .steps.settings import WriteSettings
 from .steps.unwanted import RemoveUnwanted
-from .torch_choice import TorchChoice, choose_torch
 from .undo import Undo
 
 _VERSION = re.compile(r'^version = "(.+)"$', re.MULTILINE)
@@ -88,14 +89,14 @@ def plan_install(
         EditorNotFound: a folder that the user named is not there.
         InstallError: the choices do not fit.
     """
-    recipe, torch = _recipe(source, choices, world.machine, places)
+    recipe, engine = _recipe(source, choices, world.machine, places)
     environment = _environment(recipe, world.machine)
     found, notes = _editors(choices, world)
     steps: list[Step] = []
     if recipe is not None:
         if not is_ready(recipe):
             check_python()
-        steps.append(MakeEnvironment(recipe, environment, torch))
+        steps.append(MakeEnvironment(recipe, environment, engine))
     has_flatpak = found.has_flatpak
     steps.append(
         WriteSettings(source.version, environment, places, has_flatpak=has_flatpak, force=force)
@@ -123,7 +124,7 @@ def plan_install(
     steps += _removals(steps, manifest, kinds)
     if recipe is not None or manifest.of_step(ENVIRONMENT):
         steps.append(ClearUp(environment.python.parent.parent, kinds))
-    return Plan(f"{_verb(source, manifest)} ClipCrop {source.version}", steps, notes)
+    return Plan(f"{_verb(source, manifest)} ClipCrop {source.version}", steps, notes, engine.name)
 
 
 def _verb(source: Source, manifest: Manifest) -> str:
@@ -134,10 +135,17 @@ def _verb(source: Source, manifest: Manifest) -> str:
 
 def _recipe(
     source: Source, choices: Choices, machine: Machine, places: Places
-) -> tuple[Recipe | None, TorchChoice]:
-    torch = choose_torch(machine, choices.torch, choices.torch_index)
+) -> tuple[Recipe | None, Engine]:
+    has_weights = bool(weights_here(machine))
+    engine = choose_engine(
+        machine, choices.engine, choices.torch, choices.torch_index, has_weights=has_weights
+    )
     if choices.environment != NEW:
-        return None, torch
+        has_torch = find_spec("torch") is not None
+        if choices.engine != AUTO and (choices.engine == OWLVIT) is not has_torch:
+            advice = how_to_change(has_torch, is_private=False)
+            raise InstallError(f"{sys.executable} has the other engine; use {advice}")
+        return None, replace(engine, name=OWLVIT if has_torch else LIGHT)
     if source.checkout is None:
         raise InstallError(
             "there is no checkout to make an environment from; use --environment this"
@@ -147,12 +155,15 @@ def _recipe(
         "",
         parent=places.environments,
         is_copy=True,
-        torch=torch.arguments,
+        extras=engine.extras,
+        torch=engine.torch,
+        torch_fallback=engine.fallback,
         cache=None if pip_cache(machine) else places.downloads,
-        needed_bytes=torch.needed_bytes,
+        needed_bytes=engine.cost.needed_bytes,
+        fallback_bytes=engine.fallback_cost.needed_bytes if engine.fallback_cost else 0,
         log_file=places.pip_log,
     )
-    return replace(nameless, name=f"{source.version}-{nameless.digest()[:8]}"), torch
+    return replace(nameless, name=f"{source.version}-{nameless.digest()[:8]}"), engine
 
 
 def _environment(recipe: Recipe | None, machine: Machine) -> Environment:

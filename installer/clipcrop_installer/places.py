@@ -88,6 +88,19 @@ def own_folders(machine: Machine) -> tuple[Path, ...]:
     return found.data, found.log, Path(share, "clipcrop")  # the last: weights, as platformdirs says
 
 
+def weights_here(machine: Machine) -> list[str]:
+    """Models that were downloaded or placed; all of them need PyTorch."""
+    folders = dict.fromkeys(folder / "models" for folder in own_folders(machine))
+    if machine.platform == "win32":
+        folders[own_folders(machine)[0] / "clipcrop" / "models"] = None  # as platformdirs has it
+    return [
+        name
+        for folder in folders
+        for name in machine.names_in(folder)
+        if not name.startswith(".") and machine.names_in(folder / name)
+    ]
+
+
 def pip_cache(machine: Machine) -> PurePath | None:
     """The user's own, if there is one."""
     named = machine.variables.get("PIP_CACHE_DIR")

@@ -36,11 +36,11 @@ class World:
     """Puts a question to the user and returns the answer; None: nobody is there to be asked."""
 
 
-def agrees(world: World) -> bool:
+def agrees(world: World, question: str = "Go on?") -> bool:
     """Whether the user wants it; without a terminal the answer is yes."""
     if world.ask is None:
         return True
-    answer = world.ask("\nGo on? [Y/n] ")  # with its end; empty: there was none
+    answer = world.ask(f"\n{question} [Y/n] ")  # with its end; empty: there was none
     return answer.lower().strip() in ("", "y", "yes") and answer != ""
 
 
@@ -100,6 +100,9 @@ class Plan:
 
     notes: Sequence[str] = field(default=())
     """What will not be done, and why; each a sentence."""
+
+    engine: str = ""
+    """See `engine.Engine.name`."""
 
     def lines(self) -> list[str]:
         """For people."""

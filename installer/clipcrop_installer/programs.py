@@ -28,6 +28,20 @@ print(json.dumps({name: find(name).submodule_search_locations[0] for name in sys
 """
 
 
+DISTRIBUTION, NAMESAKE = "clipcrop-desktop", "clipcrop"
+"""Names of distributions: ours; another project's with the same import name, formerly ours."""
+
+WHY_NOT = f"another project, or {DISTRIBUTION} under its former name; each overwrites the other"
+
+
+def remedy(python: Path) -> str:
+    """What to do about the namesake in an environment."""
+    return (
+        f"run {python} -m pip uninstall {NAMESAKE}, then "
+        f"{python} -m pip install --force-reinstall --no-deps {DISTRIBUTION}"
+    )
+
+
 @dataclass(frozen=True)
 class Environment:
     """Where ClipCrop's programs are."""
@@ -66,6 +80,13 @@ class Environment:
             raise InstallError(f"packages are missing in the environment of {self.python}")
         found: dict[str, str] = json.loads(lines[-1])
         return lambda name: Path(found[name])
+
+    def has_package(self, name: str, world: World) -> bool:
+        """Whether it can be imported there."""
+        code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
+        command: list[str | Path] = [self.python, "-c", code]
+        folder = self.python.parent
+        return not world.run(command, folder=folder, variables={}, on_line=lambda line: None)
 
     def run(
         self,

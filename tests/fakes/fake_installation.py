@@ -16,7 +16,14 @@ from clipcrop_installer.places import places
 from clipcrop_installer.plan import World
 from clipcrop_installer.programs import Environment
 
-VERSIONS = {"python": "3.12.1", "clipcrop-desktop": "1.2.3", "torch": "2.13.0", "pyzmq": "27.1.0"}
+VERSIONS = {
+    "python": "3.12.1",
+    "clipcrop-desktop": "1.2.3",
+    "torch": "2.13.0",
+    "transformers": "5.20.2",
+    "pyzmq": "27.1.0",
+    "clipcrop": None,
+}
 DEVICE: dict[str, Any] = {
     "torch": "2.13.0",
     "cuda_build": None,

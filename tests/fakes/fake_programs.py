@@ -34,6 +34,10 @@ class FakePrograms:
         self.commands: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
+    def commands_with(self, words: str) -> list[str]:
+        """Those that were run and have these words."""
+        return [one for one in self.commands if words in one]
+
     @property
     def daemon(self) -> Path:
         """Names the program of the running daemon; not there: none runs."""

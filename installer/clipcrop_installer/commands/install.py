@@ -13,17 +13,19 @@ from typing import Any
 
 from ..apply import Result, carry_out
 from ..choices import NEW, THIS, Choices, remembered, to_remember
+from ..engine import OWLVIT
 from ..errors import IncompleteInstall, InstallError
 from ..install import Source, plan_install, read_source
 from ..installation import opened, read_manifest
 from ..kinds import all_kinds
 from ..machine import Machine, is_on_path
 from ..manifest import Manifest
-from ..places import Places, places
+from ..places import Places, places, weights_here
 from ..plan import Plan, World, agrees
-from ..programs import COMMANDS, installed_environment
+from ..programs import COMMANDS, DISTRIBUTION, NAMESAKE, WHY_NOT, installed_environment, remedy
 from ..steps.link_commands import STEP_NAME as LINKS
 from ..steps.plug_in import NAMES_BEGIN
+from .models import run_models
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -77,7 +79,8 @@ def _run(options: argparse.Namespace, world: World) -> int:
     if options.is_upgrade and not read_manifest(where, world).version:
         raise InstallError("nothing is installed that could be upgraded; use install")
     with opened(where, world) as manifest:
-        return _install(options, world, manifest, where)
+        exit_code, wants_weights = _install(options, world, manifest, where)
+    return run_models(["download", "owlvit"], world) if wants_weights else exit_code
 
 
 def _refuse_sudo(world: World) -> None:
@@ -97,19 +100,29 @@ def _plan(
     return plan, choices
 
 
-def _install(options: argparse.Namespace, world: World, manifest: Manifest, where: Places) -> int:
+def _install(
+    options: argparse.Namespace, world: World, manifest: Manifest, where: Places
+) -> tuple[int, bool]:
+    """The exit code, and whether the user wants OWL-ViT's weights too."""
     plan, choices = _plan(options, world, manifest, where)
     for line in plan.lines():
         world.say(line)
     if not options.yes and not agrees(world):
         world.say("Nothing was done.")
-        return 0
+        return 0, False
     manifest.values["choices"] = to_remember(choices)
     world.say("")
     results = carry_out(plan, world, manifest, all_kinds())
     for line in (*summary(plan, results), *_where_commands_are(world, manifest)):
         world.say(line)
-    return _exit_code(plan, results)
+    exit_code = _exit_code(plan, results)
+    lacks_weights = plan.engine == OWLVIT and not weights_here(world.machine)
+    if exit_code or not lacks_weights:
+        return exit_code, False
+    world.say("OWL-ViT finds more than the small model; its weights are about 0.6 GB more:")
+    world.say("  clipcrop-setup models download owlvit")
+    can_ask = world.ask is not None and not options.yes
+    return exit_code, can_ask and agrees(world, "Download them now?")
 
 
 def _exit_code(plan: Plan, results: Sequence[Result]) -> int:
@@ -138,15 +151,25 @@ def _choices(options: argparse.Namespace, manifest: Manifest) -> Choices:
 def _source(choices: Choices, checkout: Path) -> Source:
     if choices.environment == NEW:
         return read_source(checkout)
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return Source(version("clipcrop-desktop"), None)
-    except PackageNotFoundError as exc:
+    ours, namesake = _version_of(DISTRIBUTION), _version_of(NAMESAKE)
+    if namesake:
+        text = f"clipcrop {namesake} is in the environment of {sys.executable}: {WHY_NOT}"
+        raise InstallError(f"{text}; {remedy(Path(sys.executable))}")
+    if ours is None:
         raise InstallError(
             f"ClipCrop is not installed in the environment of {sys.executable}; "
             "use --environment new in a checkout"
-        ) from exc
+        )
+    return Source(ours, None)
+
+
+def _version_of(distribution: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
 
 
 def summary(plan: Plan, results: Sequence[Result]) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..engine import LIGHT, OWLVIT, how_to_change
 from ..errors import InstallError
 from ..installation import opened, read_manifest
-from ..places import places
+from ..places import Places, places
 from ..plan import World
 from ..programs import Environment, installed_environment
 from ..weights import names_in, note_begin, note_end
@@ -25,20 +27,34 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _run(options: argparse.Namespace, world: World) -> int:
-    words: list[str] = options.rest
+    return run_models(options.rest, world)
+
+
+def run_models(words: Sequence[str], world: World) -> int:
+    """Run ``clipcrop models`` with these words; note in the manifest what it makes."""
     where = places(world.machine)
     environment = installed_environment(read_manifest(where, world), world)
     if environment is None:
         return _pass_on(words, _own_environment(world), world)
     names = names_in(words)
     if not names:
-        return _pass_on(words, environment, world)
+        code = _pass_on(words, environment, world)
+        if list(words) in ([], ["list"]) and not code:
+            world.say(_about_engine(environment, where, world))
+        return code
     with opened(where, world) as manifest:
         note_begin(names, environment, world, manifest)
         try:
             return _pass_on(words, environment, world)
         finally:
             note_end(world, manifest)
+
+
+def _about_engine(environment: Environment, where: Places, world: World) -> str:
+    has_torch = environment.has_package("torch", world)
+    change = how_to_change(has_torch, is_private=where.environments in environment.python.parents)
+    about = f"{OWLVIT} (PyTorch)" if has_torch else f"{LIGHT} (no PyTorch: lite alone can be used)"
+    return f"engine: {about}; to change it: {change}"
 
 
 def _own_environment(world: World) -> Environment:
@@ -52,7 +68,7 @@ def _own_environment(world: World) -> Environment:
     return Environment(Path(sys.executable), world.machine.platform)
 
 
-def _pass_on(words: list[str], environment: Environment, world: World) -> int:
+def _pass_on(words: Sequence[str], environment: Environment, world: World) -> int:
     is_for_programs = "--json" in words
 
     def show(line: str) -> None:

@@ -18,7 +18,7 @@ from .weights import check_weights
 CHECKS: Sequence[tuple[str, Check]] = (
     ("environment", check_environment),
     ("installation", check_completeness),
-    ("device", check_device),
+    ("engine", check_device),
     ("weights", check_weights),
     ("editors", check_editors),
     ("connection", check_connection),

@@ -1,18 +1,21 @@
-"""PyTorch, and the driver below it."""
+"""The engine: ONNX Runtime, or PyTorch and the driver below it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+from ..engine import LIGHT, OWLVIT, has_nvidia_driver, how_to_change
 from ..programs import last_line
-from ..torch_choice import has_nvidia_driver
 from .finding import INSTALL, Context, Finding
 
-_ABOUT = "device"
+_ABOUT = "engine"
 
 _ASK = """\
-import json, warnings
+import importlib.util, json, sys, warnings
+if importlib.util.find_spec("torch") is None:
+    print(json.dumps(None))
+    sys.exit()
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import torch
@@ -43,13 +46,18 @@ def check_device(context: Context) -> list[Finding]:
         text = f"PyTorch cannot be loaded: {last_line(lines)}"
         return [Finding("problem", _ABOUT, text, INSTALL)]
     found = json.loads(lines[-1])
-    build = f"PyTorch {found['torch']}"
+    is_private = context.places.environments in context.environment.python.parents
+    change = f"; to change it: {how_to_change(found is not None, is_private=is_private)}"
+    if found is None:
+        text = f"engine {LIGHT}: the small model on the processor, by ONNX Runtime{change}"
+        return [Finding("ok", _ABOUT, text)]
+    build = f"engine {OWLVIT}: PyTorch {found['torch']}"
     if found["devices"]:
-        return [Finding("ok", _ABOUT, f"{build} on {', '.join(found['devices'])}")]
+        return [Finding("ok", _ABOUT, f"{build} on {', '.join(found['devices'])}{change}")]
     if found["has_mps"]:
-        return [Finding("ok", _ABOUT, f"{build} on this Mac's GPU")]
+        return [Finding("ok", _ABOUT, f"{build} on this Mac's GPU{change}")]
     if not has_nvidia_driver(context.world.machine):
-        return [Finding("ok", _ABOUT, f"{build} on the processor")]
+        return [Finding("ok", _ABOUT, f"{build} on the processor{change}")]
     if found["cuda_build"] is None:
         text = f"{build} is a build for the processor, but there is a driver of NVIDIA's"
         return [Finding("warning", _ABOUT, text, "run install with --torch cuda")]

@@ -6,15 +6,14 @@ import json
 from pathlib import Path
 
 from ..installation import items_besides_folder
-from ..programs import last_line
+from ..programs import DISTRIBUTION, NAMESAKE, WHY_NOT, last_line, remedy
 from ..uninstall import MODELS
 from .finding import INSTALL, Context, Finding
 
 _ABOUT = "environment"
 
-_OURS = "clipcrop-desktop"
-_PACKAGES = (_OURS, "torch", "transformers", "spacy", "pillow", "pyzmq", "huggingface_hub")
-
+_NEEDED = (DISTRIBUTION, "spacy", "pillow", "pyzmq", "huggingface_hub")
+_OF_PYTORCH = ("torch", "transformers")
 _ASK = """\
 import json, platform, sys
 from importlib.metadata import PackageNotFoundError, version
@@ -36,9 +35,10 @@ def check_environment(context: Context) -> list[Finding]:
     if environment is None:
         text = f"its Python is gone: {context.manifest.values.get('python')}"
         return [Finding("problem", _ABOUT, text, INSTALL)]
+    is_private = context.places.environments in environment.python.parents
     lines: list[str] = []
     code = context.world.run(
-        [environment.python, "-c", _ASK, *_PACKAGES],
+        [environment.python, "-c", _ASK, *_NEEDED, *_OF_PYTORCH, NAMESAKE],
         folder=Path(context.world.machine.home),
         variables={},
         on_line=lines.append,
@@ -46,12 +46,26 @@ def check_environment(context: Context) -> list[Finding]:
     if code:
         return [Finding("problem", _ABOUT, f"its Python fails: {last_line(lines)}", INSTALL)]
     versions = json.loads(lines[-1])
+    namesake = versions.pop(NAMESAKE, None)
+    if namesake:
+        is_former = versions[DISTRIBUTION] is None and is_private
+        advice = "run upgrade in a new checkout" if is_former else remedy(environment.python)
+        text = f"clipcrop {namesake} is in {environment.python.parent.parent}: {WHY_NOT}"
+        return [Finding("problem", _ABOUT, text, advice)]
+    optional = {name: versions.pop(name, None) for name in _OF_PYTORCH}
     if missing := [name for name, version in versions.items() if version is None]:
         text = f"packages are missing in {environment.python.parent.parent}: {', '.join(missing)}"
         return [Finding("problem", _ABOUT, text, INSTALL)]
+    if any(optional.values()):  # half of PyTorch's packages are no engine
+        missing = [name for name, version in optional.items() if version is None]
+        if missing:
+            text = f"packages are missing in {environment.python.parent.parent}: {missing[0]}"
+            return [Finding("problem", _ABOUT, text, INSTALL)]
+        versions |= optional
     text = ", ".join(f"{name} {version}" for name, version in versions.items())
-    if versions[_OURS] != context.manifest.version:
-        text = f"ClipCrop {versions[_OURS]} is in it, but {context.manifest.version} was installed"
+    if versions[DISTRIBUTION] != context.manifest.version:
+        installed = context.manifest.version
+        text = f"ClipCrop {versions[DISTRIBUTION]} is in it, but {installed} was installed"
         return [Finding("warning", _ABOUT, text, INSTALL)]
     return [Finding("ok", _ABOUT, text)]
 

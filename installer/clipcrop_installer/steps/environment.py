@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..disk import size_of
+from ..engine import LIGHT, OWLVIT, Engine, how_to_change
 from ..environment import Recipe, ensure, is_ready
 from ..errors import InstallError
 from ..files import missing_folders
 from ..manifest import KEPT_ON_FAILURE, Item, Manifest
 from ..plan import World
 from ..programs import PACKAGES_NEEDED, Environment
-from ..torch_choice import TorchChoice
 from ..undo import FAILED, KEPT, Undo, undo_items
 from .self_test import crop_sample
 
@@ -26,20 +27,30 @@ class MakeEnvironment:
     name = STEP_NAME
     is_needed = True
 
-    def __init__(self, recipe: Recipe, environment: Environment, torch: TorchChoice) -> None:
+    def __init__(self, recipe: Recipe, environment: Environment, engine: Engine) -> None:
         self._recipe = recipe
         self._environment = environment
-        self._torch = torch
+        self._engine = engine
 
     def describe(self) -> list[str]:
-        """Where, and with which PyTorch."""
-        if is_ready(self._recipe):
-            return ["use the environment that is there", str(self._recipe.folder)]
-        return [
+        """Where, with which engine, and what that takes."""
+        recipe, engine = self._recipe, self._engine
+        if is_ready(recipe):
+            return ["use the environment that is there", str(recipe.folder)]
+        lines = [
             "make a private environment with ClipCrop in it (some minutes of downloads)",
-            str(self._recipe.folder),
-            f"PyTorch {self._torch.reason}",
+            str(recipe.folder),
+            f"engine {engine.name}: {engine.reason}; "
+            f"--engine {OWLVIT if engine.name == LIGHT else LIGHT} is the other one",
+            str(engine.cost),
         ]
+        if engine.fallback_cost:
+            fetch_gb = engine.fallback_cost.fetch_mb / 1000
+            lines.append(
+                "where PyTorch's own index cannot be reached, the usual one: "
+                f"{fetch_gb:.1f} GB to fetch, {engine.fallback_cost.disk_gb:.1f} GB on the disk"
+            )
+        return lines
 
     def items(self, world: World, manifest: Manifest) -> list[Item]:
         """Its folder, downloads, pip's log; and older environments, which stay until the end."""
@@ -69,7 +80,13 @@ class MakeEnvironment:
             ensure(recipe, world.say, world.run, is_live=world.is_live)
         self._environment.packages(PACKAGES_NEEDED, world)
         crop_sample(self._environment, world, through_daemon=False)
-        return []
+        engine, size_gb = self._engine, size_of(recipe.folder) / 1e9
+        advice = how_to_change(engine.name == OWLVIT, is_private=True)
+        return [
+            f"engine {engine.name}: {size_gb:.1f} GB on the disk, about "
+            f"{engine.cost.memory_gb:.1f} GB of memory while the model is loaded; to change it: "
+            f"{advice}"
+        ]
 
 
 class ClearUp:

@@ -55,7 +55,7 @@ def test_a_running_daemon_and_whole_weights_are_well(installed_home: Path, check
 
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     verdicts = {one["about"]: one["verdict"] for one in json.loads(doctor.stdout)["findings"]}
-    for about in ("environment", "installation", "device", "weights", "connection", "daemon"):
+    for about in ("environment", "installation", "engine", "weights", "connection", "daemon"):
         assert verdicts[about] in ("ok", "warning"), doctor.stdout
     assert verdicts["daemon"] == "ok"
     assert str(installed_home) not in doctor.stdout

@@ -230,6 +230,18 @@ def test_choices_that_do_not_fit_are_refused(
     assert re.search(sentence, capsys.readouterr().err)
 
 
+def test_an_environment_with_the_namesake_is_not_used(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.5.0")
+
+    assert run("install", "--environment", "this") == 1
+
+    error = capsys.readouterr().err
+    assert "clipcrop 2.5.0" in error
+    assert "pip uninstall clipcrop" in error
+
+
 @pytest.mark.parametrize(
     ("project", "sentence"),
     [
@@ -279,6 +291,97 @@ def test_an_upgrade_remembers_the_choices(run: Run, user: FakeHome):
     assert run("upgrade", "--torch", "cpu") == 0
     choices = json.loads(user.places.manifest.read_text())["values"]["choices"]
     assert (choices["torch"], choices["gimp"]) == ("cpu", False)
+
+
+def requirement_of(user: FakeHome) -> str:
+    """What pip was asked for, of ClipCrop itself."""
+    return user.programs.commands_with("pip install")[-1].rpartition(" ")[2]
+
+
+def test_an_installation_is_light_unless_something_needs_pytorch(
+    run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
+):
+    assert run("install") == 0
+
+    plan, summary = capsys.readouterr().out.split("Done:")
+    assert requirement_of(user) == str(user.checkout)
+    assert not [one for one in user.programs.commands_with("pip install") if " torch" in one]
+    assert re.search(r"engine light: .*--engine owlvit", plan)
+    assert re.search(r"fetches about \d+ MB, takes [\d.]+ GB .* [\d.]+ GB of memory", plan)
+    assert "upgrade --engine owlvit" in summary
+
+
+def test_an_upgrade_moves_between_the_engines(run: Run, user: FakeHome):
+    run("install")
+
+    assert run("upgrade", "--engine", "owlvit") == 0
+    assert requirement_of(user) == f"{user.checkout}[owlvit]"
+    assert run("upgrade") == 0  # it is remembered
+    assert len(list(user.places.environments.iterdir())) == 1
+    assert run("upgrade", "--engine", "light") == 0
+
+    assert requirement_of(user) == str(user.checkout)
+    assert len(list(user.places.environments.iterdir())) == 1
+    assert run("uninstall") == 0
+    assert not user.places.data.exists()
+
+
+@pytest.mark.parametrize(("has_weights", "extra"), [(False, ""), (True, "[owlvit]")])
+def test_an_installation_from_before_there_were_engines_is_moved(
+    run: Run, user: FakeHome, has_weights: bool, extra: str
+):
+    run("install", "--engine", "owlvit")
+    values = json.loads(user.places.manifest.read_text())
+    del values["values"]["choices"]["engine"]
+    user.places.manifest.write_text(json.dumps(values))
+    if has_weights:
+        (user.places.data / "models" / "owlvit").mkdir(parents=True)
+        (user.places.data / "models" / "owlvit" / "model.safetensors").touch()
+    user.release("2")
+
+    assert run("upgrade") == 0
+
+    assert requirement_of(user) == f"{user.checkout}{extra}"
+
+
+@pytest.mark.parametrize(("answers", "is_fetched"), [("yn", False), ("yy", True)])
+def test_with_pytorch_the_weights_are_offered(
+    run: Run,
+    user: FakeHome,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: str,
+    is_fetched: bool,
+):
+    fetched: list[object] = []
+    monkeypatch.setattr(
+        "clipcrop_installer.commands.install.run_models",
+        lambda words, world: fetched.append(words) or 0,
+    )
+    given = iter(answers)
+    world = replace(user.world, say=cli.say, ask=lambda question: next(given) + "\n")
+
+    assert cli.main(["install", "--engine", "owlvit"], world=world, checkout=user.checkout) == 0
+
+    assert fetched == ([["download", "owlvit"]] if is_fetched else [])
+    assert "models download owlvit" in capsys.readouterr().out
+
+
+def test_an_environment_of_the_users_own_is_told_how_to_change_its_engine(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version_of_ours(name))
+    monkeypatch.setattr("clipcrop_installer.install.find_spec", lambda name: None)
+
+    assert run("install", "--environment", "this", "--engine", "owlvit") == 1
+
+    assert "pip install 'clipcrop-desktop[owlvit]'" in capsys.readouterr().err
+
+
+def version_of_ours(name: str) -> str:
+    if name == "clipcrop-desktop":
+        return "1"
+    raise importlib.metadata.PackageNotFoundError(name)
 
 
 @pytest.mark.parametrize(

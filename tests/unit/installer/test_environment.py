@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -295,13 +296,45 @@ def test_a_python_without_the_modules_is_refused_before_anything_is_written(
     assert not recipe.folder.exists()
 
 
+def test_a_pytorch_that_cannot_be_had_comes_from_the_usual_index_and_that_is_said(recipe: Recipe):
+    recipe = replace(
+        recipe, extras=("owlvit",), torch=("torch", "--index-url", "x"), torch_fallback=("torch",)
+    )
+    run, said = FakeRunner({"--index-url": (1, ["ERROR: Could not find a version"])}), []
+
+    ensure(recipe, said.append, run)
+
+    assert [command.rpartition(" ")[2] for command in run.commands[2:4]] == ["x", "torch"]
+    assert run.commands[-1].endswith(f"--editable {recipe.checkout}[owlvit] --group test")
+    assert "usual index" in " ".join(said)
+
+
+def test_a_fallback_that_does_not_fit_on_the_disk_is_not_begun(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+):
+    usage = shutil.disk_usage(recipe.checkout)._replace(free=5_000_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    large = replace(
+        recipe,
+        torch=("torch", "--index-url", "x"),
+        torch_fallback=("torch",),
+        fallback_bytes=int(1e10),
+    )
+    run = FakeRunner({"--index-url": (1, ["ERROR: Could not find a version"])})
+
+    with pytest.raises(DiskFull, match=r"it takes 10\.0 GB"):
+        ensure(large, ignore, run)
+
+    assert run.commands[-1].endswith("--index-url x")
+
+
 def test_too_little_room_is_refused_before_anything_is_written(
     recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ):
     usage = shutil.disk_usage(recipe.checkout)._replace(free=NEEDED_BYTES - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
-    with pytest.raises(DiskFull, match=r"no room for the environment: 2\.5 GB are free"):
+    with pytest.raises(DiskFull, match=r"no room for the environment: 1\.0 GB are free"):
         ensure(recipe, ignore, FakeRunner())
 
     assert not recipe.folder.exists()

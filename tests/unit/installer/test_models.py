@@ -72,6 +72,20 @@ def test_words_and_exit_code_are_passed_on(installation: FakeInstallation):
     assert run(installation, "verify", "owlvit") == (1, ["owlvit: other hash"])
 
 
+@pytest.mark.parametrize(("code", "engine"), [(0, "owlvit"), (1, "light")])
+def test_the_list_tells_the_engine_and_how_to_change_it(
+    installation: FakeInstallation, code: int, engine: str
+):
+    installation.answers["clipcrop models"] = (0, ["lite"])
+    installation.answers["find_spec('torch')"] = (code, [])
+
+    _, lines = run(installation)
+
+    assert lines[0] == "lite"
+    assert f"engine: {engine} " in lines[1]
+    assert "to change it: " in lines[1]
+
+
 def test_programs_get_json_and_nothing_else(installation: FakeInstallation):
     installation.answers["clipcrop models --json"] = (0, ['{"name": "lite"}', "a warning"])
 

@@ -12,7 +12,7 @@ def test_a_whole_environment_is_told_with_its_versions(installation: FakeInstall
     (finding,) = check_environment(installation.context)
 
     assert finding.verdict == "ok"
-    assert "clipcrop-desktop 1.2.3, torch 2.13.0" in finding.text
+    assert "clipcrop-desktop 1.2.3, pyzmq 27.1.0, torch 2.13.0" in finding.text
 
 
 def test_nothing_installed_is_a_problem(installation: FakeInstallation):
@@ -44,12 +44,12 @@ def test_a_python_that_fails_is_a_problem(installation: FakeInstallation):
 
 
 def test_missing_packages_are_named(installation: FakeInstallation):
-    installation.says("importlib.metadata", {**VERSIONS, "torch": None, "pyzmq": None})
+    installation.says("importlib.metadata", {**VERSIONS, "spacy": None, "pyzmq": None})
 
     (finding,) = check_environment(installation.context)
 
     assert finding.verdict == "problem"
-    assert finding.text.endswith(": torch, pyzmq")
+    assert finding.text.endswith(": pyzmq, spacy")
 
 
 def test_another_version_than_installed_is_a_warning(installation: FakeInstallation):
@@ -88,13 +88,13 @@ def test_an_interrupted_download_is_no_interrupted_installation(installation: Fa
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        pytest.param({}, "PyTorch 2.13.0 on the processor", id="processor"),
+        pytest.param({}, "engine owlvit: PyTorch 2.13.0 on the processor", id="processor"),
         pytest.param(
             {"cuda_build": "12.8", "devices": ["NVIDIA A", "NVIDIA B"]},
-            "PyTorch 2.13.0 on NVIDIA A, NVIDIA B",
+            "engine owlvit: PyTorch 2.13.0 on NVIDIA A, NVIDIA B",
             id="cuda",
         ),
-        pytest.param({"has_mps": True}, "PyTorch 2.13.0 on this Mac's GPU", id="mac"),
+        pytest.param({"has_mps": True}, "engine owlvit: PyTorch 2.13.0 on this Mac's", id="mac"),
     ],
 )
 def test_the_device_is_told(found: dict[str, object], text: str, installation: FakeInstallation):
@@ -102,7 +102,56 @@ def test_the_device_is_told(found: dict[str, object], text: str, installation: F
 
     (finding,) = check_device(installation.context)
 
-    assert (finding.verdict, finding.text) == ("ok", text)
+    assert finding.verdict == "ok"
+    assert finding.text.startswith(text)
+
+
+def test_an_environment_without_pytorch_has_the_light_engine(installation: FakeInstallation):
+    installation.says("importlib.metadata", {**VERSIONS, "torch": None, "transformers": None})
+    installation.says("import torch", None)
+
+    (environment,) = check_environment(installation.context)
+    (engine,) = check_device(installation.context)
+
+    assert (environment.verdict, engine.verdict) == ("ok", "ok")
+    assert "torch" not in environment.text
+    assert engine.text.startswith("engine light: ")
+    assert "pip install 'clipcrop-desktop[owlvit]'" in engine.text
+
+
+def test_a_private_environment_is_changed_by_an_upgrade(installation: FakeInstallation):
+    python = installation.context.places.environments / "1.2.3-x" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    installation.python = python
+    installation.says("import torch", None)
+
+    (engine,) = check_device(installation.context)
+
+    assert engine.text.endswith("python3 installer upgrade --engine owlvit")
+
+
+def test_half_of_pytorch_is_a_problem(installation: FakeInstallation):
+    installation.says("importlib.metadata", {**VERSIONS, "transformers": None})
+
+    (finding,) = check_environment(installation.context)
+
+    assert (finding.verdict, "transformers" in finding.text) == ("problem", True)
+
+
+@pytest.mark.parametrize("ours", ["1.2.3", None])
+def test_a_namesake_in_the_environment_is_a_problem(
+    installation: FakeInstallation, ours: str | None
+):
+    installation.says(
+        "importlib.metadata", {**VERSIONS, "clipcrop": "2.5.0", "clipcrop-desktop": ours}
+    )
+
+    (finding,) = check_environment(installation.context)
+
+    assert finding.verdict == "problem"
+    assert "clipcrop 2.5.0" in finding.text
+    assert "pip uninstall clipcrop" in finding.advice
 
 
 @pytest.fixture
@@ -127,7 +176,7 @@ def test_a_device_that_pytorch_does_not_see_is_a_warning(installation: FakeInsta
     (finding,) = check_device(installation.context)
 
     assert finding.verdict == "warning"
-    assert finding.text == f"PyTorch 2.13.0 with CUDA 12.8 sees no NVIDIA device: {reason}"
+    assert finding.text.endswith(f"CUDA 12.8 sees no NVIDIA device: {reason}")
 
 
 def test_a_pytorch_that_cannot_be_loaded_is_a_problem(installation: FakeInstallation):
