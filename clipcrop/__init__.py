@@ -13,7 +13,8 @@ ranking       candidates -> few, different frames, best first
 suggestions   the answer as plain values
 cagic         another method: crops by gradient descent through a captioner; path_picture draws it
 remote        suggestions through the running daemon, the one module that knows the wire
-reports, contact_sheet, cli     suggestions as text, JSON, pictures; the command line
+reports, contact_sheet          suggestions as text, JSON, pictures
+start, cli                      the program, the command line
 checkpoint, pretrained, device  weights on disk, published ones; where the arithmetic runs
 data, ratings, records          data sets of crops: readers, a checker; JSON lines
 training, evaluation            how the weights were made; how good they are
@@ -25,6 +26,7 @@ Importing this package is cheap: PyTorch, transformers and spaCy are loaded when
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,6 +65,9 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its module when it is first used (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    start = import_module(".start", __name__)
+    if sentence := start.namesake_sentence(Path(__file__).parents[1]):
+        raise ImportError(sentence)
     value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value
