@@ -14,7 +14,7 @@ systemd         a word to whoever started us
 server          the loop over its sockets; it decides nothing
 sockets         how the sockets are bound, and their limits
 dispatcher      the decisions: what is answered, queued, cancelled, and when
-conversations   who has proved the key, and the seals
+sessions        who has proved the key, and the seals
 line            requests that wait; clients take turns
 model_process   the front's end of the model process
 

@@ -218,14 +218,6 @@ def _add_setting(parser: argparse.ArgumentParser, name: str, sentence: str) -> N
     """An option; its text becomes a value in `settings.resolve` only."""
     text = f"{sentence} [{variable_of(name)}]"
     target = f"setting_{name}"
-    if name == "tcp":
-        parser.add_argument(
-            option_of(name), dest=target, action="store_const", const="true", help=text
-        )
-        parser.add_argument(
-            "--no-tcp", dest=target, action="store_const", const="false", help="only unix sockets"
-        )
-        return
     parser.add_argument(
         option_of(name), dest=target, metavar=name.rpartition("_")[2].upper(), help=text
     )

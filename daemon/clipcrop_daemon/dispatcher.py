@@ -40,9 +40,9 @@ from clipcrop_wire.rules import Message
 from clipcrop_wire.sealing import Buffer
 
 from . import __version__
-from .conversations import Conversations, Peer
 from .line import Job, Line
 from .model_process import Ended, Said
+from .sessions import Peer, Sessions
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        conversations: Conversations,
+        sessions: Sessions,
         send: Callable[[Peer, list[bytes]], bool],
         start_model: Callable[[], Model],
         resident_bytes: Callable[[Sequence[int]], int],
@@ -92,7 +92,7 @@ class Dispatcher:
         """Begin with nothing to do.
 
         Args:
-            conversations: Who is known.
+            sessions: Seals of the connections.
             send: Sends frames to a client; False if it is not there any more.
             start_model: Starts the model process; OSError if that cannot be.
             resident_bytes: Memory of processes, by pid.
@@ -101,7 +101,7 @@ class Dispatcher:
             idle_s: The model process is ended after so long without work; 0: never.
             stuck_s: See `STUCK_S`.
         """
-        self._conversations = conversations
+        self._sessions = sessions
         self._send_frames = send
         self._start_model = start_model
         self._resident_bytes, self._num_connections = resident_bytes, num_connections
@@ -123,17 +123,17 @@ class Dispatcher:
         """Frames came from a client. Never raises."""
         try:
             if sealing.is_hello(frames):
-                self._send_frames(peer, self._conversations.greet(peer, frames))
-                logger.debug("client.greeted name=%s", self._conversations.client_name(peer))
+                self._send_frames(peer, self._sessions.handshake(peer, frames))
+                logger.debug("client.greeted name=%s", self._sessions.client_name(peer))
                 return
-            header, pixels = self._conversations.open(peer, frames)
+            header, pixels = self._sessions.open(peer, frames)
             # The model process compares hashes, while it works.
             request = protocol.decode_request(header, pixels, checks_hashes=False)
         except (VersionMismatch, NotAuthentic, MalformedMessage) as exc:
             self._note_refusal(exc, now_s)
-            if isinstance(exc, VersionMismatch):
-                self._send_frames(peer, sealing.version_frames())
-            elif isinstance(exc, MalformedMessage) and exc.request_id:
+            if isinstance(exc, (VersionMismatch, NotAuthentic)):
+                self._send_frames(peer, sealing.refusal_frames())
+            elif exc.request_id:
                 self._decline(peer, exc.request_id, exc.kind, InvalidRequest(str(exc)))
         else:
             self._on_request(peer, request, now_s)
@@ -213,8 +213,7 @@ class Dispatcher:
             loaded=model.loaded if model else (),
             device=model.device if model else "",
             num_queued=len(self._line),
-            # Who has hung up is not forgotten at once.
-            num_clients=min(len(self._conversations), self._num_connections()),
+            num_clients=self._num_connections(),
             num_done=self._num_done,
             num_cached_images=model.num_cached_images if model else 0,
             cache_bytes=model.cache_bytes if model else 0,
@@ -406,7 +405,7 @@ class Dispatcher:
             "request.done id=%s kind=%s client=%s ms=%.0f outcome=%s",
             job.id,
             job.request.kind,
-            self._conversations.client_name(job.peer),
+            self._sessions.client_name(job.peer),
             1000 * (now_s - job.arrived_s),
             outcome,
         )
@@ -426,13 +425,7 @@ class Dispatcher:
         self._send(peer, protocol.encode_error(request_id, kind, error))
 
     def _send(self, peer: Peer, header: bytes) -> bool:
-        frames = self._conversations.seal(peer, header)
-        if frames is None:
-            return False
-        if not self._send_frames(peer, frames):
-            self._conversations.forget(peer)
-            return False
-        return True
+        return self._send_frames(peer, self._sessions.seal(peer, header))
 
 
 def _timed_out(job: Job) -> Cancelled:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from clipcrop_wire.errors import Unavailable
 from clipcrop_wire.protocol import Request
 
-from .conversations import Peer
+from .sessions import Peer
 
 MAX_QUEUED = 8
 MAX_IN_FLIGHT = 2

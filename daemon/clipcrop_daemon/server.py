@@ -16,13 +16,13 @@ from types import FrameType
 import zmq
 
 from . import __version__, systemd
-from .conversations import Conversations, Peer
 from .dispatcher import STUCK_S, Dispatcher
 from .errors import Flooded
 from .instance import Instance
 from .logs import log_bug
 from .machine import max_connections, resident_bytes
 from .model_process import WORKER_COMMAND, Event, ModelProcess
+from .sessions import Peer, Sessions
 from .settings import Settings
 from .sockets import Sockets
 from .worker_options import WorkerOptions
@@ -47,6 +47,7 @@ def serve(
     stuck_s: float = STUCK_S,
     check_files_s: float = CHECK_FILES_S,
     max_front_bytes: int = MAX_FRONT_BYTES,
+    uses_tcp: bool = sys.platform == "win32",
 ) -> None:
     """Serve until a client, a signal or the end of the login says stop.
 
@@ -57,6 +58,7 @@ def serve(
         stuck_s: How long a cancelled stage may go on before that process is ended.
         check_files_s: See `CHECK_FILES_S`.
         max_front_bytes: See `MAX_FRONT_BYTES`.
+        uses_tcp: Listen on 127.0.0.1 in place of unix sockets, which Windows does not have.
 
     Raises:
         CannotListen: no socket can be bound.
@@ -64,7 +66,7 @@ def serve(
         FilesRemoved: one of the daemon's files was deleted.
         Flooded: there are more connections, or more memory is taken, than allowed.
     """
-    front = _Front(settings, instance, worker_command, stuck_s, check_files_s)
+    front = _Front(settings, instance, worker_command, stuck_s, check_files_s, uses_tcp)
     with contextlib.closing(front), _signals(front.wake):
         systemd.notify_ready()
         logger.info("daemon.started version=%s session=%s", __version__, instance.session)
@@ -85,6 +87,7 @@ class _Front:
         worker_command: Sequence[str],
         stuck_s: float,
         check_files_s: float,
+        uses_tcp: bool,
     ) -> None:
         self._settings, self._instance = settings, instance
         self._worker_command, self._check_files_s = worker_command, check_files_s
@@ -94,9 +97,9 @@ class _Front:
         self._wake_reader, self.wake = socket.socketpair()
         for one in (self._wake_reader, self.wake):
             one.setblocking(False)
-        self._conversations = Conversations(instance.key, instance.session, __version__)
+        self._sessions = Sessions(instance.key, instance.session, __version__)
         self._dispatcher = Dispatcher(
-            self._conversations,
+            self._sessions,
             self._send,
             self._start_model,
             resident_bytes,
@@ -105,7 +108,7 @@ class _Front:
             idle_s=60 * settings.idle_minutes,
             stuck_s=stuck_s,
         )
-        self._open()
+        self._open(uses_tcp)
 
     def run(self, max_front_bytes: int) -> None:
         """Until a client or a signal asks for the end; raises as `serve`."""
@@ -152,8 +155,8 @@ class _Front:
         self._wake_reader.close()
         self.wake.close()
 
-    def _open(self) -> None:
-        self._sockets = Sockets(self._context, self._instance.socket_folder, self._settings.tcp)
+    def _open(self, uses_tcp: bool) -> None:
+        self._sockets = Sockets(self._context, self._instance.socket_folder, uses_tcp)
         self._poller = zmq.Poller()
         self._sockets.register(self._poller)
         self._poller.register(self._wake_reader.fileno(), zmq.POLLIN)

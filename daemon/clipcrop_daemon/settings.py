@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 VARIABLE_PREFIX = "CLIPCROP_DAEMON_"
 
-_FLAGS = {"true": True, "yes": True, "on": True, "1": True}
-_FLAGS |= {"false": False, "no": False, "off": False, "0": False}
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -66,13 +64,6 @@ def _real(least: float, most: float) -> Rule:
         return is_number and least <= value <= most
 
     return Rule(f"a number from {least:.0f} to {most:.0f}", is_fine, float, is_text=False)
-
-
-def _flag() -> Rule:
-    def is_fine(value: Any) -> bool:
-        return type(value) is bool
-
-    return Rule("true or false", is_fine, lambda text: _FLAGS[text.lower()], is_text=False)
 
 
 def _file(*, is_optional: bool = False) -> Rule:
@@ -128,12 +119,6 @@ class Settings:
     )
     cache_mb: int = field(
         default=256, metadata=_means("memory for images already looked at", _whole(0, 1_000_000))
-    )
-    tcp: bool = field(
-        default=sys.platform == "win32",
-        metadata=_means(
-            "listen on 127.0.0.1, too; always so where there are no unix sockets", _flag()
-        ),
     )
     connection_file: Path = field(
         default_factory=lambda: default_path().absolute(),

@@ -15,8 +15,8 @@ import zmq
 from clipcrop_wire.messages import MAX_PIXEL_BYTES
 from clipcrop_wire.sealing import Buffer
 
-from .conversations import Peer
 from .errors import CannotListen
+from .sessions import Peer
 
 _HANDSHAKE_MS = 5000
 _LINGER_MS = 500
@@ -33,19 +33,21 @@ _MONITOR_EVENT = struct.Struct("=HI")  # number and value, as zmq_socket_monitor
 class Sockets:
     """The work and the control socket, bound."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], folder: Path, tcp: bool) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], folder: Path, uses_tcp: bool
+    ) -> None:
         """Bind both under names that nobody can know before.
 
         Args:
             context: libzmq's.
             folder: For the sockets' files; only the user may enter it.
-            tcp: On 127.0.0.1, too.
+            uses_tcp: On 127.0.0.1, in place of unix sockets.
 
         Raises:
             CannotListen: that is not possible.
         """
         self.endpoints: dict[str, tuple[str, ...]] = {}
-        """Of "work" and "control", best first."""
+        """Of "work" and "control"."""
 
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         self._monitors: dict[str, zmq.Socket[bytes]] = {}
@@ -55,7 +57,7 @@ class Sockets:
         self._cut: set[str] = set()
         """Sockets in the middle of a message with too many frames."""
 
-        if tcp or sys.platform == "win32":
+        if uses_tcp:
             _seed_libzmq()
         try:
             for name in ("work", "control"):
@@ -64,7 +66,7 @@ class Sockets:
                 self._monitors[name] = socket.get_monitor_socket(
                     zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED
                 )
-                self.endpoints[name] = tuple(_bind(socket, folder, name, tcp))
+                self.endpoints[name] = (_bind(socket, folder, name, uses_tcp),)
         except (zmq.ZMQError, OSError) as exc:
             self.close()
             raise CannotListen(f"cannot listen in {folder}: {exc}") from exc
@@ -172,17 +174,15 @@ def _limit(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.ZAP_DOMAIN, b"clipcrop")
 
 
-def _bind(socket: zmq.Socket[bytes], folder: Path, name: str, tcp: bool) -> list[str]:
-    endpoints = []
-    if sys.platform != "win32":
-        mask = os.umask(0o077)
-        try:
-            endpoint = f"ipc://{folder / (name[0] + secrets.token_hex(8))}"
-            socket.bind(endpoint)
-        finally:
-            os.umask(mask)
-        endpoints.append(endpoint)
-    if tcp or not endpoints:
+def _bind(socket: zmq.Socket[bytes], folder: Path, name: str, uses_tcp: bool) -> str:
+    """Bind -> the endpoint."""
+    if uses_tcp:
         port = socket.bind_to_random_port("tcp://127.0.0.1")
-        endpoints.append(f"tcp://127.0.0.1:{port}")
-    return endpoints
+        return f"tcp://127.0.0.1:{port}"
+    endpoint = f"ipc://{folder / (name[0] + secrets.token_hex(8))}"
+    mask = os.umask(0o077)
+    try:
+        socket.bind(endpoint)
+    finally:
+        os.umask(mask)
+    return endpoint

@@ -54,9 +54,6 @@ from .sealing import Buffer
 CONTROL_TIMEOUT_S = 5.0
 """The control socket answers at once, also while the model is busy."""
 
-_MAX_SILENCE_S = 60.0
-"""The daemon may drop who is silent, and ignores them then: after that, we begin anew."""
-
 _MAX_HELD = 16
 
 R = TypeVar("R", bound=Message)
@@ -261,14 +258,13 @@ class _Lane:
         self.lock = threading.Lock()
         self._connection: Connection | None = None
         self._stamp: tuple[int, ...] = ()
-        self._asked_s = 0.0
 
     def open(self, path: Path, socket_name: str, name: str, deadline: float) -> Connection:
-        """The connection, a new one if there is none or the old one may be of no more use."""
+        """The connection; a new one if there is none, or it is not to the daemon of the file."""
         stamp = stamp_of(path)
         if self._connection is not None:
             self._connection.pump()  # finds out whether it is lost
-            if stamp and stamp == self._stamp and self._is_good(self._connection):
+            if stamp and stamp == self._stamp and self._connection.is_open:
                 return self._connection
             self.close()
         info = read_connection_file(path)
@@ -287,12 +283,6 @@ class _Lane:
         # Who answers wrongly says more than who does not answer.
         raise next((exc for exc in errors if not isinstance(exc, DaemonNotRunning)), errors[0])
 
-    def _is_good(self, connection: Connection) -> bool:
-        """Not lost, and not so silent that we may not be known there any more."""
-        silence_s = time.monotonic() - connection.heard_s
-        was_heard = connection.heard_s >= self._asked_s
-        return connection.is_open and was_heard and silence_s < _MAX_SILENCE_S
-
     def ask(
         self,
         connection: Connection,
@@ -308,7 +298,6 @@ class _Lane:
         left = deadline - time.monotonic()
         if left <= 0:
             raise RequestTimeout("no time was left to ask")
-        self._asked_s = time.monotonic()
         call = connection.start(request, pixels, timeout_s=left, on_progress=on_progress)
         try:
             _wait(connection, call, cancel)

@@ -95,10 +95,6 @@ class Connection:
             DaemonNotRunning: nobody listens there.
         """
         self.info = info
-        self.heard_s = 0.0
-        """When the daemon said something last, on `time.monotonic`'s clock."""
-
-        self._socket = socket
         self._nonce = secrets.token_bytes(sealing.NONCE_BYTES)
         self._channel: sealing.Channel | None = None
         self._calls: dict[str, Call] = {}
@@ -224,7 +220,6 @@ class Connection:
             self._on_welcome(frames)
             return
         header, pixels = self._channel.open(frames)
-        self.heard_s = time.monotonic()
         if len(pixels):
             raise MalformedMessage("a reply has no pixels")
         reply = protocol.decode_reply(header)
@@ -245,9 +240,7 @@ class Connection:
             raise reply.body
         if not isinstance(reply.body, HelloReply):
             raise MalformedMessage(f"{reply.kind!r} is no reply to a hello")
-        self.heard_s = time.monotonic()
-        nonces = self._nonce + reply.body.nonce
-        self._channel = sealing.Channel.of_client(self.info.key, self._socket, nonces)
+        self._channel = sealing.Channel(self.info.key, reply.body.nonce)
         for call in list(self._calls.values()):
             self._send(self._channel, call)
 

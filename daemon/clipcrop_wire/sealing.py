@@ -1,12 +1,11 @@
-"""Proof of the key, authentication of every message, and no message twice.
+"""Proof of the key, and authentication of every message.
 
 A message is two or three frames: the seal, the header, and pixels where there are some. The seal
 is looked at first, and nothing else is looked at before it has verified. It binds the header and
 the number of pixel bytes; the header binds the pixels by their hash.
 
-Both sides draw a nonce when they meet, and each direction of each conversation has a key of its
-own made from both. So nothing that was recorded is good in another conversation, in the other
-direction or a second time; no clock is needed for that.
+Each conversation has a key of its own, made from a nonce that the daemon gives to one connection
+only. So nothing that was recorded is good in another conversation; no clock is needed for that.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Sequence, Union
 
 from .errors import MalformedMessage, NotAuthentic, VersionMismatch
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Major: the other side must speak the same."""
 
 PROTOCOL_MINOR = 0
@@ -30,113 +29,101 @@ NONCE_BYTES = 32
 MAX_HEADER_BYTES = 512 * 1024
 
 _PREAMBLE = MAGIC + bytes([PROTOCOL_VERSION])
-_SEAL = struct.Struct(">4sQ32s")
-_SEALED_NUMBERS = struct.Struct(">QQ")
+_SEAL = struct.Struct(">4sB32s")
+_FIRST, _LATER = 0, 1
+_PIXEL_BYTES = struct.Struct(">Q")
 
 Buffer = Union[bytes, bytearray, memoryview]
 
 
 class Channel:
-    """One end of a conversation: seals what goes out, opens what comes in."""
+    """Seals what goes out in one conversation, opens what comes in; the same at both ends."""
 
-    def __init__(self, send_key: bytes, receive_key: bytes) -> None:
-        self._send_key, self._receive_key = send_key, receive_key
-        self._sent = self._received = 0
-
-    @classmethod
-    def of_client(cls, key: bytes, socket: str, nonces: bytes) -> Channel:
-        """The client's end; ``nonces`` are the client's and then the daemon's."""
-        return cls(_derive(key, "client", socket, nonces), _derive(key, "daemon", socket, nonces))
-
-    @classmethod
-    def of_daemon(cls, key: bytes, socket: str, nonces: bytes) -> Channel:
-        """The daemon's end."""
-        return cls(_derive(key, "daemon", socket, nonces), _derive(key, "client", socket, nonces))
+    def __init__(self, key: bytes, daemon_nonce: bytes) -> None:
+        self._key = _derive(key, "conversation", daemon_nonce)
 
     def seal(self, header: bytes, pixels: Sequence[Buffer] = ()) -> list[bytes]:
-        """The frames of the next message, but for the frame of pixels itself."""
-        self._sent += 1
-        return [_seal(self._send_key, self._sent, header, sum(map(_size, pixels))), header]
+        """The frames of a message, but for the frame of pixels itself."""
+        return [_seal(self._key, _LATER, header, sum(map(_size, pixels))), header]
 
     def open(self, frames: Sequence[Buffer]) -> tuple[bytes, Buffer]:
         """Check a message's seal -> its header and its pixels, not yet parsed.
 
         Raises:
-            NotAuthentic: made without the key, changed on its way, for another conversation, or
-                here before.
+            NotAuthentic: made without the key, changed on its way, or for another conversation; or
+                the other side says that a message was so.
             VersionMismatch: of another major version.
             MalformedMessage: not two or three frames of the right sizes.
         """
-        number, header, pixels = _open(self._receive_key, frames)
-        if number <= self._received:
-            raise NotAuthentic(f"message {number} came after message {self._received}")
-        self._received = number
-        return header, pixels
+        return _open(self._key, _LATER, frames)
 
 
 def seal_hello(key: bytes, header: bytes) -> list[bytes]:
     """The frames of a client's first message."""
-    return [_seal(_derive(key, "hello", "", b""), 0, header, 0), header]
+    return [_seal(_derive(key, "hello", b""), _FIRST, header, 0), header]
 
 
 def open_hello(key: bytes, frames: Sequence[Buffer]) -> bytes:
     """Check the seal of a client's first message -> its header; raises as `Channel.open`."""
-    return _open_bare(_derive(key, "hello", "", b""), frames)
+    return _open_first(_derive(key, "hello", b""), frames)
 
 
 def seal_welcome(key: bytes, client_nonce: bytes, header: bytes) -> list[bytes]:
     """The frames of the daemon's answer to it: only who holds the key can make them."""
-    return [_seal(_derive(key, "welcome", "", client_nonce), 0, header, 0), header]
+    return [_seal(_derive(key, "welcome", client_nonce), _FIRST, header, 0), header]
 
 
 def open_welcome(key: bytes, client_nonce: bytes, frames: Sequence[Buffer]) -> bytes:
     """Check the daemon's proof -> the header of its answer; raises as `Channel.open`."""
-    return _open_bare(_derive(key, "welcome", "", client_nonce), frames)
+    return _open_first(_derive(key, "welcome", client_nonce), frames)
 
 
-def version_frames() -> list[bytes]:
-    """What the daemon answers to another major version: only its own, and no seal."""
+def refusal_frames() -> list[bytes]:
+    """What the daemon answers to what does not verify: its major version, and no seal."""
     return [_PREAMBLE]
 
 
 def is_hello(frames: Sequence[Buffer]) -> bool:
     """Whether a message says that it is a client's first one; nothing is verified."""
-    return bool(frames) and len(frames[0]) == _SEAL.size and bytes(frames[0][4:12]) == bytes(8)
+    return bool(frames) and len(frames[0]) == _SEAL.size and frames[0][4] == _FIRST
 
 
-def _derive(key: bytes, purpose: str, socket: str, nonces: bytes) -> bytes:
-    label = f"clipcrop-{PROTOCOL_VERSION} {purpose} {socket}\n".encode("ascii")
-    return hmac.new(key, label + nonces, hashlib.sha256).digest()
+def _derive(key: bytes, purpose: str, nonce: bytes) -> bytes:
+    label = f"clipcrop-{PROTOCOL_VERSION} {purpose}\n".encode("ascii")
+    return hmac.new(key, label + nonce, hashlib.sha256).digest()
 
 
-def _code(key: bytes, number: int, header: Buffer, pixel_bytes: int) -> bytes:
-    code = hmac.new(key, _PREAMBLE, hashlib.sha256)
-    code.update(_SEALED_NUMBERS.pack(number, pixel_bytes))
+def _code(key: bytes, order: int, header: Buffer, pixel_bytes: int) -> bytes:
+    code = hmac.new(key, _PREAMBLE + bytes([order]), hashlib.sha256)
+    code.update(_PIXEL_BYTES.pack(pixel_bytes))
     code.update(header)
     return code.digest()
 
 
-def _seal(key: bytes, number: int, header: bytes, pixel_bytes: int) -> bytes:
-    return _SEAL.pack(_PREAMBLE, number, _code(key, number, header, pixel_bytes))
+def _seal(key: bytes, order: int, header: bytes, pixel_bytes: int) -> bytes:
+    return _SEAL.pack(_PREAMBLE, order, _code(key, order, header, pixel_bytes))
 
 
-def _open(key: bytes, frames: Sequence[Buffer]) -> tuple[int, bytes, Buffer]:
+def _open(key: bytes, order: int, frames: Sequence[Buffer]) -> tuple[bytes, Buffer]:
     check_version(frames)
+    if len(frames) == 1 and len(frames[0]) == len(_PREAMBLE):
+        raise NotAuthentic("the other side does not know this conversation; begin another")
     if not 2 <= len(frames) <= 3 or len(frames[0]) != _SEAL.size:
         raise MalformedMessage(f"frames of sizes {[len(frame) for frame in frames][:4]}")
     if len(frames[1]) > MAX_HEADER_BYTES:
         raise MalformedMessage(f"header of {len(frames[1])} bytes; at most {MAX_HEADER_BYTES}")
     pixels: Buffer = frames[2] if len(frames) == 3 else b""
-    _, number, code = _SEAL.unpack(bytes(frames[0]))
-    if not hmac.compare_digest(code, _code(key, number, frames[1], _size(pixels))):
-        raise NotAuthentic("the seal of a message does not verify; who sent it lacks the key")
-    return number, bytes(frames[1]), pixels
+    _, found_order, code = _SEAL.unpack(bytes(frames[0]))
+    expected = _code(key, order, frames[1], _size(pixels))
+    if found_order != order or not hmac.compare_digest(code, expected):
+        raise NotAuthentic("the seal of a message does not verify; its sender lacks the key")
+    return bytes(frames[1]), pixels
 
 
-def _open_bare(key: bytes, frames: Sequence[Buffer]) -> bytes:
-    number, header, pixels = _open(key, frames)
-    if number or len(pixels):
-        raise MalformedMessage("a hello is message 0 and has no pixels")
+def _open_first(key: bytes, frames: Sequence[Buffer]) -> bytes:
+    header, pixels = _open(key, _FIRST, frames)
+    if len(pixels):
+        raise MalformedMessage("a first message has no pixels")
     return header
 
 

@@ -50,9 +50,6 @@ TIMEOUT_S = 120.0
 MAX_ON_THE_WAY = 2
 """The daemon declines a third (PROTOCOL.md, 9)."""
 
-MAX_SILENCE_S = 60.0
-"""The daemon may drop who is silent, and ignores them then (PROTOCOL.md, 5)."""
-
 _MAX_HELD = 16
 _MIN_WAIT_S = 0.001
 
@@ -131,7 +128,6 @@ class Link:
         )
         self._line: PumpedConnection | None = None
         self._is_fresh = False  # the connection was not used yet
-        self._asked_s = 0.0
         self._waiting: deque[Question] = deque()
         self._on_the_way: list[Question] = []
         self._held: set[Image] = set()
@@ -242,17 +238,14 @@ class Link:
         if not self._on_the_way:
             line.pump()  # finds out whether it is lost
         is_in_use = self._is_fresh or self._on_the_way
-        if line.connection.is_open and (is_in_use or self._is_known(line)):
+        if line.connection.is_open and (is_in_use or self._is_current(line)):
             return line
         self._line = None
         line.close()
         return None
 
-    def _is_known(self, line: PumpedConnection) -> bool:
-        """Not so silent that the daemon may have dropped us, and still the daemon of the file."""
-        heard_s = line.connection.heard_s
-        if heard_s < self._asked_s or time.monotonic() - heard_s >= MAX_SILENCE_S:
-            return False
+    def _is_current(self, line: PumpedConnection) -> bool:
+        """Whether the connection is to the daemon of the connection file."""
         try:
             return read_connection_file(self._config.connection_file) == line.connection.info
         except WireError:  # it is there, and has proved who it is: the file is not needed
@@ -276,7 +269,7 @@ class Link:
                 on_done=lambda call: self._advance_soon(),
             )
             self._on_the_way.append(question)
-        self._asked_s, self._is_fresh = now, False
+        self._is_fresh = False
         line.pump()
 
     def _on_open(self, line: PumpedConnection) -> None:

@@ -97,7 +97,7 @@ class PyzmqClient:
         header = sealing.open_welcome(info.key, nonce, self._dealer.recv_multipart())
         welcome = protocol.decode_reply(header).body
         assert isinstance(welcome, HelloReply)
-        self._channel = sealing.Channel.of_client(info.key, "work", nonce + welcome.nonce)
+        self._channel = sealing.Channel(info.key, welcome.nonce)
 
     def suggest(self, pixels: bytes, size_px: tuple[int, int]) -> float:
         """Ask and wait for the answer -> seconds that the model took."""

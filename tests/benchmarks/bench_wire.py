@@ -59,8 +59,7 @@ def answer_all(endpoint: str, key: bytes, ready: Pipe) -> None:
             nonce = secrets.token_bytes(32)
             header = protocol.encode_reply("hello", "hello", HelloReply(nonce, 0))
             router.send_multipart([peer, *sealing.seal_welcome(key, hello.nonce, header)])
-            nonces = hello.nonce + nonce
-            channels[peer] = sealing.Channel.of_daemon(key, hello.socket, nonces)
+            channels[peer] = sealing.Channel(key, nonce)
         else:
             request = protocol.decode_request(*channels[peer].open(parts))
             header = protocol.encode_reply(request.id, request.kind, ANSWERS[request.kind])
@@ -79,7 +78,7 @@ class PyzmqClient:
         header = sealing.open_welcome(key, nonce, self._dealer.recv_multipart())
         welcome = protocol.decode_reply(header).body
         assert isinstance(welcome, HelloReply)
-        self._channel = sealing.Channel.of_client(key, "work", nonce + welcome.nonce)
+        self._channel = sealing.Channel(key, welcome.nonce)
 
     def suggest(self, image: Image, pixels: bytes) -> None:
         """Ask and wait."""

@@ -20,7 +20,6 @@ from clipcrop_wire.sealing import Channel
 KEY = bytes(range(32))
 CLIENT_NONCE = b"\xc0" * 32
 DAEMON_NONCE = b"\xd0" * 32
-NONCES = CLIENT_NONCE + DAEMON_NONCE
 PIXELS = bytes(range(24))
 
 HELLO = messages.HelloRequest("0123456789abcdef" * 2, "work", CLIENT_NONCE, 0, "golden")
@@ -50,10 +49,10 @@ HEADERS = {
 }
 
 
-def seal(label: bytes, nonces: bytes, number: int, header: bytes, pixel_bytes: int) -> bytes:
+def seal(label: bytes, nonce: bytes, order: int, header: bytes, pixel_bytes: int) -> bytes:
     """Section 4 of the document, word by word."""
-    sealing_key = hmac.new(KEY, label + nonces, hashlib.sha256).digest()
-    start = b"CCW\x01" + struct.pack(">Q", number)
+    sealing_key = hmac.new(KEY, label + nonce, hashlib.sha256).digest()
+    start = b"CCW\x02" + bytes([order])
     sealed = start + struct.pack(">Q", pixel_bytes) + header
     return start + hmac.new(sealing_key, sealed, hashlib.sha256).digest()
 
@@ -101,9 +100,7 @@ GOLDEN = {
         "67a86672616374696f6ecb3fe0000000000000a474657874a468616c66"
     ),
     "cancel": ("83a46b696e64a663616e63656ca26964a27232a4626f647981aa726571756573745f6964a27231"),
-    "seal": (
-        "434357010000000000000001eb8d5b1fa4e4323efed72fd66babd94b7007841fd99ed153e9e8b1407709061e"
-    ),
+    "seal": ("4343570201f2b0be6f3c4f40c64790113e729f21bb868a01c51eb43ee76b183f5b44b6df27"),
 }
 
 
@@ -146,29 +143,29 @@ def test_the_first_exchange_is_sealed_as_the_document_says():
     hello, welcome = HEADERS["hello"], HEADERS["welcome"]
 
     assert sealing.seal_hello(KEY, hello) == [
-        seal(b"clipcrop-1 hello \n", b"", 0, hello, 0),
+        seal(b"clipcrop-2 hello\n", b"", 0, hello, 0),
         hello,
     ]
     assert sealing.seal_welcome(KEY, CLIENT_NONCE, welcome) == [
-        seal(b"clipcrop-1 welcome \n", CLIENT_NONCE, 0, welcome, 0),
+        seal(b"clipcrop-2 welcome\n", CLIENT_NONCE, 0, welcome, 0),
         welcome,
     ]
 
 
-@pytest.mark.parametrize("socket", ["work", "control"])
-def test_what_follows_is_sealed_as_the_document_says(socket: str):
-    client = Channel.of_client(KEY, socket, NONCES)
-    daemon = Channel.of_daemon(KEY, socket, NONCES)
+def test_what_follows_is_sealed_as_the_document_says():
+    channel = Channel(KEY, DAEMON_NONCE)
     header = HEADERS["suggest"]
-    client_label = f"clipcrop-1 client {socket}\n".encode()
-    daemon_label = f"clipcrop-1 daemon {socket}\n".encode()
+    label = b"clipcrop-2 conversation\n"
 
-    assert client.seal(header, [PIXELS])[0] == seal(client_label, NONCES, 1, header, len(PIXELS))
-    assert client.seal(header)[0] == seal(client_label, NONCES, 2, header, 0)
-    assert daemon.seal(header)[0] == seal(daemon_label, NONCES, 1, header, 0)
+    assert channel.seal(header, [PIXELS])[0] == seal(label, DAEMON_NONCE, 1, header, len(PIXELS))
+    assert channel.seal(header)[0] == seal(label, DAEMON_NONCE, 1, header, 0)
 
 
 def test_a_seal_is_written_as_it_always_was():
-    frames = Channel.of_client(KEY, "work", NONCES).seal(HEADERS["suggest"], [PIXELS])
+    frames = Channel(KEY, DAEMON_NONCE).seal(HEADERS["suggest"], [PIXELS])
 
     assert frames[0].hex() == GOLDEN["seal"]
+
+
+def test_a_refusal_is_written_as_it_always_was():
+    assert sealing.refusal_frames() == [b"CCW\x02"]

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from clipcrop_daemon.conversations import Conversations, Peer
 from clipcrop_daemon.dispatcher import Dispatcher
 from clipcrop_daemon.model_process import Ended, Said
+from clipcrop_daemon.sessions import Peer, Sessions
 from clipcrop_wire import protocol, sealing
 from clipcrop_wire.errors import RequestError
 from clipcrop_wire.messages import (
@@ -55,7 +55,7 @@ class FakeClient:
     """One connection: seals what it says, reads what it is sent."""
 
     def __init__(self, front: Front, name: str, socket: str) -> None:
-        self.peer = Peer(socket, name.encode())
+        self.peer = Peer(socket, b"\0" + name.encode().rjust(4))
         self.answers: dict[str, list[Message | RequestError]] = {}
         self._front = front
         front.clients[self.peer] = self
@@ -73,8 +73,7 @@ class FakeClient:
         if self._channel is None:
             welcome = protocol.decode_reply(sealing.open_welcome(KEY, NONCE, frames)).body
             assert isinstance(welcome, HelloReply)
-            nonces = NONCE + welcome.nonce
-            self._channel = sealing.Channel.of_client(KEY, self.peer.socket, nonces)
+            self._channel = sealing.Channel(KEY, welcome.nonce)
             return
         reply = protocol.decode_reply(self._channel.open(frames)[0])
         self.answers.setdefault(reply.id, []).append(reply.body)
@@ -112,7 +111,7 @@ class Front:
 
     def __post_init__(self) -> None:
         self.dispatcher = Dispatcher(
-            Conversations(KEY, SESSION, "0.1"),
+            Sessions(KEY, SESSION, "0.1"),
             self._send,
             self._start_model,
             lambda pids: 1000 * len(pids),

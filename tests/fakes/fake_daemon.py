@@ -134,7 +134,7 @@ class FakeDaemon:
             return None
         reply = protocol.encode_reply("hello", "hello", HelloReply(nonce, 0))
         send(peer, sealing.seal_welcome(self.key, hello.nonce, reply))
-        return sealing.Channel.of_daemon(self.key, name, hello.nonce + nonce)
+        return sealing.Channel(self.key, nonce)
 
     def _answer(self, peer, channel, request):
         self.requests.append(request)

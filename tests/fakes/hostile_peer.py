@@ -1,7 +1,6 @@
 """A peer that speaks ZMTP by hand, to break every rule that a real client keeps.
 
 It waits for answers with a deadline, and says nothing that a test does not tell it to say.
-Import `untouched`, `besieged` and `endpoint` into a test's module to have them as fixtures.
 """
 
 from __future__ import annotations
@@ -11,10 +10,8 @@ import secrets
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import pytest
 
 from clipcrop_wire import protocol, sealing
 from clipcrop_wire.endpoint import ConnectionFile
@@ -26,8 +23,6 @@ from clipcrop_wire.zmtp import Decoder, _encode
 
 NULL = b"NULL"
 PATIENCE_S = 10.0
-CALM_BYTES = 80 * 2**20
-"""The front after an attack; it is promised to be below 60 MB before."""
 
 
 def greeting(mechanism: bytes = NULL) -> bytes:
@@ -103,7 +98,7 @@ class HostilePeer:
         header = sealing.open_welcome(info.key, nonce, self.next_message())
         welcome = protocol.decode_reply(header).body
         assert isinstance(welcome, HelloReply), welcome
-        return Channel.of_client(info.key, name, nonce + welcome.nonce)
+        return Channel(info.key, welcome.nonce)
 
     def ask(self, channel: Channel, request: Message, request_id: str = "") -> str:
         """Send a request under a right seal -> its id."""
@@ -184,39 +179,7 @@ def _property(name: bytes, value: bytes) -> bytes:
     return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
 
 
-@pytest.fixture
-def untouched(start: Callable[..., Any]) -> Iterator[Any]:
-    """A daemon on both transports; in the end it must have done no work, be small, and answer."""
-    daemon = start(settings={"tcp": True})
-    yield daemon
-    assert_untouched(daemon)
-
-
-@pytest.fixture
-def besieged(start: Callable[..., Any], suggest: Callable[..., Any]) -> Iterator[Any]:
-    """As `untouched`; and in the end it must find crops for a good client."""
-    daemon = start(settings={"tcp": True})
-    yield daemon
-    assert_untouched(daemon)
-    with daemon.client() as client:
-        assert suggest(client).suggestions
-
-
-def assert_untouched(daemon: Any) -> None:
-    """No work was done, for nobody; memory is as before; it lives."""
-    assert daemon.process.poll() is None, daemon.text()
-    assert daemon.children() == []
-    with daemon.client() as client:
-        assert client.status().num_done == 0
-    assert daemon.resident_bytes() < CALM_BYTES
-
-
-@pytest.fixture(params=["ipc", "tcp"])
-def endpoint(request: pytest.FixtureRequest, besieged: Any) -> str:
-    """The work endpoint of that kind."""
-    return endpoint_of(besieged, request.param)
-
-
-def endpoint_of(daemon: Any, kind: str, name: str = "work") -> str:
-    """An endpoint that a daemon's connection file names."""
-    return next(one for one in daemon.info().endpoints(name) if one.startswith(kind))
+def endpoint_of(daemon: Any, name: str = "work") -> str:
+    """The endpoint that a daemon's connection file names."""
+    endpoint: str = daemon.info().endpoints(name)[0]
+    return endpoint

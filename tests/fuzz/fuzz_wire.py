@@ -21,7 +21,7 @@ from clipcrop_wire.zmtp import Decoder, Limits, _encode
 
 SLOW_S = 2.0
 KEY = bytes(range(32))
-NONCES = bytes(64)
+NONCE = bytes(32)
 PIXELS = bytes(range(24))
 IMAGE = messages.Image.of(PIXELS, 4, 2, "rgb8")
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -57,7 +57,7 @@ def seeds() -> dict[str, list[bytes]]:
         "zmtp": [GREETING + READY + frames + ping + frames],
         "request": headers,
         "reply": replies,
-        "seal": [b"|".join(sealing.Channel.of_client(KEY, "work", NONCES).seal(headers[0]))],
+        "seal": [b"|".join(sealing.Channel(KEY, NONCE).seal(headers[0]))],
     }
 
 
@@ -107,7 +107,7 @@ def read_reply(data: bytes, rng: random.Random) -> None:
 def read_seal(data: bytes, rng: random.Random) -> None:
     """As both do first; a change must not go unnoticed."""
     good = seeds_of["seal"][0]
-    header, _ = sealing.Channel.of_daemon(KEY, "work", NONCES).open(data.split(b"|", 1))
+    header, _ = sealing.Channel(KEY, NONCE).open(data.split(b"|", 1))
     assert data == good, "a changed message was taken for genuine"
     assert good.endswith(header)
 

@@ -78,4 +78,11 @@ def _places_of_sockets(context: Context) -> list[Finding]:
     if not sandboxed:
         return [Finding("ok", _ABOUT, text)]
     text += f", which {' and '.join(sandboxed)} cannot see"
-    return [Finding("warning", _ABOUT, text, "write tcp = true into the daemon's daemon.toml")]
+    return [
+        Finding(
+            "warning",
+            _ABOUT,
+            text,
+            "set CLIPCROP_CONNECTION_FILE to a shorter path, for the daemon and for the editors",
+        )
+    ]

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from hostile_peer import endpoint_of
 
 from clipcrop_wire.client import Client
 from clipcrop_wire.endpoint import ConnectionFile, read_connection_file
@@ -24,6 +25,15 @@ from clipcrop_wire.messages import Image, SuggestReply
 FRONT = Path(__file__).parents[2] / "fakes" / "front_with_fake_model.py"
 PIXELS = bytes(range(240)) * 20
 IMAGE = Image.of(PIXELS, 40, 40, "rgb8")
+
+CALM_BYTES = 80 * 2**20
+"""The front after an attack; it is promised to be below 60 MB before."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What asks for an `endpoint` is tried over unix sockets, and over what Windows has."""
+    if "endpoint" in metafunc.fixturenames:
+        metafunc.parametrize("transport", ["ipc", "tcp"], indirect=True)
 
 
 class RunningDaemon:
@@ -189,3 +199,44 @@ def begin(
         return waiting
 
     return begin_one
+
+
+@pytest.fixture
+def transport(request: pytest.FixtureRequest) -> str:
+    """ "ipc" unless a test's parameter says "tcp"."""
+    return str(getattr(request, "param", "ipc"))
+
+
+@pytest.fixture
+def untouched(start: Start, transport: str) -> Iterator[RunningDaemon]:
+    """A daemon that in the end must have done no work, be small, and answer."""
+    daemon = start(uses_tcp=transport == "tcp")
+    yield daemon
+    assert_untouched(daemon)
+
+
+@pytest.fixture
+def besieged(
+    start: Start, transport: str, suggest: Callable[..., SuggestReply]
+) -> Iterator[RunningDaemon]:
+    """As `untouched`; and in the end it must find crops for a good client."""
+    daemon = start(uses_tcp=transport == "tcp")
+    yield daemon
+    assert_untouched(daemon)
+    with daemon.client() as client:
+        assert suggest(client).suggestions
+
+
+def assert_untouched(daemon: RunningDaemon) -> None:
+    """No work was done, for nobody; memory is as before; it lives."""
+    assert daemon.process.poll() is None, daemon.text()
+    assert daemon.children() == []
+    with daemon.client() as client:
+        assert client.status().num_done == 0
+    assert daemon.resident_bytes() < CALM_BYTES
+
+
+@pytest.fixture
+def endpoint(besieged: RunningDaemon) -> str:
+    """The work endpoint."""
+    return endpoint_of(besieged)

@@ -9,11 +9,9 @@ import time
 
 import psutil
 import pytest
-from hostile_peer import HostilePeer, besieged, endpoint, endpoint_of, frame, greeting
+from hostile_peer import HostilePeer, endpoint_of, frame, greeting
 
 from clipcrop_wire.messages import PingRequest
-
-__all__ = ["besieged", "endpoint"]
 
 MB = 2**20
 LOW_LIMIT_BYTES = 150 * MB
@@ -42,8 +40,8 @@ def test_two_hundred_connections_that_say_no_more(besieged, endpoint, says):
         assert besieged.resident_bytes() < before + 16 * MB
 
 
-def test_whoever_does_not_introduce_itself_is_dropped_after_seconds(besieged):
-    with HostilePeer(endpoint_of(besieged, "tcp"), is_greeted=False) as mute:
+def test_whoever_does_not_introduce_itself_is_dropped_after_seconds(besieged, endpoint):
+    with HostilePeer(endpoint, is_greeted=False) as mute:
         mute.send(greeting()[:20])
 
         assert mute.is_dropped(seconds=8)
@@ -64,7 +62,7 @@ def test_five_hundred_comings_and_goings_leave_nothing_open(besieged, endpoint, 
 
 def test_a_slow_sender_holds_nobody_up(besieged, endpoint):
     with HostilePeer(endpoint) as slow, besieged.client() as client:
-        for byte in b"\x02" + (64 * MB).to_bytes(8, "big") + b"CCW\x01":
+        for byte in b"\x02" + (64 * MB).to_bytes(8, "big") + b"CCW\x02":
             slow.send(bytes([byte]))
             client.ping(timeout_s=2)
 
@@ -88,7 +86,7 @@ def test_whoever_speaks_of_another_version_and_never_reads(besieged, endpoint):
 
     with HostilePeer(endpoint) as deaf, besieged.client() as client:
         for _ in range(20_000):
-            deaf.say([b"CCW\x02"])
+            deaf.say([b"CCW\x03"])
         client.ping(timeout_s=2)
 
         assert besieged.resident_bytes() < before + 16 * MB
@@ -126,22 +124,22 @@ def test_a_message_of_a_hundred_thousand_frames_is_let_go(besieged, endpoint):
         ),
     ],
 )
-@pytest.mark.parametrize("kind", ["ipc", "tcp"])
-def test_a_message_without_end_ends_the_daemon(start, kind, piece):
-    daemon = start(settings={"tcp": True}, max_front_bytes=LOW_LIMIT_BYTES)
+@pytest.mark.parametrize("uses_tcp", [False, True], ids=["ipc", "tcp"])
+def test_a_message_without_end_ends_the_daemon(start, uses_tcp, piece):
+    daemon = start(uses_tcp=uses_tcp, max_front_bytes=LOW_LIMIT_BYTES)
 
-    with HostilePeer(endpoint_of(daemon, kind)) as peer:
+    with HostilePeer(endpoint_of(daemon)) as peer:
         assert send_until_dropped(peer, piece) < 4096 * MB
 
     assert_ended_and_can_be_started(daemon, start)
 
 
 def test_unfinished_frames_of_many_strangers_end_the_daemon(start):
-    daemon = start(settings={"tcp": True}, max_front_bytes=LOW_LIMIT_BYTES)
+    daemon = start(uses_tcp=True, max_front_bytes=LOW_LIMIT_BYTES)
 
     with contextlib.ExitStack() as crowd:
         for _ in range(4):
-            peer = crowd.enter_context(HostilePeer(endpoint_of(daemon, "tcp")))
+            peer = crowd.enter_context(HostilePeer(endpoint_of(daemon)))
             peer.send(b"\x02" + (64 * MB).to_bytes(8, "big") + bytes(60 * MB))
 
         assert_ended_and_can_be_started(daemon, start)
@@ -153,7 +151,7 @@ def test_more_connections_than_the_limit_end_the_daemon(start):
     with contextlib.ExitStack() as crowd:
         with contextlib.suppress(OSError):  # closed at some point
             for _ in range(140):
-                crowd.enter_context(HostilePeer(endpoint_of(daemon, "ipc")))
+                crowd.enter_context(HostilePeer(endpoint_of(daemon)))
 
         assert_ended_and_can_be_started(daemon, start)
 
@@ -172,7 +170,7 @@ def test_a_low_limit_of_files_is_raised(start):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there another process is limited so")
 def test_a_front_without_files_left_lives_on(start, suggest, wait_for):
-    daemon = start(settings={"tcp": True})
+    daemon = start(uses_tcp=True)
     front = psutil.Process(daemon.process.pid)
     _, most = front.rlimit(psutil.RLIMIT_NOFILE)
     num_fds = front.num_fds()
@@ -181,7 +179,7 @@ def test_a_front_without_files_left_lives_on(start, suggest, wait_for):
     with contextlib.ExitStack() as crowd, daemon.client() as client:
         client.ping()
         for _ in range(100):
-            crowd.enter_context(HostilePeer(endpoint_of(daemon, "tcp"), is_greeted=False))
+            crowd.enter_context(HostilePeer(endpoint_of(daemon), is_greeted=False))
         wait_for(lambda: front.num_fds() >= num_fds + 20)
         until = time.monotonic() + 1.2  # it looks at its memory twice a second, which takes a file
         while time.monotonic() < until:

@@ -75,13 +75,13 @@ def squat() -> Iterator[Callable[..., Squatter]]:
 @pytest.mark.parametrize("kind", ["ipc", "tcp"])
 @pytest.mark.parametrize("speaks", [False, True], ids=["mute", "with a recorded welcome"])
 def test_a_squatter_at_a_dead_daemons_endpoint_gets_no_pixel(start, squat, kind, speaks):
-    daemon = start(settings={"tcp": True})
+    daemon = start(uses_tcp=kind == "tcp")
     info = daemon.info()
-    recorded = record_welcome(daemon, kind) if speaks else b""
+    recorded = record_welcome(daemon) if speaks else b""
     daemon.kill()  # its connection file stays, and names what is free now
     vacate(info)
 
-    squatter = squat([one for one in info.work if one.startswith(kind)], recorded)
+    squatter = squat(list(info.work), recorded)
 
     assert_nothing_leaks(daemon.path, squatter)
 
@@ -96,12 +96,12 @@ def test_a_squatter_in_place_of_a_living_daemons_socket_gets_no_pixel(daemon, sq
 
 
 def test_after_the_squatter_a_new_daemon_is_found(start, squat, suggest):
-    first = start(settings={"tcp": True})
+    first = start(uses_tcp=True)
     info = first.info()
     first.kill()
-    squat([one for one in info.work if one.startswith("tcp")])
+    squat(list(info.work))
 
-    second = start(settings={"tcp": True})
+    second = start(uses_tcp=True)
 
     with second.client() as client:
         assert suggest(client).suggestions
@@ -109,12 +109,12 @@ def test_after_the_squatter_a_new_daemon_is_found(start, squat, suggest):
 
 
 def test_it_listens_on_this_machine_only(start):
-    for settings in ({}, {"tcp": True}):
-        daemon = start(settings=settings)
+    for uses_tcp in (False, True):
+        daemon = start(uses_tcp=uses_tcp)
 
         found = psutil.Process(daemon.process.pid).net_connections("inet")
 
-        assert len(found) == (2 if settings else 0)
+        assert len(found) == (2 if uses_tcp else 0)
         assert all(one.laddr.ip == "127.0.0.1" for one in found)
         daemon.kill()
 
@@ -175,9 +175,9 @@ def assert_nothing_leaks(path: Path, squatter: Squatter) -> None:
     assert len(squatter.received) < 1000
 
 
-def record_welcome(daemon, kind: str) -> bytes:
+def record_welcome(daemon) -> bytes:
     """What the daemon answered to another client's hello, as bytes."""
-    with HostilePeer(endpoint_of(daemon, kind)) as peer:
+    with HostilePeer(endpoint_of(daemon)) as peer:
         peer.wait(lambda: b"READY" in peer.received)
         handshake = len(peer.received)
         peer.hello(daemon.info())

@@ -560,7 +560,6 @@ def test_every_setting_is_an_option_of_run(capsys: pytest.CaptureFixture[str]):
 
     out = capsys.readouterr().out
     assert all(f"{option_of(one.name)} " in out for one in fields(Settings))
-    assert "--no-tcp" in out
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]):

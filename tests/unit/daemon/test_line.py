@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from clipcrop_daemon.conversations import Peer
 from clipcrop_daemon.line import MAX_IN_FLIGHT, MAX_QUEUED, MAX_QUEUED_BYTES, Job, Line
+from clipcrop_daemon.sessions import Peer
 from clipcrop_wire.errors import Unavailable
 from clipcrop_wire.messages import WarmRequest
 from clipcrop_wire.protocol import Request

@@ -110,17 +110,20 @@ def test_closing_tells_who_waits(daemon):
     assert connection.seconds_to_deadline() is None
 
 
-def test_a_replayed_reply_ends_the_connection(daemon):
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda frames: [frames[0][:-1] + b"?", frames[1]], id="a wrong seal"),
+        pytest.param(lambda frames: sealing.refusal_frames(), id="the daemon knows it no more"),
+    ],
+)
+def test_a_reply_that_does_not_verify_ends_the_connection(daemon, spoil):
     connection = Connection(daemon.info, "control", daemon.info.control[0])
-    sent = []
-
-    def keep(channel, request):
-        sent.append(channel.seal(protocol.encode_reply(request.id, "ping", PingReply())))
-        return sent[0]
-
-    daemon.frames_of["ping"] = keep
     first = connection.start(PingRequest(), timeout_s=5)
     pump_until_done(connection, first)
+    daemon.frames_of["ping"] = lambda channel, request: spoil(
+        channel.seal(protocol.encode_reply(request.id, "ping", PingReply()))
+    )
     second = connection.start(PingRequest(), timeout_s=5)
     pump_until_done(connection, second)
 

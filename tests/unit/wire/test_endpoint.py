@@ -171,16 +171,16 @@ def test_what_is_no_connection_file_is_refused(path, content):
 
 
 def test_another_major_version_is_told_as_such(path):
-    change(path, protocol=[2, 0])
+    change(path, protocol=[1, 0])
 
     with pytest.raises(VersionMismatch):
         read_connection_file(path)
 
 
 def test_a_newer_minor_version_and_its_fields_are_taken(path):
-    change(path, protocol=[1, 7], mood="good")
+    change(path, protocol=[2, 7], mood="good")
 
-    assert read_connection_file(path).protocol == (1, 7)
+    assert read_connection_file(path).protocol == (2, 7)
 
 
 def test_the_key_is_not_shown(path):

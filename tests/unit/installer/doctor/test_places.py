@@ -137,7 +137,7 @@ def test_sandboxed_editors_that_cannot_see_the_sockets_are_a_warning(tmp_path: P
 
     assert finding.verdict == "warning"
     assert "which Krita Flatpak cannot see" in finding.text
-    assert "tcp = true" in finding.advice
+    assert "CLIPCROP_CONNECTION_FILE" in finding.advice
 
 
 def test_the_lengths_are_the_daemons():

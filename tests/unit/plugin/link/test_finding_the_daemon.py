@@ -84,7 +84,7 @@ def test_sends_nothing_to_who_has_not_the_key(ask, wait, daemon):
 
 def test_knows_another_version_by_the_file(ask, wait, daemon):
     text = daemon.path.read_text(encoding="utf-8")
-    protocol_field = '"protocol": [\n  1,'
+    protocol_field = '"protocol": [\n  2,'
     assert protocol_field in text
     daemon.path.write_text(text.replace(protocol_field, '"protocol": [9,'), encoding="utf-8")
 

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from asked_link import error_to, never, suggestions
+from asked_link import error_to, suggestions
 
-from clipcrop_plugin import link
 from clipcrop_plugin.errors import DaemonLost
 from clipcrop_wire.endpoint import write_connection_file
 from clipcrop_wire.errors import (
     Cancelled,
     DaemonNotRunning,
-    RequestTimeout,
 )
 from clipcrop_wire.messages import SuggestReply
 
@@ -79,27 +77,3 @@ def test_is_not_feared_because_its_file_is_gone(ask, wait, daemon):
     daemon.path.unlink()
 
     assert isinstance(wait(ask()), SuggestReply)
-
-
-def test_is_feared_after_a_minute_of_silence(ask, wait, daemon, monkeypatch):
-    wait(ask())
-    monkeypatch.setattr(link, "MAX_SILENCE_S", 0.0)
-
-    wait(ask())
-
-    assert [request.kind for request in daemon.requests].count("ping") == 2
-
-
-def test_is_feared_after_a_question_without_any_answer(ask, wait, daemon):
-    def mute(request):
-        daemon.is_mute = True
-        return []
-
-    daemon.reply_of["suggest"] = mute
-    daemon.reply_of["cancel"] = never
-    assert isinstance(wait(ask(timeout_s=0.3)), RequestTimeout)
-    daemon.is_mute = False
-    del daemon.reply_of["suggest"]
-
-    assert isinstance(wait(ask()), SuggestReply)
-    assert [request.kind for request in daemon.requests].count("ping") == 2
