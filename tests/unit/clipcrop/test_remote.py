@@ -196,7 +196,7 @@ def readable_by_others(daemon: FakeDaemon) -> None:
 
 def of_another_version(daemon: FakeDaemon) -> None:
     values = json.loads(daemon.path.read_text())
-    daemon.path.write_text(json.dumps({**values, "protocol": [2, 0]}))
+    daemon.path.write_text(json.dumps({**values, "protocol": [9, 0]}))
 
 
 def without_the_key(daemon: FakeDaemon) -> None:
@@ -211,7 +211,7 @@ def without_the_key(daemon: FakeDaemon) -> None:
         (nobody_listens, "not running.*`clipcrop-daemon run`"),
         (dies_at_work, "has just ended.*`clipcrop-daemon run`"),
         (readable_by_others, "others have access; start the daemon again"),
-        (of_another_version, "^the daemon speaks version 2 .*; update the older one$"),
+        (of_another_version, "^the daemon speaks version 9 .*; update the older one$"),
         (without_the_key, r"does not speak as the daemon should \(.*\); start the daemon again"),
     ],
 )
