@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from polling import PATIENCE_S, wait_until
 
 from clipcrop_wire.client import CancelToken
 from clipcrop_wire.connection import Call, Connection
@@ -201,17 +202,10 @@ def in_thread(work: Callable[[], object]) -> Callable[[], object]:
     thread.start()
 
     def outcome() -> object:
-        thread.join(30)
+        thread.join(PATIENCE_S)
         assert not thread.is_alive()
         if errors:
             raise errors[0]
         return results[0]
 
     return outcome
-
-
-def wait_until(is_so: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

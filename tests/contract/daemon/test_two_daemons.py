@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from polling import PATIENCE_S, wait_until
 
 from clipcrop_wire.client import Client
-
-PATIENCE_S = 20.0
 
 
 @pytest.mark.parametrize(
@@ -52,10 +50,4 @@ def start(path: Path) -> subprocess.Popen:
 
 
 def first_to_end(both: list[subprocess.Popen]) -> subprocess.Popen:
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        for one in both:
-            if one.poll() is not None:
-                return one
-        assert time.monotonic() < deadline, "both live"
-        time.sleep(0.01)
+    return wait_until(lambda: next((one for one in both if one.poll() is not None), None))

@@ -15,13 +15,13 @@ from typing import Any
 
 import psutil
 import pytest
+from polling import PATIENCE_S, wait_until
 
 from clipcrop_daemon.model_process import Ended, Event, ModelProcess, Said, relay_log
 from clipcrop_daemon.worker_options import WorkerOptions
 from clipcrop_wire import protocol
 from clipcrop_wire.messages import ModelsRequest
 
-PATIENCE_S = 20.0
 REQUEST = protocol.encode_request("1", ModelsRequest())
 
 # What children have in common. `say` writes a message; `hear` waits for one.
@@ -100,6 +100,7 @@ Run = Callable[[str], Child]
 def run() -> Iterator[Run]:
     """Starts a child with a body of Python."""
     started: list[Child] = []
+    others = set(psutil.Process().children())  # of tests before
 
     def run_one(body: str) -> Child:
         started.append(Child(body))
@@ -108,7 +109,7 @@ def run() -> Iterator[Run]:
     yield run_one
     for child in started:
         child.close()
-    wait_until(lambda: not psutil.Process().children())
+    wait_until(lambda: set(psutil.Process().children()) <= others)
 
 
 @pytest.fixture(params=["linux", "darwin", "win32"])
@@ -304,10 +305,3 @@ def levels(caplog: Any) -> list[tuple[str, str, str]]:
 def resources() -> tuple[int, int]:
     process = psutil.Process()
     return process.num_fds(), process.num_threads()
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

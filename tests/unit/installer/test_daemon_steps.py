@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fake_home import FakeHome, errors_of
 from fake_programs import FakePrograms
+from polling import wait_until
 
 from clipcrop_installer.process import start_detached
 from clipcrop_installer.programs import Environment
@@ -31,10 +31,7 @@ def test_a_program_that_is_started_is_left_to_itself(tmp_path: Path):
 
     start_detached([sys.executable, "-c", code], folder=tmp_path, variables={"X": "y"})
 
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "there").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until((tmp_path / "there").exists)
     assert (tmp_path / "there").read_text() == "True y"
 
 

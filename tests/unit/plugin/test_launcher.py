@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from polling import wait_until
 
 from clipcrop_plugin.config import Config
 from clipcrop_plugin.errors import NotStarted
@@ -17,13 +17,6 @@ TELL = (
     "part.write_text(json.dumps([dict(os.environ), os.getcwd(), os.getsid(0) == os.getpid()])); "
     "part.rename(path)"
 )
-
-
-def wait_for(is_so):
-    deadline = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -51,7 +44,7 @@ def test_the_daemon_does_not_inherit_the_editors_world(launch, monkeypatch, tmp_
     monkeypatch.setenv("A_USERS_OWN", "kept")
 
     _launcher, told = launch(TELL)
-    wait_for(told.exists)
+    wait_until(told.exists)
 
     variables, folder, leads_its_session = json.loads(told.read_text(encoding="utf-8"))
     assert not {"PYTHONPATH", "GI_TYPELIB_PATH"} & set(variables)
@@ -100,27 +93,27 @@ def test_a_command_that_still_runs_is_not_run_again(launch):
 
 def test_a_command_that_has_ended_is_run_again(launch):
     launcher, told = launch(TELL)
-    wait_for(lambda: launcher.process.poll() is not None)
+    wait_until(lambda: launcher.process.poll() is not None)
     told.unlink()
 
     launcher.start()
 
-    wait_for(told.exists)
+    wait_until(told.exists)
 
 
 def test_a_command_that_has_done_its_work_and_ended_has_not_failed(launch):
     launcher, _told = launch("")
-    wait_for(lambda: launcher.process.poll() is not None)
+    wait_until(lambda: launcher.process.poll() is not None)
 
     assert not launcher.has_failed
 
 
 def test_a_command_that_ends_with_an_error_has_failed_a_while_later(launch):
     launcher, _told = launch("raise SystemExit(1)")
-    wait_for(lambda: launcher.process.poll() is not None)
+    wait_until(lambda: launcher.process.poll() is not None)
 
     assert not launcher.has_failed  # somebody else's daemon may be on its way
-    wait_for(lambda: launcher.has_failed)
+    wait_until(lambda: launcher.has_failed)
 
 
 @pytest.mark.parametrize(

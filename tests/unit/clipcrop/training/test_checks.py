@@ -15,12 +15,12 @@ def with_crop(example, *box, rating=5.0):
     return replace(example, crops=(RatedCrop(box_xyxy_px=box, rating=rating),))
 
 
-def test_good_examples_pass(examples):
-    check_examples(examples, 4.0, "full")
+def test_only_base_needs_no_text(examples):
+    without = [replace(examples[0], text="")]
 
-
-def test_base_needs_no_text(examples):
-    check_examples([replace(examples[0], text="")], 4.0, "base")
+    with pytest.raises(InputError, match="no text"):
+        check_examples(without, 4.0, "full")
+    check_examples(without, 4.0, "base")
 
 
 @pytest.mark.parametrize(

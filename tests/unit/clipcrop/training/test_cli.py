@@ -10,10 +10,10 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
+from polling import wait_until
 from safetensors.torch import load_file
 
 from clipcrop.cli import main
@@ -43,11 +43,10 @@ def metrics(folder):
 
 
 def wait_for_steps(process, folder, count):
-    deadline = time.monotonic() + PATIENCE_S
-    while len(metrics(folder)) < count:
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline, "no step in all this time"
-        time.sleep(0.005)
+    wait_until(
+        lambda: len(metrics(folder)) >= count or process.poll() is not None, patience_s=PATIENCE_S
+    )
+    assert process.poll() is None, process.communicate()[1]
 
 
 @pytest.fixture(scope="module")
