@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-_START_S = 20.0
+_START_S = 180.0
 
 
 class Daemon:

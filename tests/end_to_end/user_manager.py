@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 _SYSTEMD = Path("/usr/lib/systemd/systemd")
-_START_S = 20.0
+_START_S = 180.0
 _END_S = 20.0
 
 # systemd asks for this folder to know whether it is in charge of the machine. In a mount namespace

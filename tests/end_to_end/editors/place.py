@@ -65,7 +65,7 @@ class Process:
         """Kill it; in a tree, all that was started beside it too."""
         if self.popen.poll() is None:
             self.popen.kill()
-        self.popen.wait(20)
+        self.popen.wait()  # SIGKILL is not refused
         for stream in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
             if stream is not None:
                 stream.close()

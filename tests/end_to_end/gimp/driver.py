@@ -14,12 +14,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from editor import SCREEN, Editor, FailedInEditor, Window, wait_for
+from editor import PATIENCE_S, SCREEN, Editor, FailedInEditor, Window, wait_for
 from place import Place, Process
 
 __all__ = ["SCREEN", "FailedInGimp", "Gimp", "Process", "Window", "wait_for"]
 
-START_S = 40.0
 _HERE = Path(__file__).resolve().parent
 
 FailedInGimp = FailedInEditor
@@ -29,7 +28,7 @@ FailedInGimp = FailedInEditor
 def _version_in(root: Path) -> str:
     """Of the GIMP there; one that another version wrote its settings for greets the user."""
     process = Place(root, ()).start(["gimp-console", "--version"], {}, stdout=-1)
-    said = process.popen.communicate(timeout=START_S)[0]
+    said = process.popen.communicate(timeout=PATIENCE_S)[0]
     return said.split()[-1]
 
 
@@ -91,9 +90,9 @@ class Gimp(Editor):
                 self.process = self.place.start(command, self.variables, **streams)
             else:
                 self.process = self.screen.beside(command, self.variables, **streams)
-        wait_for("GIMP", self._is_ready, START_S)
+        wait_for("GIMP", self._is_ready)
         if self.has_window:
-            wait_for("GIMP's window", self._find_main, START_S)
+            wait_for("GIMP's window", self._find_main)
         return time.monotonic() - started
 
     def _find_main(self) -> bool:
@@ -104,7 +103,7 @@ class Gimp(Editor):
     def _is_ready(self) -> bool:
         assert self.is_running, f"GIMP ended at its start:\n{self.log.read_text()[-2000:]}"
         try:
-            return bool(self.run("result = True", timeout_s=5))
+            return bool(self.run("result = True"))
         except (OSError, FailedInGimp):
             return False
 

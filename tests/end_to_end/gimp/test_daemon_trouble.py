@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from driver import Gimp, wait_for
+from editor import PATIENCE_S
 
 import clipcrop_wire
 from clipcrop_wire.sealing import PROTOCOL_VERSION
@@ -57,7 +58,7 @@ def begin(gimp: Gimp, path: Path, prompt: str) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, _ = process.communicate(timeout=40)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     answer = json.loads(out)
     assert "result" in answer, answer
     result = answer["result"]
@@ -120,7 +121,7 @@ def test_a_daemon_that_is_killed_at_work_is_told_and_the_next_try_works(
     fake_daemon.start()
     gimp = start_gimp(daemon=fake_daemon)
 
-    asked = begin(gimp, astronaut_path, "sleep 30")
+    asked = begin(gimp, astronaut_path, "sleep 600")
     wait_for("the work", fake_daemon.is_at_work)
     fake_daemon.kill()
     answer = end(asked)
@@ -210,7 +211,7 @@ def test_gimp_ends_while_it_waits_and_nothing_stays_behind(
 ):
     fake_daemon.start()
     gimp = start_gimp(daemon=fake_daemon)
-    asked = begin(gimp, astronaut_path, "sleep 30")
+    asked = begin(gimp, astronaut_path, "sleep 600")
     wait_for("the work", fake_daemon.is_at_work)
     assert gimp.process is not None
     first = psutil.Process(gimp.process.popen.pid)
@@ -220,6 +221,6 @@ def test_gimp_ends_while_it_waits_and_nothing_stays_behind(
 
     editor.terminate()
 
-    assert psutil.wait_procs([plug_in], timeout=10)[1] == []
+    assert psutil.wait_procs([plug_in], timeout=PATIENCE_S)[1] == []
     asked.kill()
     asked.communicate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 from driver import FailedInGimp, Gimp, Window, wait_for
+from editor import PATIENCE_S
 
 pytestmark = pytest.mark.gimp
 
@@ -150,7 +150,7 @@ procedure.run(config)
 """
         )
 
-    assert psutil.wait_procs(ours, timeout=20)[1] == []
+    assert psutil.wait_procs(ours, timeout=PATIENCE_S)[1] == []
 
 
 def test_a_second_dialog_takes_the_place_of_the_first(desktop: Desktop):
@@ -472,9 +472,16 @@ result = [
 
 
 def wait_until_drawn(desktop: Desktop) -> None:
-    """For pictures only: nothing tells that a window has drawn itself."""
-    desktop.gimp.move_away()
-    time.sleep(1.0)
+    """Until two looks in a row are alike: nothing else tells that a window has drawn itself."""
+    gimp, last = desktop.gimp, b""
+    gimp.move_away()
+
+    def rests() -> bool:
+        nonlocal last
+        before, last = last, gimp.screenshot(gimp.folder / "now.ppm").read_bytes()
+        return last == before
+
+    wait_for("the windows to be drawn", rests)
 
 
 def test_pictures_for_the_readme(
@@ -568,22 +575,21 @@ def begin(desktop: Desktop, prompt: str) -> Window:
 
 def test_gimp_can_be_worked_with_while_it_waits(slow_desktop: Desktop, fake_daemon: Any):
     gimp = slow_desktop.gimp
-    begin(slow_desktop, "sleep 20")
+    begin(slow_desktop, "sleep 600")
     wait_for("the work", fake_daemon.is_at_work)
     gimp.activate(slow_desktop.main)
-    started = time.monotonic()
 
     gimp.key("ctrl+a")
     slow_desktop.wait_for_selection(lambda found: found == [0, 0, 512, 512])
 
-    assert time.monotonic() - started < 2
+    assert fake_daemon.is_at_work()
 
 
 def test_stop_ends_the_wait_and_another_question_can_be_asked(
     slow_desktop: Desktop, fake_daemon: Any
 ):
     gimp = slow_desktop.gimp
-    begin(slow_desktop, "steps 400")
+    begin(slow_desktop, "steps 12000")
     wait_for("the work", fake_daemon.is_at_work)
 
     gimp.key("alt+s")
@@ -599,7 +605,7 @@ def test_an_image_that_is_closed_while_waiting_is_no_harm(
     slow_desktop: Desktop, fake_daemon: Any, samples: Path
 ):
     gimp = slow_desktop.gimp
-    begin(slow_desktop, "steps 60")
+    begin(slow_desktop, "steps 12000")
     wait_for("the work", fake_daemon.is_at_work)
 
     gimp.activate(slow_desktop.main)
@@ -617,7 +623,7 @@ def test_an_image_that_is_closed_while_waiting_is_no_harm(
 
 def test_a_daemon_that_dies_is_said_in_the_panel(slow_desktop: Desktop, fake_daemon: Any):
     gimp = slow_desktop.gimp
-    begin(slow_desktop, "sleep 30")
+    begin(slow_desktop, "sleep 600")
     wait_for("the work", fake_daemon.is_at_work)
     before = slow_desktop.select(1, 2, 3, 4)
 

@@ -14,10 +14,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from editor import SCREEN, Editor, FailedInEditor, Window, wait_for
+from editor import PATIENCE_S, SCREEN, Editor, FailedInEditor, Window, wait_for
 from place import Place
 
-START_S = 60.0
 _TITLE_PX = 24
 _HERE = Path(__file__).resolve().parent
 
@@ -78,13 +77,13 @@ class Krita(Editor):
         with self.log.open("a") as log:
             assert self.screen is not None
             self.process = self.screen.beside(command, self.variables, stdout=log, stderr=log)
-        wait_for("Krita", self._is_ready, START_S)
+        wait_for("Krita", self._is_ready)
         seconds = time.monotonic() - started
         if files:
-            wait_for("the image", self._shows_image, START_S)
+            wait_for("the image", self._shows_image)
         return seconds
 
-    def quit(self, timeout_s: float = 20.0) -> float:
+    def quit(self) -> float:
         """End it as a user does, without saving; returns the seconds that took."""
         assert self.process is not None
         started = time.monotonic()
@@ -92,7 +91,7 @@ class Krita(Editor):
             "for one in app.documents():\n    one.setModified(False)\n"
             "QTimer.singleShot(0, app.action('file_quit').trigger)"
         )
-        self.process.popen.wait(timeout_s)
+        self.process.popen.wait(PATIENCE_S)
         return time.monotonic() - started
 
     def switch(self, name: str, *, is_on: bool) -> None:
@@ -138,7 +137,7 @@ class Krita(Editor):
     def _is_ready(self) -> bool:
         assert self.is_running, f"Krita ended at its start:\n{self.log.read_text()[-2000:]}"
         try:
-            return bool(self.run("result = bool(has_window)", timeout_s=30))
+            return bool(self.run("result = bool(has_window)"))
         except (OSError, FailedInEditor):
             return False
 

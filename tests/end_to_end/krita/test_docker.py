@@ -36,7 +36,7 @@ def focused(krita: Krita) -> str:
 
 
 def wait_for_suggestions(krita: Krita) -> list[list[int]]:
-    wait_for("suggestions", lambda: count(krita) > 0 and not is_busy(krita), 30)
+    wait_for("suggestions", lambda: count(krita) > 0 and not is_busy(krita))
     return suggestions(krita)
 
 
@@ -66,10 +66,7 @@ def status(krita: Krita) -> str:
 
 
 def wait_for_selection(krita: Krita, expected: list[int] | None) -> None:
-    try:
-        wait_for("the selection", lambda: [selection(krita)] == [expected], 5)
-    except AssertionError:
-        assert selection(krita) == expected
+    wait_for(f"the selection {expected}", lambda: [selection(krita)] == [expected])
 
 
 def test_actions_are_in_the_image_menu_with_their_keys(krita: Krita):

@@ -21,7 +21,7 @@ def test_python_runs_inside_krita_and_its_failures_come_out(
         assert krita.run("result = app.version()").startswith("5.")
         with pytest.raises(FailedInEditor, match="ZeroDivisionError"):
             krita.run("1 / 0")
-        assert krita.quit() < 20
+        krita.quit()
 
 
 def test_keys_reach_kritas_window(

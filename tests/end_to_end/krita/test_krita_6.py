@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from editor import PATIENCE_S
 from place import Place
 from real_daemon import Daemon
 
@@ -40,7 +41,7 @@ def test_it_works_on_pyqt6(
     process = Place(krita_root, seen).start(
         ["python3", "-X", "faulthandler", script, str(astronaut_path), picture], variables, **pipe
     )
-    output, errors = process.popen.communicate(timeout=90)
+    output, errors = process.popen.communicate(timeout=PATIENCE_S)
 
     assert process.popen.returncode == 0, errors
     got = json.loads(output)

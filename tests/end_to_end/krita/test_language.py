@@ -22,7 +22,7 @@ def opened(krita: Krita, prompt: str) -> dict[str, str]:
     wait_for("the docker", lambda: krita.run("result = docker().isVisible()"))
     krita.run("widget('clipcrop_prompt').setEditText(text)", text=prompt)
     krita.run("widget('clipcrop_find').click()")
-    wait_for("suggestions", lambda: krita.run("result = widget('clipcrop_list').count()"), 30)
+    wait_for("suggestions", lambda: krita.run("result = widget('clipcrop_list').count()"))
     said: dict[str, str] = krita.run(
         "field = widget('clipcrop_prompt'); panel = docker().panel\n"
         "label = [one for one in panel.findChildren(QtWidgets.QLabel) if one.buddy() is field][0]\n"

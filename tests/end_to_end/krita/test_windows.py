@@ -19,7 +19,7 @@ SUGGESTIONS = "result = [list(one.rect) for one in preview().session.suggestions
 
 def ask(krita: Krita, prompt: str) -> list[list[int]]:
     krita.run(ASK, prompt=prompt)
-    found: list[list[int]] = wait_for("suggestions", lambda: krita.run(SUGGESTIONS), 30)
+    found: list[list[int]] = wait_for("suggestions", lambda: krita.run(SUGGESTIONS))
     return found
 
 
@@ -59,7 +59,7 @@ def test_an_answer_goes_to_the_document_that_was_asked_about(krita: Krita, sampl
     behind = (
         "behind = [one for one in app.documents() if one.fileName().endswith('coffee.jpg')][0]\n"
     )
-    wait_for("the answer", lambda: krita.run(behind + "result = selection(behind)"), 30)
+    wait_for("the answer", lambda: krita.run(behind + "result = selection(behind)"))
     assert krita.run("result = [selection(), widget('clipcrop_list').count()]") == [None, 0]
 
 
