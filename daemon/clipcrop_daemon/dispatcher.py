@@ -47,7 +47,13 @@ from .sessions import Peer, Sessions
 logger = logging.getLogger(__name__)
 
 STUCK_S = 30.0
-"""A cancelled stage may take so long to end; then the model process is."""
+"""A cancelled stage may take so long to end; then the model process is ended."""
+
+ANSWER_GRACE_S = 1.0
+"""So long the answer to a cancelled request may take; the stage itself goes on until `STUCK_S`."""
+
+ASK_TIMEOUT_S = 10.0
+"""For the model process to answer a question that is no work: its start, and some."""
 
 MAX_ASKED = 8
 """Questions to the model process that are no work, such as which models there are."""
@@ -72,6 +78,8 @@ class _Running:
     job: Job
     stage: str = ""
     cancelled_at_s: float | None = None
+    is_answered: bool = False
+    """The client has been told that it is cancelled; what still comes is for nobody."""
 
 
 class Dispatcher:
@@ -146,11 +154,14 @@ class Dispatcher:
             self._on_model_ended(event, now_s)
         elif event.kind == "status":
             self._model_state = StatusReply.from_map(event.body)
+            self._retires = self._retires or self._model_state.state == "stopping"
         elif event.is_final:
             self._on_answer(event, now_s)
         elif self._running is not None and event.id == self._running.job.id:
             self._running.stage = event.body["stage"]
-            if not self._send(self._running.job.peer, event.header):
+            if not self._running.is_answered and not self._send(
+                self._running.job.peer, event.header
+            ):
                 self._cancel_running(now_s)  # nobody is there to have the answer
 
     def on_time(self, now_s: float) -> None:
@@ -158,16 +169,18 @@ class Dispatcher:
         for job in [job for job in self._line if now_s >= job.deadline_s]:
             self._line.remove(job.id)
             self._finish(job, now_s, _timed_out(job))
+        self._give_up_asked(now_s)
         running = self._running
         if running is not None:
-            if running.cancelled_at_s is None:
-                if now_s >= running.job.deadline_s:
-                    self._cancel_running(now_s)
-            elif now_s >= running.cancelled_at_s + self._stuck_s:
-                logger.error("model.stuck id=%s stage=%s", running.job.id, running.stage)
-                self._running = None
-                self._end_model(now_s)
-                self._finish(running.job, now_s, Cancelled("cancelled; the model had to be ended"))
+            if running.cancelled_at_s is None and now_s >= running.job.deadline_s:
+                self._cancel_running(now_s)
+            elif running.cancelled_at_s is not None:
+                if now_s >= running.cancelled_at_s + min(ANSWER_GRACE_S, self._stuck_s):
+                    self._answer_cancelled(running, now_s)
+                if now_s >= running.cancelled_at_s + self._stuck_s:
+                    logger.error("model.stuck id=%s stage=%s", running.job.id, running.stage)
+                    self._running = None
+                    self._end_model(now_s)
         elif self._is_idle and self._idle_s and now_s >= self._worked_at_s + self._idle_s:
             logger.info("model.released idle_s=%.0f", now_s - self._worked_at_s)
             self._end_model(now_s)
@@ -175,13 +188,15 @@ class Dispatcher:
 
     def wakeup_s(self) -> float | None:
         """When `on_time` has something to do; None: not before something else happens."""
-        times = []
+        times = [job.deadline_s for job in self._asked.values()]
         running = self._running
         if running is not None:
             cancelled_at_s = running.cancelled_at_s
-            times.append(
-                running.job.deadline_s if cancelled_at_s is None else cancelled_at_s + self._stuck_s
-            )
+            if cancelled_at_s is None:
+                times.append(running.job.deadline_s)
+            else:
+                grace_s = self._stuck_s if running.is_answered else ANSWER_GRACE_S
+                times.append(cancelled_at_s + min(grace_s, self._stuck_s))
         elif self._is_idle and self._idle_s:
             times.append(self._worked_at_s + self._idle_s)
         next_deadline_s = self._line.next_deadline_s()
@@ -193,9 +208,9 @@ class Dispatcher:
         """Answer what waits or runs as cancelled, and end the model process."""
         self.is_stopping = True
         jobs = list(self._line)
-        if self._running is not None:
+        if self._running is not None and not self._running.is_answered:
             jobs.append(self._running.job)
-            self._running = None
+        self._running = None
         for job in jobs:
             self._line.remove(job.id)
             self._finish(job, now_s, Cancelled("cancelled; the daemon is stopping"))
@@ -244,7 +259,7 @@ class Dispatcher:
         elif isinstance(body, CancelRequest):
             self._reply(peer, request, CancelReply(self._cancel(body.request_id, now_s)))
         elif request.kind == "models":
-            self._ask_model(Job(peer, request, now_s, now_s), now_s)
+            self._ask_model(Job(peer, request, now_s, now_s + ASK_TIMEOUT_S), now_s)
         elif request.kind == "ping":
             self._reply(peer, request, PingReply())
         elif request.kind == "status":
@@ -274,10 +289,11 @@ class Dispatcher:
         """Raises what speaks against a job."""
         if self.is_stopping:
             raise Unavailable("the daemon is stopping")
-        known = [*self._line, *([self._running.job] if self._running else [])]
+        running = self._running
+        known = [*self._line, *([running.job] if running else [])]
         if any(other.id == job.id for other in known):
             raise InvalidRequest(f"there is a request {job.id!r} already; ids are used once")
-        self._line.check_room(job, self._running.job if self._running else None)
+        self._line.check_room(job, running.job if running and not running.is_answered else None)
         body = job.request.body
         if self._model is None and isinstance(body, SuggestRequest) and not body.image.is_inline:
             # No need to start the process to find out.
@@ -324,22 +340,20 @@ class Dispatcher:
 
     def _on_answer(self, event: Said, now_s: float) -> None:
         running = self._running
-        if running is not None and event.id == running.job.id:
-            self._running = None
-            job = running.job
-        elif event.id in self._asked:
-            job = self._asked.pop(event.id)
-        else:
-            logger.error("model.odd_answer id=%s", event.id)
-            return
         self._worked_at_s = now_s
         code = event.body["code"] if event.is_error else "ok"
-        is_late = running is not None and running.cancelled_at_s is not None
-        if is_late and code == "cancelled" and now_s >= job.deadline_s:
-            self._finish(job, now_s, _timed_out(job))
+        if running is not None and event.id == running.job.id:
+            self._running = None
+            if running.is_answered:
+                pass
+            elif running.cancelled_at_s is not None and code == "cancelled":
+                self._answer_cancelled(running, now_s)
+            else:
+                self._pass_back(running.job, event, code, now_s)
+        elif event.id in self._asked:
+            self._pass_back(self._asked.pop(event.id), event, code, now_s)
         else:
-            self._send(job.peer, event.header)
-            self._note_end(job, now_s, code)
+            logger.info("model.late_answer id=%s", event.id)
         if self._retires and self._running is None and not self._asked:
             self._end_model(now_s)
         self._start_next(now_s)
@@ -352,13 +366,35 @@ class Dispatcher:
             advice = "the daemon's log says why"
             if event.is_killed:
                 advice = "perhaps for lack of memory; try again, or choose a smaller model"
-            error: RequestError = Unavailable(
-                f"the model process ended by itself ({event.reason}); {advice}"
-            )
             if running.cancelled_at_s is not None:
-                error = Cancelled("cancelled")
-            self._finish(running.job, now_s, error)
+                self._answer_cancelled(running, now_s)
+            else:
+                text = f"the model process ended by itself ({event.reason}); {advice}"
+                self._finish(running.job, now_s, Unavailable(text))
         self._start_next(now_s)
+
+    def _pass_back(self, job: Job, event: Said, code: str, now_s: float) -> None:
+        self._send(job.peer, event.header)
+        self._note_end(job, now_s, code)
+
+    def _answer_cancelled(self, running: _Running, now_s: float) -> None:
+        """Tell the client of a running request, once, that it is cancelled."""
+        if not running.is_answered:
+            running.is_answered = True
+            is_late = now_s >= running.job.deadline_s
+            error = _timed_out(running.job) if is_late else Cancelled("cancelled")
+            self._finish(running.job, now_s, error)
+
+    def _give_up_asked(self, now_s: float) -> None:
+        """Answer questions that the model process has not; it is of no use if it does not work."""
+        late = [job for job in self._asked.values() if now_s >= job.deadline_s]
+        for job in late:
+            del self._asked[job.id]
+            error = Unavailable(f"the model process gave no answer in {ASK_TIMEOUT_S:g} s")
+            self._finish(job, now_s, error)
+        if late and self._running is None:
+            logger.error("model.mute asked=%d", len(late))
+            self._end_model(now_s)
 
     def _cancel(self, request_id: str, now_s: float) -> str:
         job = self._line.remove(request_id)

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO
 
+from clipcrop.errors import OutOfMemory
 from clipcrop_wire import protocol
 from clipcrop_wire.errors import Cancelled, InternalError, InvalidRequest, MalformedMessage
 from clipcrop_wire.messages import CancelRequest, StatusReply
@@ -65,10 +66,11 @@ class Worker:
         self._source, self._sink, self._shared = source, sink, shared
         self._sink_lock = threading.Lock()
         self._started_s = time.monotonic()
-        self._told: ServiceState | None = None
+        self._told: tuple[ServiceState, bool] | None = None
         self._jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._checker = ThreadPoolExecutor(1, "checker")
         self._progress = ProgressTeller(self._send)
+        self._is_spent = False
         self._cancelled_id = ""
         """The front sends one job at a time, so there is one to be cancelled at most."""
 
@@ -97,7 +99,10 @@ class Worker:
         if isinstance(request.body, CancelRequest):
             self._cancelled_id = request.body.request_id
         elif request.kind == "models":
-            self._send(self._answer(request, self._service.models))
+            header = self._answer(request, self._service.models)
+            if self._is_spent:
+                self._tell_state()
+            self._send(header)
         else:
             self._jobs.put(request)
 
@@ -129,28 +134,46 @@ class Worker:
             error = error_for(exc, request.id)
             if isinstance(error, InternalError):
                 log_bug(logger, "request.failed", request.id, exc)
+            self._is_spent = self._is_spent or leaves_damage(exc)
             return protocol.encode_error(request.id, request.kind, error)
 
     def _tell_state(self) -> None:
-        state = self._service.state()
+        state = (self._service.state(), self._is_spent)
         if state == self._told:
             return
         self._told = state
+        held = state[0]
         reply = StatusReply(
             version=__version__,
             pid=os.getpid(),
             uptime_s=time.monotonic() - self._started_s,
-            state="idle",
-            loaded=state.loaded,
-            device=state.device,
-            num_cached_images=state.num_cached_images,
-            cache_bytes=state.cache_bytes,
+            state="stopping" if self._is_spent else "idle",
+            loaded=held.loaded,
+            device=held.device,
+            num_cached_images=held.num_cached_images,
+            cache_bytes=held.cache_bytes,
         )
         self._send(protocol.encode_reply(STATE_ID, "status", reply))
 
     def _send(self, header: bytes) -> None:
         with self._sink_lock:
             write_message(self._sink, header)
+
+
+def leaves_damage(exc: Exception) -> bool:
+    """Whether an error may have left this process unfit for the next request.
+
+    An import that fails, for lack of memory above all, leaves modules that are there by half and
+    fail in other ways from then on. A bug may have left anything. The front replaces the process.
+    """
+    if isinstance(error_for(exc, ""), InternalError):
+        return True
+    reason: BaseException | None = exc
+    while reason is not None:
+        if isinstance(reason, MemoryError | ImportError | OutOfMemory):
+            return True
+        reason = reason.__cause__ or reason.__context__
+    return False
 
 
 def _check_hashes(request: Request) -> None:

@@ -8,6 +8,7 @@ up. The prompt says how it is to behave, so that a test decides it with each req
     "steps 20"    goes through so many stages of 50 ms, and can be cancelled between them
     "die"         the process kills itself
     "error"       a bug
+    "memory"      memory runs out in the middle of an import: nothing works any more
     "hold 50"     keeps so many megabytes until it ends
     "load 2"      so many seconds of loading weights, if they are not there yet
 """
@@ -56,6 +57,7 @@ class FakeService:
     def __init__(self, options: WorkerOptions) -> None:
         self._held: dict[bytes, int] = {}
         self._is_loaded = False
+        self._is_poisoned = False
         self._ballast: list[bytes] = []
 
     def answer(self, request: Request, enter_stage: Callable[[str, str], None]) -> Message:
@@ -64,6 +66,8 @@ class FakeService:
         if not isinstance(body, SuggestRequest):
             self._load(0.0, enter_stage)
             return WarmReply("lite", "cpu", 0.0)
+        if self._is_poisoned:
+            raise AttributeError("partially initialized module has no attribute")
         word, _, number = body.prompt.partition(" ")
         amount = float(number) if number.replace(".", "").isdigit() else 0.0
         image = body.image
@@ -88,6 +92,9 @@ class FakeService:
             os.kill(os.getpid(), signal.SIGKILL)
         elif word == "error":
             raise ZeroDivisionError(body.prompt)
+        elif word == "memory":
+            self._is_poisoned = True
+            raise MemoryError
         elif word == "hold":
             self._ballast.append(os.urandom(int(amount * 2**20)))
         crop = Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, image.width_px // 2, image.height_px), 0.75)

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from clipcrop_wire.errors import Cancelled, RequestTimeout, Unavailable
+from clipcrop_wire.errors import Cancelled, InternalError, RequestTimeout, Unavailable
 from clipcrop_wire.messages import MAX_EXCLUSIONS, MAX_PROMPT_CHARS
 
 SOON_S = 2.0
@@ -103,6 +103,21 @@ def test_a_stopped_model_does_not_stop_the_front_however_long_the_request(
         daemon.children()[0].send_signal(signal.SIGCONT)
         assert waiting.result(20).suggestions
         assert all(one.result(20).default == "lite" for one in asked)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error"), [("memory", Unavailable), ("error", InternalError)], ids=["memory", "bug"]
+)
+def test_a_model_that_an_error_may_have_damaged_is_replaced(daemon, suggest, prompt, error):
+    with daemon.client() as client:
+        suggest(client)
+        damaged = daemon.children()[0]
+
+        with pytest.raises(error):
+            suggest(client, prompt)
+
+        assert suggest(client).suggestions
+        assert damaged.pid not in [child.pid for child in daemon.children()]
 
 
 def test_a_model_that_cannot_even_begin_is_told_each_time(start, suggest, wait_for):

@@ -13,6 +13,7 @@ from dispatcher_with_fakes import (
     suggest,
 )
 
+from clipcrop_daemon.dispatcher import ANSWER_GRACE_S, ASK_TIMEOUT_S, MAX_ASKED
 from clipcrop_daemon.model_process import Ended, Said
 from clipcrop_wire import protocol
 from clipcrop_wire.errors import (
@@ -44,6 +45,81 @@ def test_a_stage_that_never_ends_costs_the_process_and_the_next_request_is_serve
     assert isinstance(client.last("1"), Cancelled)
     assert front.model is not stuck
     assert front.model.heard() == ["2"]
+
+
+def test_a_cancelled_request_is_answered_soon_while_its_stage_goes_on(front: Front):
+    client = front.client()
+    client.ask("1", suggest(), PIXELS)
+    client.ask("x", CancelRequest("1"))
+
+    front.wind(ANSWER_GRACE_S)
+
+    assert isinstance(client.last("1"), Cancelled)
+    assert not front.model.is_killed
+    client.ask("2", suggest(), PIXELS)
+    client.ask("3", suggest(), PIXELS)
+    front.say("1", CROPS)  # for nobody
+    assert isinstance(client.last("1"), Cancelled)
+    assert front.model.heard() == ["1", "2"]
+    assert front.status().num_done == 1
+
+
+def test_a_request_is_answered_soon_after_its_time_while_its_stage_goes_on(front: Front):
+    client = front.client()
+    client.ask("1", suggest(timeout_s=5.0), PIXELS)
+
+    front.wind(5.0)
+    assert front.dispatcher.wakeup_s() == front.now_s + ANSWER_GRACE_S
+    front.wind(ANSWER_GRACE_S)
+
+    assert isinstance(client.last("1"), Cancelled)
+    assert "5 s" in str(client.last("1"))
+    assert front.dispatcher.wakeup_s() == front.now_s + STUCK_S - ANSWER_GRACE_S
+
+
+def test_a_process_that_is_unfit_is_replaced_after_its_answer(front: Front):
+    client = front.client()
+    client.ask("1", suggest(), PIXELS)
+    client.ask("2", suggest(), PIXELS)
+    unfit = front.model
+
+    front.say("state", dataclasses.replace(STATE, state="stopping"), "status")
+    assert not unfit.is_killed
+    front.say("1", Unavailable("out of memory"))
+
+    assert unfit.is_killed
+    assert front.model.heard() == ["2"]
+    assert isinstance(client.last("1"), Unavailable)
+
+
+def test_a_process_that_does_not_answer_a_question_is_replaced(front: Front):
+    control = front.client("c", "control")
+    for number in range(MAX_ASKED):
+        control.ask(f"{number}", ModelsRequest())
+    assert front.dispatcher.wakeup_s() == front.now_s + ASK_TIMEOUT_S
+    mute = front.model
+
+    front.wind(ASK_TIMEOUT_S)
+
+    assert all(isinstance(control.last(f"{n}"), Unavailable) for n in range(MAX_ASKED))
+    assert mute.is_killed
+    control.ask("m", ModelsRequest())
+    front.say("m", ModelsReply((), "lite"), "models")
+    assert control.last("m") == ModelsReply((), "lite")
+
+
+def test_a_question_that_is_not_answered_does_not_end_what_runs(front: Front):
+    client, control = front.client(), front.client("c", "control")
+    client.ask("1", suggest(), PIXELS)
+    control.ask("m", ModelsRequest())
+
+    front.wind(ASK_TIMEOUT_S)
+
+    assert isinstance(control.last("m"), Unavailable)
+    assert not front.model.is_killed
+    front.say("m", ModelsReply((), "lite"), "models")  # late, and for nobody
+    front.say("1", CROPS)
+    assert client.last("1") == CROPS
 
 
 def test_what_a_process_that_was_ended_still_says_is_not_heard(front: Front):
