@@ -53,7 +53,11 @@ def main(arguments: Sequence[str], make: MakeService) -> None:
     shared = SharedPixels(descriptor) if descriptor >= 0 else None
     worker = Worker(make(options), sys.stdin.buffer, _own_stdout(), shared)
     threading.Thread(target=worker.read, name="reader", daemon=True).start()
-    worker.run()
+    try:
+        worker.run()
+    except Exception:  # memory, for the answer itself
+        logger.exception("worker.failed")
+        os._exit(1)  # without waiting for the reader, which Python takes for a fatal error
 
 
 class Worker:
