@@ -15,14 +15,14 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import __version__, cagic_command
 from .data.cli import add_data
-from .errors import CheckpointError, ClipCropError, InputError
+from .errors import CheckpointError, ClipCropError, InputError, WorkerDied
 from .evaluation.cli import add_evaluate
 from .reports import printable
 from .weights.cli import add_models
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from .grounding import GroundingOptions
     from .images import LoadedImage
     from .output_files import FileId
-    from .photo_inputs import Inputs, Photo
+    from .photo_inputs import Photo
     from .suggestions import Suggestions
 
     Ask = Callable[[LoadedImage], tuple[Suggestions, float]]
     """Whoever answers for an image; beside the answer, the seconds that looking at it took."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,12 @@ EXIT_BUG = 70
 
 # What writing to a terminal, pipe or file fails with.
 _OUTPUT_ERRORS = {errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG}
+PHOTOS_FOR_A_WORKER = 8
+"""By default there is one worker for so many photos: one for fewer would start for longer than it
+works."""
+
+MAX_JOBS = 256
+
 _STAGES = ("read", "encode", "suggest")
 
 
@@ -53,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser(is_training="train" in arguments[:1]).parse_args(arguments)
-    level = logging.DEBUG if options.verbose else logging.WARNING
-    logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=level)
+    _set_up_logging(options)
     _show_all_characters()
     exit_code = _run(options)
     try:
@@ -62,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as exc:
         return _output_failed(exc)
     return exit_code
+
+
+def _set_up_logging(options: argparse.Namespace) -> None:
+    level = logging.DEBUG if options.verbose else logging.WARNING
+    logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=level)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -199,6 +211,13 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recursive", action="store_true", help="look into the folders within folders, too"
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="photos to work on at once, each by a process with the model in its memory; "
+        "by default as many as there are cores with lite and many photos, else 1",
+    )
     cagic_command.add_options(parser)
     _add_common(parser)
     parser.set_defaults(run=_suggest)
@@ -213,34 +232,64 @@ def _suggest(options: argparse.Namespace) -> int:
     protected = _check_outputs(options, inputs.photos)
     for path in inputs.left_out:
         _say(f"left out: {path}: {_why_left_out(path)}")
-    who = _the_daemon if options.daemon else _a_predictor
-    if options.method == cagic_command.METHOD:
-        who = _a_search
-    with who(options, inputs.prompt, request) as ask:
-        return _suggest_all(options, inputs, protected, ask)
+    num_workers = _num_workers(options, len(inputs.photos))
+    task = _Task(options, inputs.prompt, request, protected)
+    results: Iterable[_Result | WorkerDied | str]
+    with _contact_sheet(options) as sheet, contextlib.ExitStack() as stack:
+        if num_workers > 1:
+            from .workers import map_in_order
+
+            results = stack.enter_context(
+                contextlib.closing(map_in_order(task.worker, inputs.photos, num_workers))
+            )
+        else:
+            ask = stack.enter_context(task.asking())
+            process = task.process if len(inputs.photos) == 1 else task.result_or_line
+            results = (process(photo, ask) for photo in inputs.photos)
+        return _tell_all(options, inputs.photos, results, sheet)
 
 
-def _suggest_all(
-    options: argparse.Namespace, inputs: Inputs, protected: Collection[FileId], ask: Ask
+def _num_workers(options: argparse.Namespace, num_photos: int) -> int:
+    """Processes to start; 1 stands for this one."""
+    if options.jobs is not None:
+        jobs: int = options.jobs
+        return min(jobs, num_photos)
+    if options.daemon or options.method == cagic_command.METHOD:
+        return 1
+    from .checkpoint import find_checkpoint
+
+    if find_checkpoint(options.model).kind != "lite":
+        return 1  # it is large, and has use for all cores or a GPU with one photo already
+    num_workers = min(_num_cores(), num_photos // PHOTOS_FOR_A_WORKER)
+    return max(1, num_workers)
+
+
+def _num_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _tell_all(
+    options: argparse.Namespace,
+    photos: Sequence[Photo],
+    results: Iterable[_Result | WorkerDied | str],
+    sheet: SheetWriter | None,
 ) -> int:
+    """Print the results, which are in the order of the photos; returns the exit code."""
     num_failed = 0
-    with _contact_sheet(options) as sheet:
-        for photo in _with_progress(inputs.photos):
-            try:
-                result = _process(options, photo, inputs.prompt, protected, ask)
-            except Exception as exc:
-                if len(inputs.photos) == 1:
-                    raise
-                num_failed += 1
-                _say(f"error: {_line_about(photo.path, exc)}")
-                continue
-            for warning in result.warnings:
-                _say(f"warning: {warning}")
-            _print_answer(photo.path, result, options.json)
-            if sheet is not None and result.row is not None:
-                sheet.add(result.row)
+    for photo, result in zip(photos, _with_progress(results, len(photos)), strict=True):
+        if not isinstance(result, _Result):
+            num_failed += 1
+            line = result if isinstance(result, str) else _line_about(photo.path, result)
+            _say(f"error: {line}")
+            continue
+        for warning in result.warnings:
+            _say(f"warning: {warning}")
+        _print_answer(photo.path, result, options.json)
+        if sheet is not None and result.row is not None:
+            sheet.add(result.row)
     if num_failed:
-        _say(f"{num_failed} of {len(inputs.photos)} images failed")
+        _say(f"{num_failed} of {len(photos)} images failed")
     return EXIT_SOME_FAILED if num_failed else 0
 
 
@@ -263,10 +312,50 @@ class _Result:
     """Its row of the contact sheet, if one was asked for."""
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What is done with each photo; goes to the workers."""
+
+    options: argparse.Namespace
+
+    prompt: str
+
+    request: dict[str, Any]
+    """What the prompt is asked with."""
+
+    protected: Collection[FileId]
+    """Files that are only read."""
+
+    def asking(self) -> contextlib.AbstractContextManager[Ask]:
+        """Load what answers."""
+        arguments = (self.options, self.prompt, self.request)
+        if self.options.method == cagic_command.METHOD:
+            return _a_search(*arguments)
+        if self.options.daemon:
+            return _the_daemon(*arguments)
+        return contextlib.nullcontext(_a_predictor(*arguments))
+
+    def worker(self) -> Callable[[Photo], _Result | str]:
+        """In a worker process: load the model."""
+        _set_up_logging(self.options)
+        ask = _a_predictor(self.options, self.prompt, self.request)
+        return lambda photo: self.result_or_line(photo, ask)
+
+    def result_or_line(self, photo: Photo, ask: Ask) -> _Result | str:
+        """As `process`, or the line about what went wrong with this photo."""
+        try:
+            return self.process(photo, ask)
+        except Exception as exc:
+            return _line_about(photo.path, exc)
+
+    def process(self, photo: Photo, ask: Ask) -> _Result:
+        """Everything about one photo; depends on no other photo."""
+        return _process(self.options, photo, self.prompt, self.protected, ask)
+
+
 def _process(
     options: argparse.Namespace, photo: Photo, prompt: str, protected: Collection[FileId], ask: Ask
 ) -> _Result:
-    """Everything about one photo; depends on no other photo."""
     image, suggestions, seconds = _suggest_one(ask, photo.path)
     crops: Sequence[Path] = ()
     warnings: list[str] = []
@@ -370,6 +459,7 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
         _check_daemon_options(options)
     if not 1 <= options.count <= 100:
         raise InputError(f"no such count: {options.count}; ask for 1 to 100 crops")
+    _check_jobs(options)
     if options.contact_sheet:
         sheet_format(options.contact_sheet)
     query = None
@@ -386,6 +476,19 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
         "image_query": query,
         "count": options.count,
     }
+
+
+def _check_jobs(options: argparse.Namespace) -> None:
+    if options.jobs is None:
+        return
+    if not 1 <= options.jobs <= MAX_JOBS:
+        raise InputError(f"no such number of --jobs: {options.jobs}; use 1 to {MAX_JOBS}")
+    if options.jobs > 1 and (options.daemon or options.method == cagic_command.METHOD):
+        beside = "--daemon" if options.daemon else f"--method {options.method}"
+        raise InputError(
+            f"no --jobs {options.jobs} beside {beside}, which takes one photo at a time; leave out "
+            "one of the two"
+        )
 
 
 def _check_daemon_options(options: argparse.Namespace) -> None:
@@ -416,10 +519,7 @@ def _grounding(name: str) -> GroundingOptions | None:
     return None if name == "default" else GroundingOptions.paper(cast("Variant", name))
 
 
-@contextlib.contextmanager
-def _a_predictor(
-    options: argparse.Namespace, prompt: str, request: dict[str, Any]
-) -> Iterator[Ask]:
+def _a_predictor(options: argparse.Namespace, prompt: str, request: dict[str, Any]) -> Ask:
     """The model in this process."""
     from .predictor import Predictor
 
@@ -431,7 +531,7 @@ def _a_predictor(
         suggestions = predictor.suggest(encoded, prompt, grounding=grounding, **request)
         return suggestions, encoded.seconds
 
-    yield ask
+    return ask
 
 
 @contextlib.contextmanager
@@ -491,12 +591,13 @@ def _print_answer(path: Path, result: _Result, as_json: bool) -> None:
         print(as_text(str(path), result.suggestions, result.crops), flush=True)
 
 
-def _with_progress(photos: Sequence[Photo]) -> Iterator[Photo]:
-    if len(photos) == 1:
-        return iter(photos)
+def _with_progress(results: Iterable[T], total: int) -> Iterable[T]:
+    if total == 1:
+        return results
     from tqdm import tqdm
 
-    return iter(tqdm(photos, unit="image", file=sys.stderr, disable=None))
+    bar: Iterable[T] = tqdm(results, total=total, unit="image", file=sys.stderr, disable=None)
+    return bar
 
 
 def _say(line: str) -> None:

@@ -8,6 +8,7 @@
       x LanguageModelMissing            spaCy's English pipeline is not installed
       x DeviceError                     no such device
         + OutOfMemory                   the device's memory is full
+      x WorkerDied                      a worker process ended in the middle of its work
       x DaemonUnavailable               the daemon, asked to answer, is not running or cannot
 
 A message says what is wrong, with what value, and what to do.
@@ -44,6 +45,10 @@ class DeviceError(ClipCropError):
 
 class OutOfMemory(DeviceError):
     """The device's memory is full."""
+
+
+class WorkerDied(ClipCropError):
+    """A worker process ended in the middle of its work, killed for its memory say."""
 
 
 class DaemonUnavailable(ClipCropError):

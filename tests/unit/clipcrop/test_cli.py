@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import zeros
 
+from clipcrop import workers
 from clipcrop.cli import main
 
 LITE = ("--model", "lite", "--device", "cpu")
@@ -289,3 +290,37 @@ def test_a_bad_line_of_an_evaluation_is_named(
     assert main(["evaluate", what, str(file), *images]) == 2
 
     assert "bad.jsonl" in capsys.readouterr().err
+
+
+def test_several_jobs_give_what_one_gives(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, samples: Path
+):
+    for number, name in enumerate(("chelsea", "coffee", "astronaut")):
+        shutil.copy(samples / f"{name}.jpg", tmp_path / f"{number}.jpg")
+    (tmp_path / "1b.jpg").write_bytes(b"no photo")
+    answers = []
+    for jobs in ("1", "2"):
+        arguments = ("suggest", str(tmp_path), "the cat", "--json", "--jobs", jobs, *LITE)
+        assert main(arguments) == 1
+        out, err = capsys.readouterr()
+        assert "1b.jpg" in err
+        records = [json.loads(line) for line in out.splitlines()]
+        answers.append([{**record, "seconds": None} for record in records])
+
+    assert [Path(record["image"]).name for record in answers[0]] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert answers[0] == answers[1]
+
+
+def test_few_photos_start_no_workers(monkeypatch: pytest.MonkeyPatch, samples: Path):
+    monkeypatch.setattr(workers, "map_in_order", None)
+
+    photos = [str(samples / name) for name in ("chelsea.jpg", "coffee.jpg")]
+    assert main(["suggest", *photos, "the cat", *LITE]) == 0
+
+
+@pytest.mark.parametrize("arguments", [("0",), ("257",), ("2", "--daemon")])
+def test_impossible_numbers_of_jobs_are_refused(
+    capsys: pytest.CaptureFixture[str], astronaut_path: Path, arguments: tuple[str, ...]
+):
+    assert main(["suggest", str(astronaut_path), "the woman", "--jobs", *arguments]) == 2
+    assert "--jobs" in capsys.readouterr().err
