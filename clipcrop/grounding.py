@@ -28,7 +28,7 @@ UNKNOWN = "the model does not know this"
 TOO_WEAK = "nothing in the image is like it"
 WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
 NOT_LEFT_OUT = "to be left out, but nothing in the image is like it"
-IS_EXCLUDED = "asked for and excluded: what is like it is left out"
+IS_EXCLUDED = "what looks like it here is to be left out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,7 +332,7 @@ def _without_excluded(
             kept.append(free)
         else:
             dropped.append(Dropped(boxes[0].text, boxes[0].score, IS_EXCLUDED))
-    return kept, dropped
+    return kept, list(dict.fromkeys(dropped))  # the whole prompt may be worded like its keyword
 
 
 def _assemble(

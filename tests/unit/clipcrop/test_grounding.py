@@ -395,6 +395,15 @@ def test_a_full_size_image_is_grounded_without_comparing_all_boxes() -> None:
     assert min(durations_s) < 0.05  # about 3 ms; comparing all boxes takes longer than this
 
 
+def test_what_is_given_up_is_named_once() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.3, CAT: 0.8}))
+    wanted = (Text("dog", is_whole_prompt=True), Text("dog"))
+
+    found = ground(tokens, like(DOG, DOG, CAT), prompt_of(*wanted, without=(Text("cat"),)))
+
+    assert [dropped.text for dropped in found.dropped] == ["dog"]
+
+
 def test_an_exclusion_that_is_only_what_was_asked_for_is_named_and_stays() -> None:
     tokens = made_tokens((LEFT, {DOG: 0.9}))
 
