@@ -24,6 +24,7 @@ from clipcrop_wire.errors import WireError
 from .constraints import Constraints
 from .errors import ClipCropError, DaemonUnavailable, InputError
 from .images import LoadedImage
+from .prompt import check_prompt
 from .suggestions import Detection, Dropped, Suggestion, Suggestions
 
 TIMEOUT_S = 300.0
@@ -105,6 +106,7 @@ class RemotePredictor:
             InputError: The prompt, the image or the constraints are of no use.
             DaemonUnavailable: The daemon is not running, or cannot do it.
         """
+        check_prompt(prompt, exclude)
         constraints = constraints or Constraints()
         constraints.check_fits(image.width_px, image.height_px)
         pixels, query_pixels = image.rgb.tobytes(), b""
@@ -117,8 +119,8 @@ class RemotePredictor:
             return self._client.suggest(
                 _wire_image(image, pixels),
                 pixels,
-                prompt,
-                exclude=tuple(exclude),
+                _as_utf8(prompt),
+                exclude=tuple(map(_as_utf8, exclude)),
                 image_query=wire_query,
                 image_query_pixels=query_pixels,
                 aspect=constraints.aspect,
@@ -172,6 +174,11 @@ def check_limits(model: str, count: int, exclude: Sequence[str]) -> None:
         raise InputError(
             f"{len(exclude)} times --exclude; the daemon takes at most {messages.MAX_EXCLUSIONS}"
         )
+
+
+def _as_utf8(text: str) -> str:
+    """Without the bytes of an argument that are no UTF-8, which name nothing here or there."""
+    return text.encode("utf-8", "ignore").decode()
 
 
 def _wire_image(image: LoadedImage, pixels: bytes) -> messages.Image:

@@ -13,6 +13,7 @@ from PIL import Image
 from clipcrop.constraints import Constraints
 from clipcrop.errors import ClipCropError, DaemonUnavailable, InputError
 from clipcrop.images import LoadedImage
+from clipcrop.prompt import MAX_PROMPT_CHARACTERS
 from clipcrop.remote import RemoteAnswer, RemotePredictor, check_limits
 from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions
 from clipcrop_wire import messages, protocol
@@ -302,3 +303,28 @@ def test_what_the_wire_does_not_carry_is_refused(
 
 def test_what_the_wire_just_carries_is_taken():
     check_limits("owlv2-base-patch16-ensemble", 32, ["car"] * 8)
+
+
+def test_the_longest_prompt_is_the_same_with_and_without_the_daemon():
+    assert MAX_PROMPT_CHARACTERS == messages.MAX_PROMPT_CHARS
+
+
+def test_a_prompt_that_is_refused_without_the_daemon_is_refused_with_it(
+    daemon: FakeDaemon, predictor: RemotePredictor
+):
+    with pytest.raises(InputError, match=f"at most {MAX_PROMPT_CHARACTERS}"):
+        predictor.suggest(PHOTO, "dog " * MAX_PROMPT_CHARACTERS)
+
+    assert suggest_requests(daemon) == []
+
+
+def test_bytes_of_a_prompt_that_are_no_text_are_left_out(
+    daemon: FakeDaemon, predictor: RemotePredictor
+):
+    daemon.reply_of["suggest"] = replies(SuggestReply("lite", "cpu", "general", False, True))
+
+    predictor.suggest(PHOTO, "the \udcff dog", exclude=["\udcfe", "car"])
+
+    (request,) = suggest_requests(daemon)
+    assert isinstance(request.body, SuggestRequest)
+    assert (request.body.prompt, request.body.exclude) == ("the  dog", ("", "car"))
