@@ -1,4 +1,4 @@
-"""Box formats and box arithmetic.
+"""Box formats and box arithmetic, in NumPy; `tensor_boxes` has what gradients flow through.
 
 A box is normalised to its image (0..1 of width and height) unless a name ends in ``_px``. The
 format is in the name: ``xyxy`` is left, top, right, bottom; ``cxcywh`` is centre and size.
@@ -6,92 +6,71 @@ format is in the name: ``xyxy`` is left, top, right, bottom; ``cxcywh`` is centr
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from .arrays import FloatArray, IntArray, descending
 
 WHOLE_IMAGE_XYXY = (0.0, 0.0, 1.0, 1.0)
 
 
-def cxcywh_to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
+def as_boxes(rows: object) -> FloatArray:
+    """Rows of four numbers, none included -> [K, 4]."""
+    return np.array(rows, dtype=np.float32).reshape(-1, 4)
+
+
+def cxcywh_to_xyxy(boxes_cxcywh: FloatArray) -> FloatArray:
     """[..., 4] centre and size -> [..., 4] corners."""
-    cx, cy, width, height = boxes_cxcywh.unbind(-1)
-    return torch.stack([cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2], dim=-1)
+    centre, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
+    return np.concatenate([centre - half, centre + half], axis=-1)
 
 
-def xyxy_to_cxcywh(boxes_xyxy: Tensor) -> Tensor:
+def xyxy_to_cxcywh(boxes_xyxy: FloatArray) -> FloatArray:
     """[..., 4] corners -> [..., 4] centre and size."""
-    x0, y0, x1, y1 = boxes_xyxy.unbind(-1)
-    return torch.stack([(x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0], dim=-1)
+    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
+    return np.concatenate([(low + high) / 2, high - low], axis=-1)
 
 
-def area(boxes_xyxy: Tensor) -> Tensor:
+def area(boxes_xyxy: FloatArray) -> FloatArray:
     """[..., 4] -> [...] area; a box turned inside out has none."""
-    size = (boxes_xyxy[..., 2:] - boxes_xyxy[..., :2]).clamp(min=0)
-    return size[..., 0] * size[..., 1]
+    size = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)
+    result: FloatArray = size[..., 0] * size[..., 1]
+    return result
 
 
-def intersection(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
+def intersection(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
     """[A, 4] and [B, 4] -> [A, B] area that each pair shares."""
-    top_left = torch.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])  # [A, B, 2]
-    bottom_right = torch.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
-    size = (bottom_right - top_left).clamp(min=0)
-    return size[..., 0] * size[..., 1]
+    # Edge by edge and not as pairs of numbers: with many pairs that is several times faster.
+    x0, y0, x1, y1 = boxes_xyxy.T[:, :, None]
+    other_x0, other_y0, other_x1, other_y1 = others_xyxy.T[:, None, :]
+    width = np.minimum(x1, other_x1) - np.maximum(x0, other_x0)
+    height = np.minimum(y1, other_y1) - np.maximum(y0, other_y0)
+    result: FloatArray = np.maximum(width, 0) * np.maximum(height, 0)
+    return result
 
 
-def iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
+def iou(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
     """[A, 4] and [B, 4] -> [A, B] intersection over union, 0 where both are empty."""
     shared = intersection(boxes_xyxy, others_xyxy)
     union = area(boxes_xyxy)[:, None] + area(others_xyxy)[None, :] - shared
-    return shared / union.clamp(min=1e-12)
+    return shared / np.maximum(union, 1e-12)
 
 
-def iou_of_pairs(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
-    """[..., 4] and [..., 4], which broadcast -> [...] intersection over union of each pair."""
-    shared, union = _shared_and_union(boxes_xyxy, others_xyxy)
-    return shared / union
-
-
-def generalised_iou(boxes_xyxy: Tensor, others_xyxy: Tensor) -> Tensor:
-    """[..., 4] and [..., 4], which broadcast -> [...] GIoU of each pair, -1 to 1.
-
-    As large as the IoU where two boxes fill the smallest box round them, less where they don't: it
-    says how far apart they are even if they share nothing.
-    """
-    shared, union = _shared_and_union(boxes_xyxy, others_xyxy)
-    x0, y0, x1, y1 = boxes_xyxy.unbind(-1)
-    other_x0, other_y0, other_x1, other_y1 = others_xyxy.unbind(-1)
-    width = (torch.maximum(x1, other_x1) - torch.minimum(x0, other_x0)).clamp(min=0)
-    height = (torch.maximum(y1, other_y1) - torch.minimum(y0, other_y0)).clamp(min=0)
-    hull = (width * height).clamp(min=1e-6)
-    return shared / union - (hull - union) / hull
-
-
-def _shared_and_union(boxes_xyxy: Tensor, others_xyxy: Tensor) -> tuple[Tensor, Tensor]:
-    # Side by side and not as pairs of numbers: with many pairs that is several times faster.
-    x0, y0, x1, y1 = boxes_xyxy.unbind(-1)
-    other_x0, other_y0, other_x1, other_y1 = others_xyxy.unbind(-1)
-    width = (torch.minimum(x1, other_x1) - torch.maximum(x0, other_x0)).clamp(min=0)
-    height = (torch.minimum(y1, other_y1) - torch.maximum(y0, other_y0)).clamp(min=0)
-    shared = width * height
-    return shared, (area(boxes_xyxy) + area(others_xyxy) - shared).clamp(min=1e-6)
-
-
-def covered(boxes_xyxy: Tensor, by_xyxy: Tensor) -> Tensor:
+def coverage(boxes_xyxy: FloatArray, by_xyxy: FloatArray) -> FloatArray:
     """[A, 4] and [B, 4] -> [A, B] share of each box's area that lies in each other box."""
-    return intersection(boxes_xyxy, by_xyxy) / area(boxes_xyxy)[:, None].clamp(min=1e-12)
+    return intersection(boxes_xyxy, by_xyxy) / np.maximum(area(boxes_xyxy)[:, None], 1e-12)
 
 
-def union_box(boxes_xyxy: Tensor) -> Tensor:
+def union_box(boxes_xyxy: FloatArray) -> FloatArray:
     """[K, 4], K >= 1 -> [4] the smallest box around all of them."""
-    return torch.cat([boxes_xyxy[:, :2].amin(dim=0), boxes_xyxy[:, 2:].amax(dim=0)])
+    return np.concatenate([boxes_xyxy[:, :2].min(axis=0), boxes_xyxy[:, 2:].max(axis=0)])
 
 
-def clip_to_image(boxes_xyxy: Tensor) -> Tensor:
+def clip_to_image(boxes_xyxy: FloatArray) -> FloatArray:
     """[..., 4] -> [..., 4] the part of each box that lies in the image."""
-    return boxes_xyxy.clamp(0.0, 1.0)
+    return np.clip(boxes_xyxy, 0.0, 1.0)
 
 
-def average_alike(boxes_xyxy: Tensor, weights: Tensor, min_iou: float) -> Tensor:
+def weighted_box_merge(boxes_xyxy: FloatArray, weights: FloatArray, min_iou: float) -> FloatArray:
     """Average each box with those that overlap it.
 
     Args:
@@ -102,14 +81,16 @@ def average_alike(boxes_xyxy: Tensor, weights: Tensor, min_iou: float) -> Tensor
     Returns:
         [K, 4] the averages; a box that overlaps no other, and an empty one, is as it was.
     """
-    is_alike = (iou(boxes_xyxy, boxes_xyxy) > min_iou).fill_diagonal_(True)
+    is_alike = iou(boxes_xyxy, boxes_xyxy) > min_iou
+    np.fill_diagonal(is_alike, True)
     votes = is_alike * weights  # [K, K]
-    return votes @ boxes_xyxy / votes.sum(dim=1, keepdim=True)
+    result: FloatArray = votes @ boxes_xyxy / votes.sum(axis=1, keepdims=True)
+    return result
 
 
 def non_maximum_suppression(
-    boxes_xyxy: Tensor, scores: Tensor, max_iou: float, max_count: int | None = None
-) -> Tensor:
+    boxes_xyxy: FloatArray, scores: FloatArray, max_iou: float, max_count: int | None = None
+) -> IntArray:
     """Keep the best box of every cluster of overlapping ones.
 
     Args:
@@ -121,14 +102,13 @@ def non_maximum_suppression(
     Returns:
         [kept] int64 indices, best first; equal scores keep their order.
     """
-    order = torch.argsort(scores, descending=True, stable=True)
-    overlaps = iou(boxes_xyxy, boxes_xyxy)
-    is_free = torch.ones(len(order), dtype=torch.bool)
+    order = descending(scores)
+    is_free = np.ones(len(order), dtype=bool)
     kept: list[int] = []
     for index in order.tolist():
         if max_count is not None and len(kept) >= max_count:
             break
         if is_free[index]:
             kept.append(index)
-            is_free &= overlaps[index] <= max_iou
-    return torch.tensor(kept, dtype=torch.int64)
+            is_free &= iou(boxes_xyxy[index, None], boxes_xyxy)[0] <= max_iou
+    return np.array(kept, dtype=np.int64)

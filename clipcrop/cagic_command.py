@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .cagic.options import STAND_IN, CagicOptions
 from .errors import EmptyPrompt, InputError
+from .extras import require_extra
 
 if TYPE_CHECKING:
     from .cagic.cropper import Cagic, Found
@@ -98,6 +99,7 @@ def check_options(options: argparse.Namespace, prompt: str) -> None:
     for name, is_given in given.items():
         if is_given:
             raise InputError(f"no {name} beside --method {METHOD}; leave out one of the two")
+    require_extra("owlvit", f"--method {METHOD}")
     if not prompt.strip():
         raise EmptyPrompt(f'--method {METHOD} needs a prompt; say what to keep: "the dog"')
     _search_options(options)

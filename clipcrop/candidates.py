@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from .arrays import FloatArray, IntArray
+from .boxes import as_boxes, clip_to_image
 from .constraints import Constraints
 
 FREE_ASPECTS = (16 / 9, 3 / 2, 4 / 3, 1.0, 4 / 5, 2 / 3)
@@ -56,12 +57,12 @@ GENERAL_MIN_SIZE = 0.55
 
 
 def candidates(
-    union_box_xyxy: Tensor | None,
+    union_box_xyxy: FloatArray | None,
     constraints: Constraints,
     width_px: int,
     height_px: int,
-    within_xyxy: Tensor | None = None,
-) -> Tensor:
+    within_xyxy: FloatArray | None = None,
+) -> FloatArray:
     """Frames that could be suggested.
 
     Every frame lies in the region. With a union box, every frame keeps all of it and some air
@@ -87,7 +88,9 @@ def candidates(
     ratio = constraints.ratio(width_px, height_px)
     aspects = _free_aspects(width_px / height_px) if ratio is None else [ratio]
     grid = FREE_GRID if ratio is None else FIXED_GRID
-    shapes = torch.tensor(aspects) * (height_px / width_px)  # [A] normalised width over height
+    shapes = np.array(aspects, np.float32) * np.float32(
+        height_px / width_px
+    )  # [A] normalised width over height
     least = (constraints.min_width_px / width_px, constraints.min_height_px / height_px)
     kept = None if union_box_xyxy is None else _with_air(union_box_xyxy, width_px, height_px)
     sizes = _sizes(shapes, region, kept, least, grid.sizes)  # [A * sizes, 2]
@@ -98,25 +101,27 @@ def candidates(
         box, air = union_box_xyxy.tolist(), kept
         across = _place(sizes[:, 0], (box[0], box[2]), air[0::2], region[0::2], grid.across)
         down = _place(sizes[:, 1], (box[1], box[3]), air[1::2], region[1::2], grid.down)
-    frames = torch.stack(
-        [
-            across[:, :, None].expand(-1, -1, down.shape[1]),
-            down[:, None, :].expand(-1, across.shape[1], -1),
-            (across + sizes[:, :1])[:, :, None].expand(-1, -1, down.shape[1]),
-            (down + sizes[:, 1:])[:, None, :].expand(-1, across.shape[1], -1),
-        ],
-        dim=-1,
-    ).flatten(0, 2)  # [F, 4]
+    frames = as_boxes(
+        np.stack(
+            np.broadcast_arrays(
+                across[:, :, None],
+                down[:, None, :],
+                (across + sizes[:, :1])[:, :, None],
+                (down + sizes[:, 1:])[:, None, :],
+            ),
+            axis=-1,
+        )
+    )  # [F, 4]
     # As in check_fits, half a pixel less than asked for is rounded up again.
     half = (0.5 / width_px, 0.5 / height_px)
     is_large = frames[:, 2] - frames[:, 0] >= least[0] - half[0] - 1e-6
     is_large &= frames[:, 3] - frames[:, 1] >= least[1] - half[1] - 1e-6
-    return _different(frames[is_large].clamp(0, 1))
+    return _different(clip_to_image(frames[is_large]))
 
 
 def fit(
-    frames_xyxy: Tensor, constraints: Constraints, width_px: int, height_px: int
-) -> tuple[Tensor, Tensor]:
+    frames_xyxy: FloatArray, constraints: Constraints, width_px: int, height_px: int
+) -> tuple[FloatArray, IntArray]:
     """Bring frames from elsewhere under the constraints.
 
     A frame of another ratio keeps its centre and its area as far as the image allows.
@@ -131,35 +136,36 @@ def fit(
         [K, 4] frames, and [K] int64 which of the given ones they come from: those that are too
         small are left out.
     """
-    size_px = torch.tensor([width_px, height_px])
+    size_px = np.array([width_px, height_px], np.float32)
     low, high = frames_xyxy[:, :2], frames_xyxy[:, 2:]
     size = high - low
     ratio = constraints.ratio(width_px, height_px)
     if ratio is not None:
         shape = ratio * height_px / width_px  # normalised width over height
-        width = (size.prod(dim=1) * shape).sqrt().clamp(max=min(1.0, shape))
-        size = torch.stack([width, width / shape], dim=1)
-        low = ((low + high - size) / 2).maximum(torch.zeros(2)).minimum(1 - size)
-    least_px = torch.tensor([constraints.min_width_px, constraints.min_height_px]).clamp(min=1)
-    kept = (size * size_px >= least_px - 0.5).all(dim=1).nonzero()[:, 0]
-    return torch.cat([low, low + size], dim=1)[kept].clamp(0, 1), kept
+        width = np.minimum(np.sqrt(size[:, 0] * size[:, 1] * shape), min(1.0, shape))
+        size = np.stack([width, width / shape], axis=1)
+        low = np.minimum(np.maximum((low + high - size) / 2, 0), 1 - size)
+    least_px = np.maximum([constraints.min_width_px, constraints.min_height_px], 1) - 0.5
+    kept = np.flatnonzero((size * size_px >= least_px).all(axis=1))
+    return clip_to_image(np.concatenate([low, low + size], axis=1)[kept]), kept
 
 
-def _different(frames_xyxy: Tensor) -> Tensor:
+def _different(frames_xyxy: FloatArray) -> FloatArray:
     """[F, 4] -> the frames that differ, sorted, on a fine grid."""
-    places = (_STEPS + 1) ** torch.arange(3, -1, -1)  # one number for a frame: sorts much faster
-    keys = ((frames_xyxy * _STEPS).round().long() * places).sum(dim=1)
-    different: Tensor = torch.unique(keys)
-    return (different[:, None] // places % (_STEPS + 1)).float() / _STEPS
+    places = (_STEPS + 1) ** np.arange(3, -1, -1)  # one number for a frame: sorts much faster
+    keys = (np.rint(frames_xyxy * _STEPS).astype(np.int64) * places).sum(axis=1)
+    different = np.unique(keys)
+    steps = different[:, None] // places % (_STEPS + 1)
+    return (steps / _STEPS).astype(np.float32)
 
 
 def to_pixels(
-    frames_xyxy: Tensor,
+    frames_xyxy: FloatArray,
     width_px: int,
     height_px: int,
     aspect: float | None = None,
     min_size_px: tuple[int, int] = (1, 1),
-) -> Tensor:
+) -> IntArray:
     """Round frames to whole pixels of the image.
 
     With a ratio, the size is changed by up to a hundredth where that brings the ratio nearer to
@@ -194,7 +200,7 @@ def to_pixels(
         left = min(max(left, 0), width_px - size[0])
         top = min(max(top, 0), height_px - size[1])
         rows.append([left, top, left + size[0], top + size[1]])
-    return torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)
+    return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
 
 def _whole_size(
@@ -230,9 +236,9 @@ def _free_aspects(image_aspect: float) -> list[float]:
     return [image_aspect, *different]
 
 
-def _with_air(box_xyxy: Tensor, width_px: int, height_px: int) -> list[float]:
+def _with_air(box_xyxy: FloatArray, width_px: int, height_px: int) -> list[float]:
     """[4] -> the box with air around it, inside the image; no air where the image cuts the box."""
-    x0, y0, x1, y1 = box_xyxy.clamp(0, 1).tolist()
+    x0, y0, x1, y1 = clip_to_image(box_xyxy).tolist()
     side_px = ((x1 - x0) * width_px + (y1 - y0) * height_px) / 2
     across, below, above = (
         AIR * side_px / width_px,
@@ -248,49 +254,52 @@ def _with_air(box_xyxy: Tensor, width_px: int, height_px: int) -> list[float]:
 
 
 def _sizes(
-    shapes: Tensor,
+    shapes: FloatArray,
     region: list[float],
     kept: list[float] | None,
     least: tuple[float, float],
     count: int,
-) -> Tensor:
+) -> FloatArray:
     """[A] normalised ratios -> [A * count, 2] width and height, from tight to the largest."""
     width, height = region[2] - region[0], region[3] - region[1]
-    largest = (shapes * height).clamp(max=width)
-    smallest = torch.maximum(shapes * least[1], torch.full_like(shapes, least[0]))
+    largest = np.minimum(shapes * height, width)
+    smallest = np.maximum(shapes * least[1], least[0])
     share = GENERAL_MIN_SIZE if kept is None else MIN_SIZE
-    smallest = torch.maximum(smallest, largest * share)
+    smallest = np.maximum(smallest, largest * share)
     if kept is not None:
-        needed = (shapes * (kept[3] - kept[1])).clamp(min=kept[2] - kept[0])
-        smallest = torch.maximum(smallest, needed)
-    smallest = torch.minimum(smallest, largest)
-    steps = torch.linspace(0, 1, count)
+        needed = np.maximum(shapes * (kept[3] - kept[1]), kept[2] - kept[0])
+        smallest = np.maximum(smallest, needed)
+    smallest = np.minimum(smallest, largest)
+    steps = np.linspace(0, 1, count, dtype=np.float32)
     widths = smallest[:, None] * (largest / smallest)[:, None] ** steps  # [A, count]
-    return torch.stack([widths, widths / shapes[:, None]], dim=-1).flatten(0, 1)
+    return np.stack([widths, widths / shapes[:, None]], axis=-1).reshape(-1, 2)
 
 
-def _spread(lengths: Tensor, start: float, end: float, count: int) -> Tensor:
+def _spread(lengths: FloatArray, start: float, end: float, count: int) -> FloatArray:
     """[L] -> [L, count] starts of frames spread evenly over the region."""
-    return start + (end - start - lengths[:, None]).clamp(min=0) * torch.linspace(0, 1, count)
+    room = np.maximum(end - start - lengths[:, None], 0)
+    result: FloatArray = start + room * np.linspace(0, 1, count, dtype=np.float32)
+    return result
 
 
 def _place(
-    lengths: Tensor,
+    lengths: FloatArray,
     box: tuple[float, float],
     kept: list[float],
     region: list[float],
     places: tuple[float, ...],
-) -> Tensor:
+) -> FloatArray:
     """[L] -> [L, places] starts of frames that hold what must be kept, along one axis.
 
     Frames that are too short for it slide along it instead, from its start to its end.
     """
     length = lengths[:, None]
-    ends = torch.cat([kept[1] - length, torch.full_like(length, kept[0])], dim=1)
-    limit = (region[1] - length).clamp(min=region[0])
-    low = ends.amin(dim=1, keepdim=True).clamp(min=region[0]).minimum(limit)
-    high = ends.amax(dim=1, keepdim=True).clamp(min=region[0]).minimum(limit)
-    place = torch.tensor(places)
+    first, last = kept[1] - length, np.full_like(length, kept[0])
+    limit = np.maximum(region[1] - length, region[0])
+    low = np.minimum(np.maximum(np.minimum(first, last), region[0]), limit)
+    high = np.minimum(np.maximum(np.maximum(first, last), region[0]), limit)
+    place = np.array(places, np.float32)
     starts = (box[0] + box[1]) / 2 - length * place
-    starts = torch.where(place == 0, high, torch.where(place == 1, low, starts))
-    return starts.maximum(low).minimum(high)
+    starts = np.where(place == 0, high, np.where(place == 1, low, starts))
+    result: FloatArray = np.minimum(np.maximum(starts, low), high)
+    return result

@@ -17,12 +17,14 @@ weights in place (`clipcrop.weights`) converts them, once.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from .errors import CheckpointError, InputError
+from .extras import has_extra
 
 Kind = Literal["lite", "owlvit", "owlv2"]
 
@@ -31,7 +33,9 @@ CONFIG_FILE = "config.json"
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 """Either of these sets is a whole tokenizer."""
 
-EMBEDDED_LITE = Path(__file__).parent / "encoders" / "lite.safetensors"
+_ONNX_GRAPH_FIELD, _VARINT, _LENGTH_DELIMITED = 7, 0, 2
+
+EMBEDDED_LITE = Path(__file__).parent / "encoders" / "lite.onnx"
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,13 @@ HUB_MODELS: dict[str, HubModel] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """One set of weights that a tower can be made of, here or not."""
+    """One set of weights that an encoder can be made of, here or not."""
 
     name: str
     """As users write it after ``--model``: a name of the table, or a path."""
 
     kind: Kind
-    """Which tower reads it."""
+    """Which encoder reads it."""
 
     path: Path | None
     """A file for ``lite``, a folder for the others; None when the weights are not here."""
@@ -90,6 +94,11 @@ class Checkpoint:
 
     problem: str = ""
     """For people: what is wrong with a download that is here but cannot be used."""
+
+    @property
+    def is_usable(self) -> bool:
+        """True when the weights are here, and PyTorch too where they need it."""
+        return self.is_present and (self.kind == "lite" or has_extra("owlvit"))
 
     @property
     def is_present(self) -> bool:
@@ -113,9 +122,9 @@ def find_checkpoint(
     """Say where the weights for a name or a path are, without loading them.
 
     Args:
-        name_or_path: ``auto`` (``owlvit`` when its weights are here, else ``lite``), a name that
-            `list_checkpoints` gives, a folder of weights, or a ``.safetensors`` file of a lite
-            tower.
+        name_or_path: ``auto`` (``owlvit`` where its weights and PyTorch are here, else ``lite``), a
+            name that `list_checkpoints` gives, a folder of weights, or an ``.onnx`` file of a lite
+            encoder.
         models_folder: Instead of `default_models_folder`.
         hub_cache: Instead of the Hugging Face cache of this user.
 
@@ -129,7 +138,7 @@ def find_checkpoint(
     name = str(name_or_path)
     if name == "auto":
         owlvit = _find_hub_model("owlvit", models_folder, hub_cache)
-        return owlvit if owlvit.is_present else _find_lite()
+        return owlvit if owlvit.is_usable else _find_lite()
     if name == "lite":
         return _find_lite()
     if name in HUB_MODELS:
@@ -170,7 +179,7 @@ def verify_checkpoint(checkpoint: Checkpoint) -> Path:
     if path is None:
         raise CheckpointError(checkpoint.problem or _how_to_get(checkpoint))
     if checkpoint.kind == "lite":
-        _check_safetensors(path)
+        _check_onnx(path)
         return path
     kind = _read_kind(path)
     if kind != checkpoint.kind:
@@ -226,6 +235,8 @@ def _places(name: str, models_folder: Path, hub_cache: Path | None) -> Iterator[
         if same is model:
             yield models_folder / other, "models folder"
 
+    if not has_extra("owlvit"):  # nothing here could load what is in the cache, or look into it
+        return
     from huggingface_hub import try_to_load_from_cache  # a tenth of a second to import
 
     for revision in (model.revision, "main"):
@@ -238,10 +249,10 @@ def _places(name: str, models_folder: Path, hub_cache: Path | None) -> Iterator[
 
 def _read_path(path: Path) -> Checkpoint:
     if path.is_file():
-        if path.suffix != ".safetensors":
+        if path.suffix != ".onnx":
             raise CheckpointError(
                 f"not weights: {path}; a model is a folder with {CONFIG_FILE} and {WEIGHTS_FILE}, "
-                "or the .safetensors file of a lite tower"
+                "or the .onnx file of a lite encoder"
             )
         kind: Kind = "lite"
         weights = path
@@ -267,7 +278,7 @@ def _read_kind(folder: Path) -> Kind:
     if kind == "owlv2":
         return "owlv2"
     raise CheckpointError(
-        f"{config_path} describes a model of type {kind!r}; a tower needs owlvit or owlv2"
+        f"{config_path} describes a model of type {kind!r}; an encoder needs owlvit or owlv2"
     )
 
 
@@ -313,6 +324,54 @@ def _check_safetensors(path: Path) -> None:
         raise CheckpointError(
             f"damaged weights: {path} is not a whole safetensors file; download it again"
         ) from exc
+
+
+def _check_onnx(path: Path) -> None:
+    """Refuse a file that is cut short, or none of the format.
+
+    An ONNX file is one protocol buffer: numbered fields, each with its length. What is in them is
+    checked when the weights are loaded.
+    """
+    damaged = CheckpointError(
+        f"damaged weights: {path} is not a whole ONNX file; install clipcrop again, or export the "
+        "weights again"
+    )
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            fields = list(_protobuf_fields(file, size))
+    except (OSError, ValueError) as exc:
+        raise damaged from exc
+    if _ONNX_GRAPH_FIELD not in fields:
+        raise damaged
+
+
+def _protobuf_fields(file: BinaryIO, size: int) -> Iterator[int]:
+    """The number of each field of a message that fills the file; ValueError if it does not."""
+
+    def number() -> int:
+        value = shift = 0
+        while True:
+            byte = file.read(1)
+            if not byte or shift > 63:
+                raise ValueError("a number is cut short")
+            value |= (byte[0] & 0x7F) << shift
+            if byte[0] < 0x80:
+                return value
+            shift += 7
+
+    while file.tell() < size:
+        field, kind = divmod(number(), 8)
+        if kind == _VARINT:
+            number()
+        elif kind == _LENGTH_DELIMITED:
+            length = number()
+            if file.tell() + length > size:
+                raise ValueError("a field is cut short")
+            file.seek(length, os.SEEK_CUR)
+        else:
+            raise ValueError(f"a field of kind {kind}")
+        yield field
 
 
 def _exists(path: Path) -> bool:

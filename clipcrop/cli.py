@@ -24,6 +24,7 @@ from . import __version__, cagic_command
 from .data.cli import add_data
 from .errors import CheckpointError, ClipCropError, InputError, WorkerDied
 from .evaluation.cli import add_evaluate
+from .extras import require_extra
 from .reports import printable
 from .weights.cli import add_models
 
@@ -60,10 +61,8 @@ _STAGES = ("read", "encode", "suggest")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser(is_training="train" in arguments[:1]).parse_args(arguments)
-    _set_up_logging(options)
     _show_all_characters()
-    exit_code = _run(options)
+    exit_code = _run(arguments)
     try:
         sys.stdout.flush()
     except (OSError, ValueError) as exc:
@@ -76,9 +75,11 @@ def _set_up_logging(options: argparse.Namespace) -> None:
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=level)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(arguments: Sequence[str]) -> int:
     """One command's exit code; what went wrong has been said."""
     try:
+        options = _parser(is_training="train" in arguments[:1]).parse_args(arguments)
+        _set_up_logging(options)
         exit_code: int = options.run(options)
     except ClipCropError as exc:
         _complain(str(exc))
@@ -126,6 +127,7 @@ def _parser(*, is_training: bool = False) -> argparse.ArgumentParser:
     add_models(commands.add_parser("models", help="weights: list, download, verify, remove"))
     train = commands.add_parser("train", help="train the crop decoder")
     if is_training:  # its options are made of the network's, which takes seconds to import
+        require_extra("train", "`clipcrop train`")
         from .training.cli import add_arguments
 
         add_arguments(train)
@@ -144,8 +146,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="auto",
-        help="auto (owlvit when its weights are here, else lite), lite, owlvit, owlv2, another "
-        "name that `clipcrop models` lists, or a folder of weights",
+        help="auto (owlvit where its weights and PyTorch are here, else lite), lite, owlvit, "
+        "owlv2, another name that `clipcrop models` lists, or a folder of weights",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
 

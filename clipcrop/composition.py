@@ -14,16 +14,17 @@ K  objects of an image, best first
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
+from .arrays import BoolArray, FloatArray
 from .errors import CheckpointError
 
 EMBEDDED_WEIGHTS = Path(__file__).with_name("composition.safetensors")
-FORMAT = "clipcrop-composition-1"
+FORMAT = "clipcrop-composition-2"
 
 NUM_FRAME_FEATURES = 18
 NUM_OBJECT_FEATURES = 15
@@ -67,28 +68,86 @@ class CompositionConfig:
             )
 
 
-class CompositionScorer(nn.Module):
-    """An attention-pooled set of objects and the frame's own geometry, to one quality."""
+def read_weights(path: Path) -> tuple[CompositionConfig, dict[str, FloatArray]]:
+    """Read a file of weights.
 
-    def __init__(self, config: CompositionConfig | None = None) -> None:
-        super().__init__()
-        self.config = config or CompositionConfig()
-        dim = self.config.dim
-        # The first layer is a sum of three, so that what depends on the frame alone or on the
-        # object alone is computed once, not for every pair of them.
-        self.embed_frame = nn.Linear(NUM_FRAME_FEATURES, dim)
-        self.embed_object = nn.Linear(NUM_OBJECT_FEATURES, dim, bias=False)
-        self.embed_relation = nn.Linear(NUM_RELATION_FEATURES, dim, bias=False)
-        self.mix = nn.Linear(dim, dim)
-        self.attend = nn.Linear(dim, self.config.num_heads)
-        self.nothing = nn.Parameter(torch.zeros(self.config.num_heads))
-        self.judge = nn.Sequential(
-            nn.Linear((self.config.num_heads + 2) * dim, dim),
-            nn.ReLU(),
-            nn.Linear(dim, dim),
-            nn.ReLU(),
-            nn.Linear(dim, 1),
+    Returns:
+        The sizes of the network, and its weights as float32 by name.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or holds something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            weights = {
+                name: file.get_tensor(name).astype(np.float32)
+                for name in file.keys()  # noqa: SIM118
+            }
+    except (OSError, SafetensorError) as exc:
+        raise CheckpointError(
+            f"cannot read the composition weights {path}: {exc}; install the package again"
+        ) from exc
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} holds no composition weights: its format is "
+            f"{metadata.get('format')!r}, expected {FORMAT!r}"
         )
+    try:
+        config = CompositionConfig(**json.loads(metadata["config"]))
+        shapes = _shapes(config)
+        if {name: part.shape for name, part in weights.items()} != shapes:
+            raise ValueError("names or shapes of its tensors are not those of the network")
+    except (KeyError, TypeError, ValueError) as exc:
+        raise CheckpointError(
+            f"the composition weights {path} are damaged: {exc}; install the package again"
+        ) from exc
+    if bad := [name for name, part in weights.items() if not np.isfinite(part).all()]:
+        raise CheckpointError(
+            f"the composition weights {path} are damaged: {bad[0]} holds values that are no "
+            "numbers; install the package again"
+        )
+    return config, weights
+
+
+def _shapes(config: CompositionConfig) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every tensor of the network."""
+    dim, heads = config.dim, config.num_heads
+    linear = {
+        "embed_frame": (dim, NUM_FRAME_FEATURES),
+        "mix": (dim, dim),
+        "attend": (heads, dim),
+        "score_head.0": (dim, (heads + 2) * dim),
+        "score_head.2": (dim, dim),
+        "score_head.4": (1, dim),
+    }
+    return {
+        "embed_object.weight": (dim, NUM_OBJECT_FEATURES),
+        "embed_relation.weight": (dim, NUM_RELATION_FEATURES),
+        "null_logit": (heads,),
+        **{f"{name}.weight": shape for name, shape in linear.items()},
+        **{f"{name}.bias": shape[:1] for name, shape in linear.items()},
+    }
+
+
+class CompositionScorer:
+    """An attention-pooled set of objects and the frame's own geometry, to one quality.
+
+    `composition_network.CompositionNetwork` is the same in PyTorch, where gradients are needed.
+
+    Args:
+        config: Sizes of the network.
+        weights: By name, as `read_weights` gives them.
+    """
+
+    def __init__(self, config: CompositionConfig, weights: Mapping[str, FloatArray]) -> None:
+        self.config = config
+        # Transposed once, so that every product below is a plain one.
+        self._weights = {
+            name: np.ascontiguousarray(part.T, dtype=np.float32) for name, part in weights.items()
+        }
 
     @classmethod
     def load(cls, path: Path | None = None) -> CompositionScorer:
@@ -97,41 +156,15 @@ class CompositionScorer(nn.Module):
         Raises:
             CheckpointError: The file is missing, damaged, or holds something else.
         """
-        from safetensors import SafetensorError, safe_open
+        return cls(*read_weights(path or EMBEDDED_WEIGHTS))
 
-        path = path or EMBEDDED_WEIGHTS
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as exc:
-            raise CheckpointError(
-                f"cannot read the composition weights {path}: {exc}; install the package again"
-            ) from exc
-        if metadata.get("format") != FORMAT:
-            raise CheckpointError(
-                f"{path} holds no composition weights: its format is "
-                f"{metadata.get('format')!r}, expected {FORMAT!r}"
-            )
-        try:
-            scorer = cls(CompositionConfig(**json.loads(metadata["config"])))
-            scorer.load_state_dict({name: value.float() for name, value in weights.items()})
-        except (KeyError, TypeError, ValueError, RuntimeError) as exc:
-            raise CheckpointError(f"the composition weights {path} are damaged: {exc}") from exc
-        return scorer.eval().requires_grad_(False)
-
-    def save(self, path: Path, **notes: str) -> None:
-        """Write weights as float16, with the configuration and notes as metadata."""
-        from safetensors.torch import save_file
-
-        weights = {name: value.half().contiguous() for name, value in self.state_dict().items()}
-        metadata = {"format": FORMAT, "config": json.dumps(asdict(self.config)), **notes}
-        save_file(weights, path, metadata=metadata)
-
-    @torch.inference_mode()
     def score(
-        self, frames_xyxy: Tensor, objects_xyxy: Tensor, num_subjects: int, image_aspect: float
-    ) -> Tensor:
+        self,
+        frames_xyxy: FloatArray,
+        objects_xyxy: FloatArray,
+        num_subjects: int,
+        image_aspect: float,
+    ) -> FloatArray:
         """How good each frame is.
 
         Args:
@@ -144,143 +177,140 @@ class CompositionScorer(nn.Module):
         Returns:
             [F] quality, 0 to 1: a mean opinion score of 1 to 5, mapped linearly.
         """
-        objects_xyxy = objects_xyxy[: self.config.max_objects]
-        count = len(objects_xyxy)
-        is_subject = torch.arange(count)[None] < num_subjects
-        is_object = torch.ones(1, count, dtype=torch.bool)
-        aspect = torch.tensor([image_aspect], dtype=torch.float32)
-        quality = [
-            self(part[None], objects_xyxy.float()[None], is_subject, is_object, aspect)[0]
-            for part in torch.split(frames_xyxy.float(), FRAMES_AT_ONCE)
+        objects = _with_size(objects_xyxy[: self.config.max_objects].astype(np.float32))
+        frames = _with_size(frames_xyxy.astype(np.float32))
+        is_subject = np.arange(len(objects)) < num_subjects
+        item = self._linear("embed_object", object_features(objects, is_subject, image_aspect))
+        starts = range(0, len(frames), FRAMES_AT_ONCE)
+        parts = [
+            self._score(frames[at : at + FRAMES_AT_ONCE], objects, item, image_aspect)
+            for at in starts
         ]
-        return torch.cat(quality).clamp(0, 1)
+        quality = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return np.clip(quality, 0, 1)
 
-    def forward(
-        self,
-        frames_xyxy: Tensor,
-        objects_xyxy: Tensor,
-        is_subject: Tensor,
-        is_object: Tensor,
-        image_aspect: Tensor,
-    ) -> Tensor:
-        """Judge the frames of a batch of images.
+    def _score(
+        self, frames: FloatArray, objects: FloatArray, item: FloatArray, image_aspect: float
+    ) -> FloatArray:
+        """[F, 4] frames, [K, 4] objects, [K, dim] their embeddings -> [F] quality."""
+        frame = self._linear("embed_frame", frame_features(frames, image_aspect))  # [F, dim]
+        relation = self._linear("embed_relation", relation_features(frames, objects))
+        relation += item  # [F, K, dim]
+        relation += frame[:, None]
+        mixed = _relu(self._linear("mix", _relu(relation)))
 
-        Args:
-            frames_xyxy: [B, F, 4] frames.
-            objects_xyxy: [B, K, 4] objects, best first.
-            is_subject: [B, K] bool, True for what was asked for.
-            is_object: [B, K] bool, False for what only fills up the batch.
-            image_aspect: [B] width over height of each image in pixels.
+        # Attention with one more key, whose value is zero: nothing worth attending to. And one
+        # more head, which takes every object as it is.
+        keys = np.exp(np.minimum(self._linear("attend", mixed), MAX_KEY))  # [F, K, heads]
+        weights = keys / (keys.sum(axis=1, keepdims=True) + np.exp(self._weights["null_logit"]))
+        same = np.full_like(weights[..., :1], 1 / self.config.max_objects)
+        weights = np.concatenate([weights, same], axis=-1).transpose(0, 2, 1)  # [F, heads + 1, K]
+        pooled = (weights @ mixed).reshape(len(frames), -1)  # [F, (heads + 1) * dim]
+        hidden = _relu(
+            self._linear("score_head.0", np.concatenate([np.maximum(frame, 0), pooled], axis=-1))
+        )
+        hidden = _relu(self._linear("score_head.2", hidden))
+        return self._linear("score_head.4", hidden)[:, 0]
 
-        Returns:
-            [B, F] quality, not clamped.
-        """
-        frames = _with_size(frames_xyxy)
-        objects = _with_size(objects_xyxy)
-        frame = self.embed_frame(frame_features(frames, image_aspect))  # [B, F, dim]
-        relation = self.embed_relation(relation_features(frames, objects))  # [B, F, K, dim]
-        item = self.embed_object(object_features(objects, is_subject, image_aspect))  # [B, K, dim]
-        relation += item[:, None]
-        relation += frame[:, :, None]
-        mixed = (relation.relu_() @ self.mix.weight.T).add_(self.mix.bias).relu_()
-
-        # Attention with one more key, whose value is zero: nothing worth attending to. Written out,
-        # because softmax is slow over so few keys. And one more head, which takes every object as
-        # it is.
-        present = is_object[:, None, :, None]  # [B, 1, K, 1]
-        keys = self.attend(mixed).clamp(max=MAX_KEY).exp() * present  # [B, F, K, heads]
-        weights = keys / (keys.sum(dim=2, keepdim=True) + self.nothing.exp())
-        same = present.expand_as(weights[..., :1]) / self.config.max_objects
-        weights = torch.cat([weights, same], dim=-1).transpose(2, 3)  # [B, F, heads + 1, K]
-        pooled = (weights @ mixed).flatten(2)  # [B, F, (heads + 1) * dim]
-        judged: Tensor = self.judge(torch.cat([frame.relu(), pooled], dim=-1))
-        return judged[..., 0]
+    def _linear(self, name: str, values: FloatArray) -> FloatArray:
+        weight = self._weights[f"{name}.weight"]
+        result = values.reshape(-1, len(weight)) @ weight  # one product, not one for each frame
+        if (bias := self._weights.get(f"{name}.bias")) is not None:
+            result += bias
+        return result.reshape(*values.shape[:-1], weight.shape[1])
 
 
-def _with_size(boxes_xyxy: Tensor) -> Tensor:
-    """[..., 4] -> [..., 4] the same boxes, none of them without a size."""
-    return torch.cat(
-        [boxes_xyxy[..., :2], torch.maximum(boxes_xyxy[..., 2:], boxes_xyxy[..., :2] + MIN_SIZE)],
-        -1,
-    )
+def _relu(values: FloatArray) -> FloatArray:
+    """In place."""
+    return np.maximum(values, 0, out=values)
 
 
-def frame_features(frames_xyxy: Tensor, image_aspect: Tensor) -> Tensor:
-    """Where each frame lies in its image: [B, F, 4], [B] -> [B, F, features]."""
-    size = frames_xyxy[..., 2:] - frames_xyxy[..., :2]
-    centre = (frames_xyxy[..., 2:] + frames_xyxy[..., :2]) / 2 - 0.5
-    cut_off = torch.cat([frames_xyxy[..., :2], 1 - frames_xyxy[..., 2:]], dim=-1)
-    image_shape = image_aspect.log()[:, None, None].expand(*frames_xyxy.shape[:2], 1)
-    shape = (size[..., :1] / size[..., 1:]).log() + image_shape
-    area = size.prod(dim=-1, keepdim=True)
-    return torch.cat(
+def _with_size(boxes_xyxy: FloatArray) -> FloatArray:
+    """[N, 4] -> [N, 4] the same boxes, none of them without a size."""
+    low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    return np.concatenate([low, np.maximum(high, low + np.float32(MIN_SIZE))], axis=1)
+
+
+def frame_features(frames_xyxy: FloatArray, image_aspect: float) -> FloatArray:
+    """Where each frame lies in its image: [F, 4] -> [F, features]."""
+    low, high = frames_xyxy[:, :2], frames_xyxy[:, 2:]
+    size = high - low
+    centre = (high + low) / 2 - 0.5
+    cut_off = np.concatenate([low, 1 - high], axis=1)
+    image_shape = np.full((len(frames_xyxy), 1), np.log(image_aspect), np.float32)
+    shape = np.log(size[:, :1] / size[:, 1:]) + image_shape
+    return np.concatenate(
         [
             cut_off,
-            torch.exp(-cut_off.abs() / NEAR),
+            np.exp(-np.abs(cut_off) / NEAR),
             size,
             centre,
-            centre.abs(),
-            area,
+            np.abs(centre),
+            size[:, :1] * size[:, 1:],
             shape,
-            shape.abs(),
+            np.abs(shape),
             image_shape,
         ],
-        dim=-1,
+        axis=1,
     )
 
 
-def object_features(objects_xyxy: Tensor, is_subject: Tensor, image_aspect: Tensor) -> Tensor:
-    """What each object is, whatever the frame: [B, K, 4], [B, K], [B] -> [B, K, features]."""
-    size = objects_xyxy[..., 2:] - objects_xyxy[..., :2]
-    edges = torch.cat([objects_xyxy[..., :2], 1 - objects_xyxy[..., 2:]], dim=-1)
-    shape = (size[..., :1] / size[..., 1:]).log() + image_aspect.log()[:, None, None]
-    rank = torch.arange(size.shape[1], device=size.device)
-    first = (1 / (1 + rank)).expand(size.shape[:2])[..., None]
-    return torch.cat(
+def object_features(
+    objects_xyxy: FloatArray, is_subject: BoolArray, image_aspect: float
+) -> FloatArray:
+    """What each object is, whatever the frame: [K, 4], [K] bool -> [K, features]."""
+    low, high = objects_xyxy[:, :2], objects_xyxy[:, 2:]
+    size = high - low
+    edges = np.concatenate([low, 1 - high], axis=1)
+    shape = np.log(size[:, :1] / size[:, 1:]) + np.float32(np.log(image_aspect))
+    first = 1 / (1 + np.arange(len(size), dtype=np.float32)[:, None])
+    return np.concatenate(
         [
             edges,
-            torch.exp(-edges.abs() / NEAR),
+            np.exp(-np.abs(edges) / NEAR),
             size,
-            size.prod(dim=-1, keepdim=True).sqrt(),
-            shape.clamp(-3, 3) / 2,
-            (shape / 2).tanh().abs(),
+            np.sqrt(size[:, :1] * size[:, 1:]),
+            np.clip(shape, -3, 3) / 2,
+            np.abs(np.tanh(shape / 2)),
             first,
-            is_subject[..., None].float(),
+            is_subject[:, None].astype(np.float32),
         ],
-        dim=-1,
+        axis=1,
     )
 
 
-def relation_features(frames_xyxy: Tensor, objects_xyxy: Tensor) -> Tensor:
-    """How each object lies in each frame: [B, F, 4], [B, K, 4] -> [B, F, K, features]."""
-    frame, item = frames_xyxy[:, :, None], objects_xyxy[:, None]  # [B, F, 1, 4], [B, 1, K, 4]
-    frame_size = (frame[..., 2:] - frame[..., :2]).repeat(1, 1, 1, 2)
-    item_size = (item[..., 2:] - item[..., :2]).repeat(1, 1, 1, 2)
+def relation_features(frames_xyxy: FloatArray, objects_xyxy: FloatArray) -> FloatArray:
+    """How each object lies in each frame: [F, 4], [K, 4] -> [F, K, features]."""
+    frame, item = frames_xyxy[:, None], objects_xyxy[None]  # [F, 1, 4], [1, K, 4]
+    frame_size = np.tile(frame[..., 2:] - frame[..., :2], 2)
+    item_size = np.tile(item[..., 2:] - item[..., :2], 2)
     # Positive where the object keeps a distance to the frame's edge, negative where it is cut.
-    gap = torch.cat([item[..., :2] - frame[..., :2], frame[..., 2:] - item[..., 2:]], dim=-1)
-    air = (gap / frame_size).clamp(-FAR, FAR)  # [B, F, K, 4]
-    cut = (-gap / item_size).clamp(0, 1)
-    kept = (1 - cut[..., :2] - cut[..., 2:]).clamp(min=0)  # share of width, of height
-    low = air[..., :2].clamp(0, 1)
-    high = (1 - air[..., 2:]).clamp(0, 1)
+    gap = np.concatenate([item[..., :2] - frame[..., :2], frame[..., 2:] - item[..., 2:]], axis=-1)
+    air = np.clip(gap / frame_size, -FAR, FAR)  # [F, K, 4]
+    cut = np.clip(-gap / item_size, 0, 1)
+    kept = np.maximum(1 - cut[..., :2] - cut[..., 2:], 0)  # share of width, of height
+    kept_area = kept[..., :1] * kept[..., 1:]
+    low = np.clip(air[..., :2], 0, 1)
+    high = np.clip(1 - air[..., 2:], 0, 1)
     centre = (low + high) / 2
     seen = high - low
-    return torch.cat(
+    seen_area = np.maximum(seen[..., :1], 0) * np.maximum(seen[..., 1:], 0)
+    to_third = np.minimum(np.abs(centre - 1 / 3), np.abs(centre - 2 / 3))
+    return np.concatenate(
         [
             air,
             cut,
-            (cut > 0.01).float(),
-            torch.exp(-air.abs() / NEAR),
+            (cut > 0.01).astype(np.float32),
+            np.exp(-np.abs(air) / NEAR),
             kept,
-            kept.prod(dim=-1, keepdim=True),
+            kept_area,
             seen,
-            # Not of 0, where a root has no gradient: CAGIC descends through this score.
-            seen.clamp(min=0).prod(dim=-1, keepdim=True).clamp(min=1e-12).sqrt(),
+            np.sqrt(np.maximum(seen_area, 1e-12)),
             centre,
-            (centre - 0.5).abs(),
-            torch.exp(-((centre - 1 / 3).abs().minimum((centre - 2 / 3).abs()) / 0.1)),
-            (air[..., :2] - air[..., 2:]).tanh(),
-            (kept.prod(dim=-1, keepdim=True) > 0.98).float(),
+            np.abs(centre - 0.5),
+            np.exp(-to_third / 0.1),
+            np.tanh(air[..., :2] - air[..., 2:]),
+            (kept_area > 0.98).astype(np.float32),
         ],
-        dim=-1,
+        axis=-1,
     )

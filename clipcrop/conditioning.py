@@ -15,11 +15,16 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from .boxes import WHOLE_IMAGE_XYXY, clip_to_image, cxcywh_to_xyxy, xyxy_to_cxcywh
+from .arrays import FloatArray
+from .boxes import WHOLE_IMAGE_XYXY
 from .decoder import Decoder, DecoderOutput, DecoderVariant
+from .device import memory_errors_named
 from .encoders.base import ImageTokens
+from .encoders.tensors import TokenTensors
 from .grounding import Grounding, Variant, texts_of_variant
 from .prompt import Prompt, Text
+from .ranking import Proposals
+from .tensor_boxes import clip_to_image, cxcywh_to_xyxy, xyxy_to_cxcywh
 
 FilterStage = Literal["selected", "tokens"]
 """What a filter of tokens does, see `condition`."""
@@ -47,7 +52,7 @@ class Condition(NamedTuple):
 
 
 def condition(
-    tokens: ImageTokens,
+    tokens: TokenTensors,
     text_embeddings: Tensor,
     is_allowed: Tensor | None = None,
     stage: FilterStage = "selected",
@@ -65,8 +70,8 @@ def condition(
             before selecting, so that each text selects an allowed token.
 
     Returns:
-        Mean and union box; nothing is found where an image has no text that the tower knows, or no
-        allowed token.
+        Mean and union box; nothing is found where an image has no text that the encoder knows, or
+        no allowed token.
     """
     # One more row of zeros, so that there is a text even where there is none.
     text_embeddings = torch.nn.functional.pad(text_embeddings, (0, 0, 0, 1))
@@ -94,21 +99,22 @@ def condition(
     return Condition(mean, xyxy_to_cxcywh(union_xyxy), is_found)
 
 
-def condition_of(tokens: ImageTokens, grounding: Grounding) -> Condition:
+def condition_of(tokens: TokenTensors, grounding: Grounding) -> Condition:
     """What conditions the decoder, of one image (B = 1) that was grounded already."""
-    union_xyxy = grounding.union_box_xyxy
-    is_found = union_xyxy is not None
-    if union_xyxy is None:
+    is_found = grounding.union_box_xyxy is not None
+    if grounding.union_box_xyxy is None:
         mean = torch.zeros_like(tokens.tokens[:, 0])
         union_xyxy = torch.tensor(WHOLE_IMAGE_XYXY)
     else:
-        mean = tokens.tokens[:, grounding.selected.to(tokens.tokens.device)].mean(dim=1)
+        selected = torch.from_numpy(grounding.selected).to(tokens.tokens.device)
+        mean = tokens.tokens[:, selected].mean(dim=1)
+        union_xyxy = torch.from_numpy(grounding.union_box_xyxy)
     union = xyxy_to_cxcywh(union_xyxy)[None].to(mean)
     return Condition(mean, union, torch.tensor([is_found], device=mean.device))
 
 
-def decode(decoder: Decoder, tokens: ImageTokens, selection: Condition) -> DecoderOutput:
-    """The decoder's crops for images that a tower has seen and that texts have selected in."""
+def decode(decoder: Decoder, tokens: TokenTensors, selection: Condition) -> DecoderOutput:
+    """The decoder's crops for images that an encoder has seen and that texts have selected in."""
     output: DecoderOutput = decoder(
         tokens.tokens,
         ~tokens.mask,
@@ -117,6 +123,30 @@ def decode(decoder: Decoder, tokens: ImageTokens, selection: Condition) -> Decod
         tokens.initial_boxes_cxcywh,
     )
     return output
+
+
+def propose(decoder: Decoder, tokens: ImageTokens, grounding: Grounding) -> Proposals | None:
+    """The decoder's crops for one image (B = 1); None where it needs a subject and has none."""
+    seen = TokenTensors.of(tokens)
+    with torch.inference_mode(), memory_errors_named(seen.tokens.device):
+        selection = condition_of(seen, grounding)
+        if decoder.config.is_conditioned and not bool(selection.is_found):
+            return None
+        output = decode(decoder, seen, selection)
+        frames_xyxy = clip_to_image(cxcywh_to_xyxy(output.boxes_cxcywh[0]))
+        return Proposals(frames_xyxy.cpu().numpy(), output.quality[0].cpu().numpy())
+
+
+def paper_crops(decoder: Decoder, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+    """[M, 4] the decoder's crops xyxy, best first, for one image and [W, E] texts, as the paper."""
+    seen = TokenTensors.of(tokens)
+    device = seen.tokens.device
+    with torch.inference_mode(), memory_errors_named(device):
+        embeddings = stack_texts([torch.from_numpy(text_embeddings)]).to(device)
+        output = decode(decoder, seen, condition(seen, embeddings))
+        order = output.scores[0].argsort(descending=True, stable=True)
+        crops: FloatArray = cxcywh_to_xyxy(output.boxes_cxcywh[0, order]).cpu().numpy()
+        return crops
 
 
 def texts_for(prompt: Prompt, variant: DecoderVariant) -> tuple[Text, ...]:

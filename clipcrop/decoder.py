@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .boxes import clip_to_image, cxcywh_to_xyxy, xyxy_to_cxcywh
+from .tensor_boxes import clip_to_image, cxcywh_to_xyxy, xyxy_to_cxcywh
 
 DecoderVariant = Literal["base", "main", "key", "full"]
 """The paper's Table 4: no text, the whole prompt, its keywords, both."""

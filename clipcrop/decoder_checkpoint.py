@@ -9,7 +9,6 @@ name, for people, and by fingerprint. Another tower is refused: its tokens mean 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,17 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoint import default_models_folder
 from .decoder import Decoder, DecoderConfig
 from .encoders.base import Encoder
-from .errors import CheckpointError, InputError
+from .errors import CheckpointError
 
 FORMAT = "clipcrop-decoder-1"
 """In the header of every file; the number rises when older code would misread newer files."""
-
-LAST_DECODER = "last.safetensors"
-BEST_DECODER = "best.safetensors"
-"""Of the folder of a training: the end of the schedule, and the best in validation."""
 
 _HOW_TO_GO_ON = "train it again, or copy it again from where it came from"
 
@@ -47,44 +41,6 @@ class DecoderInfo:
 
     notes: Mapping[str, str]
     """Whatever whoever trained it wanted to say."""
-
-
-def default_decoder_path(tower: str, models_folder: Path | None = None) -> Path:
-    """Where a tower's decoder is looked for when none is named; there need not be one."""
-    # A tower may be named by its folder, whose path is no name of a file.
-    name = re.sub(r"[^A-Za-z0-9._-]+", "_", tower)
-    return (models_folder or default_models_folder()) / "decoders" / f"{name}.safetensors"
-
-
-def find_decoder(choice: str | Path, tower: str) -> Path | None:
-    """Say which file holds the decoder that a user chose.
-
-    Args:
-        choice: "auto" (the one at `default_decoder_path`, if there is one), "none", or a path.
-        tower: Name of the tower that is used.
-
-    Returns:
-        The file; None for no decoder.
-
-    Raises:
-        InputError: There is no such file.
-    """
-    if str(choice) == "none":
-        return None
-    if str(choice) == "auto":
-        path = default_decoder_path(tower)
-        return path if path.is_file() else None
-    path = Path(choice)
-    try:
-        is_there = path.is_file()
-    except (OSError, ValueError):  # a name too long for a path, or with a zero byte in it
-        is_there = False
-    if not is_there:
-        raise InputError(
-            f"no such decoder: {str(choice)[:200]!r}; name a .safetensors file that `clipcrop "
-            "train` wrote, or choose auto or none"
-        )
-    return path
 
 
 def save_decoder(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,11 +14,23 @@ from .errors import DeviceError, OutOfMemory
 if TYPE_CHECKING:
     import torch
 
-# The allocator's words, and the systems' for files of weights that find no room.
+# The allocators' words, and the systems' for files of weights that find no room.
 _MAIN_MEMORY_FULL = re.compile(
-    "DefaultCPUAllocator|Cannot allocate memory|paging file is too small", re.IGNORECASE
+    "DefaultCPUAllocator|Cannot allocate memory|paging file is too small|bad allocation"
+    "|Failed to allocate memory",
+    re.IGNORECASE,
 )
 _DEVICE_MEMORY_FULL = re.compile("out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
+
+
+def num_threads() -> int:
+    """Threads for one image: ``OMP_NUM_THREADS`` where it is set, else a thread for each core."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -29,12 +43,11 @@ def choose_device(name: str = "auto") -> torch.device:
     Raises:
         DeviceError: The machine has no such device, or the name is none.
     """
+    _check_name(name)
     import torch  # takes seconds, so only once a device is really needed
 
     if name == "auto":
         name = _best_device_name()
-    if not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", name):
-        raise DeviceError(f"no such device: {name!r}; choose auto, cpu, cuda, cuda:N or mps")
     kind, _, index = name.partition(":")
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -49,15 +62,36 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def require_cpu(name: str, model: str) -> None:
+    """Refuse a device for a model that runs on the processor only.
+
+    Args:
+        name: As `choose_device` takes it.
+        model: For the message.
+
+    Raises:
+        DeviceError: The name means another device, or none.
+    """
+    _check_name(name)
+    if name not in ("auto", "cpu"):
+        raise DeviceError(
+            f"{model} runs on the processor, not on {name}; choose the device auto or cpu, or "
+            "another model"
+        )
+
+
+def _check_name(name: str) -> None:
+    if name != "auto" and not re.fullmatch(r"cpu|mps|cuda(:[0-9]{1,3})?", name):
+        raise DeviceError(f"no such device: {name!r}; choose auto, cpu, cuda, cuda:N or mps")
+
+
 @contextmanager
-def memory_errors_named(device: torch.device) -> Iterator[None]:
+def memory_errors_named(device: torch.device | str) -> Iterator[None]:
     """Turn the many ways in which memory runs out into `OutOfMemory`, which says what to do.
 
     CUDA's allocator has an error class of its own; Apple's, the CPU's and CUDA's libraries raise a
     bare RuntimeError or OSError that only its text tells from others.
     """
-    import torch
-
     try:
         yield
     except MemoryError as exc:
@@ -65,9 +99,14 @@ def memory_errors_named(device: torch.device) -> Iterator[None]:
     except (RuntimeError, OSError) as exc:
         if _MAIN_MEMORY_FULL.search(str(exc)):
             raise OutOfMemory(_advice("cpu")) from exc
-        if isinstance(exc, torch.OutOfMemoryError) or _DEVICE_MEMORY_FULL.search(str(exc)):
+        if _is_torch_memory_error(exc) or _DEVICE_MEMORY_FULL.search(str(exc)):
             raise OutOfMemory(_advice(str(device))) from exc
         raise
+
+
+def _is_torch_memory_error(exc: Exception) -> bool:
+    torch = sys.modules.get("torch")  # what was not imported has raised nothing
+    return torch is not None and isinstance(exc, torch.OutOfMemoryError)
 
 
 def _advice(device: str) -> str:

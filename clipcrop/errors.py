@@ -5,6 +5,7 @@
         + EmptyPrompt
         + InvalidImage
       x CheckpointError                 weights are missing, damaged or of another kind
+      x NotInstalled                    an optional part of the distribution is missing
       x LanguageModelMissing            spaCy's English pipeline is not installed
       x DeviceError                     no such device
         + OutOfMemory                   the device's memory is full
@@ -33,6 +34,10 @@ class InvalidImage(InputError):
 
 class CheckpointError(ClipCropError):
     """Weights are missing, damaged, or made for another model."""
+
+
+class NotInstalled(ClipCropError):
+    """An optional part of the distribution is needed; the message says how to get it."""
 
 
 class LanguageModelMissing(ClipCropError):

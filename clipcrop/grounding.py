@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from .boxes import area, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
+from .arrays import FloatArray, IntArray, descending
+from .boxes import area, as_boxes, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
 from .encoders.base import ImageTokens
 from .prompt import Prompt, Text
 from .suggestions import Detection, Dropped
@@ -42,7 +42,7 @@ class GroundingOptions:
     """The paper's behaviour: one token for each text, nothing is dropped."""
 
     min_score: float = 0.1
-    """A text whose best token scores less is dropped; the tower's own is `Encoder.min_score`."""
+    """A text whose best token scores less is dropped; the encoder's own is `Encoder.min_score`."""
 
     min_text_share: float = 0.2
     """A text whose best token scores less than this share of the best text's is dropped."""
@@ -86,7 +86,7 @@ class GroundingOptions:
 
 @dataclass(frozen=True)
 class TokenDetection(Detection):
-    """A detection, and where in the tower's answer it comes from."""
+    """A detection, and where in the encoder's answer it comes from."""
 
     token: int
     """Index of the image token that it belongs to."""
@@ -96,7 +96,7 @@ class TokenDetection(Detection):
 class Grounding:
     """What of a prompt is in an image."""
 
-    selected: Tensor
+    selected: IntArray
     """[S] int64 indices of the selected tokens, in the order of the texts; one that two texts
     select is there twice, as in the paper's mean."""
 
@@ -106,7 +106,7 @@ class Grounding:
     dropped: tuple[Dropped, ...]
     """What was asked for and not found."""
 
-    union_box_xyxy: Tensor | None
+    union_box_xyxy: FloatArray | None
     """[4] round all that was found; None when nothing was, so crops are general ones."""
 
     excluded: tuple[TokenDetection, ...]
@@ -117,12 +117,12 @@ class Grounding:
 
     best: TokenDetection | None
     """The strongest box for what was asked, also where it was dropped as too weak: for measuring.
-    None where the tower knows none of the texts."""
+    None where the encoder knows none of the texts."""
 
 
 def ground(
     tokens: ImageTokens,
-    text_embeddings: Tensor,
+    text_embeddings: FloatArray,
     prompt: Prompt,
     options: GroundingOptions | None = None,
 ) -> Grounding:
@@ -131,7 +131,7 @@ def ground(
     Args:
         tokens: of one image, B = 1.
         text_embeddings: [W, E] a row for each of ``prompt.all_texts``; zeros for a text that the
-            tower knows nothing about.
+            encoder knows nothing about.
         prompt: the texts.
         options: how they select.
     """
@@ -179,8 +179,8 @@ class _Scored:
     """A text and the score of each token for it."""
 
     text: Text
-    scores: Tensor  # [N], -1 where masked
-    boxes_xyxy: Tensor  # [N, 4]
+    scores: FloatArray  # [N], -1 where masked
+    boxes_xyxy: FloatArray  # [N, 4]
     is_known: bool
     best: TokenDetection
 
@@ -201,16 +201,16 @@ class _Scored:
     def distinct(self, min_share: float, options: GroundingOptions) -> list[TokenDetection]:
         """Boxes with at least a share of the best score, each another thing; best first."""
         floor = max(self.best.score * min_share, options.min_score)
-        strong = (self.scores >= floor).nonzero()[:, 0]
-        strong = strong[self.scores[strong].argsort(descending=True, stable=True)]
+        strong = np.flatnonzero(self.scores >= floor)
+        strong = strong[descending(self.scores[strong])]
         boxes_xyxy = self.boxes_xyxy[strong]
         areas = area(boxes_xyxy)
-        is_free = torch.ones(len(strong), dtype=torch.bool)
+        is_free = np.ones(len(strong), dtype=bool)
         kept: list[int] = []
         # One box against the rest at a time: few are kept, and comparing all pairs of a thousand
         # boxes takes longer than everything else here.
-        while len(kept) < options.max_plural and bool(is_free.any()):
-            best = int(is_free.byte().argmax())
+        while len(kept) < options.max_plural and is_free.any():
+            best = int(is_free.argmax())
             kept.append(int(strong[best]))
             shared = intersection(boxes_xyxy[best : best + 1], boxes_xyxy)[0]
             # IoU > t, without a division: shared > t / (1 + t) of both areas together.
@@ -220,16 +220,15 @@ class _Scored:
         return [self.detection(token) for token in kept]
 
 
-def _score(tokens: ImageTokens, text_embeddings: Tensor, prompt: Prompt) -> list[_Scored]:
+def _score(tokens: ImageTokens, text_embeddings: FloatArray, prompt: Prompt) -> list[_Scored]:
     """Score every token for every text."""
     if not prompt.all_texts:
         return []
-    mask = tokens.mask[0].cpu()
-    scores = tokens.scores(text_embeddings)[0].float().cpu()  # [W, N]
-    scores = scores.masked_fill(~mask, -1.0)
-    boxes_xyxy = clip_to_image(cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0].float().cpu()))
-    is_known = (text_embeddings != 0).any(dim=1).tolist()
-    is_empty = not bool(mask.any())
+    mask = tokens.mask[0]
+    scores = np.where(mask, tokens.scores(text_embeddings)[0], np.float32(-1))  # [W, N]
+    boxes_xyxy = clip_to_image(cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0]))
+    is_known = (text_embeddings != 0).any(axis=1).tolist()
+    is_empty = not mask.any()
     return [
         _Scored(
             text,
@@ -242,7 +241,9 @@ def _score(tokens: ImageTokens, text_embeddings: Tensor, prompt: Prompt) -> list
     ]
 
 
-def _detection(text: Text, scores: Tensor, boxes_xyxy: Tensor, token: int) -> TokenDetection:
+def _detection(
+    text: Text, scores: FloatArray, boxes_xyxy: FloatArray, token: int
+) -> TokenDetection:
     x0, y0, x1, y1 = boxes_xyxy[token].tolist()
     return TokenDetection(text.text, float(scores[token]), (x0, y0, x1, y1), token)
 
@@ -285,9 +286,9 @@ def _select_wanted(
 def _growth(selections: Iterable[Sequence[TokenDetection]], added: TokenDetection) -> float:
     """Factor by which the union box grows when one more box joins it."""
     before_xyxy = _boxes(box for boxes in selections for box in boxes)
-    after_xyxy = torch.cat([before_xyxy, _boxes([added])])
+    after_xyxy = np.concatenate([before_xyxy, _boxes([added])])
     grown, was = area(union_box(after_xyxy)), area(union_box(before_xyxy))
-    return float(grown / was.clamp(min=1e-12))
+    return float(grown / np.maximum(was, 1e-12))
 
 
 def _select_unwanted(
@@ -324,7 +325,7 @@ def _without_excluded(
     kept: list[list[TokenDetection]] = []
     dropped: list[Dropped] = []
     for boxes in selections:
-        overlaps = iou(_boxes(boxes), _boxes(excluded)).amax(dim=1).tolist()
+        overlaps = iou(_boxes(boxes), _boxes(excluded)).max(axis=1).tolist()
         free = [
             box for box, overlap in zip(boxes, overlaps, strict=True) if overlap <= options.max_iou
         ]
@@ -346,7 +347,7 @@ def _assemble(
     selected = [box for boxes in selections for box in boxes]
     known = [one.best for one in wanted if one.is_known]
     return Grounding(
-        selected=torch.tensor([box.token for box in selected], dtype=torch.int64),
+        selected=np.array([box.token for box in selected], dtype=np.int64),
         detections=tuple(selected if options.is_strict else _without_doubles(selected, wanted)),
         dropped=tuple(dropped),
         union_box_xyxy=union_box(_boxes(selected)) if selected else None,
@@ -366,6 +367,6 @@ def _without_doubles(
     return {(box.text, box.token): box for box in of_keywords or selected}.values()
 
 
-def _boxes(detections: Iterable[Detection]) -> Tensor:
+def _boxes(detections: Iterable[Detection]) -> FloatArray:
     """[K, 4] the boxes of detections."""
-    return torch.tensor([box.box_xyxy for box in detections]).reshape(-1, 4)
+    return as_boxes([box.box_xyxy for box in detections])

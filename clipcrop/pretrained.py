@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .checkpoint import CONFIG_FILE, default_models_folder
 from .device import memory_errors_named
 from .errors import CheckpointError, OutOfMemory
@@ -74,7 +72,7 @@ def load_pretrained(
     """
     with (
         damage_named(f"cannot load {folder} as {what}"),
-        memory_errors_named(torch.device("cpu")),  # whatever the device, they are read there
+        memory_errors_named("cpu"),  # whatever the device, they are read there
         _quiet_transformers(),
     ):
         model, info = model_class.from_pretrained(
@@ -83,7 +81,7 @@ def load_pretrained(
             trust_remote_code=False,
             use_safetensors=None if allow_pickle else True,
             weights_only=True,
-            dtype=torch.float32,
+            dtype="float32",
             output_loading_info=True,
             **settings,
         )

@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from .boxes import WHOLE_IMAGE_XYXY, area, covered, iou
+from .arrays import BoolArray, FloatArray, IntArray
+from .boxes import WHOLE_IMAGE_XYXY, area, as_boxes, coverage, iou
 from .candidates import candidates, fit, to_pixels
 from .constraints import Constraints
 
@@ -85,8 +85,12 @@ class Scorer(Protocol):
     """What judges frames: the composition score, or anything else with its signature."""
 
     def score(
-        self, frames_xyxy: Tensor, objects_xyxy: Tensor, num_subjects: int, image_aspect: float
-    ) -> Tensor:
+        self,
+        frames_xyxy: FloatArray,
+        objects_xyxy: FloatArray,
+        num_subjects: int,
+        image_aspect: float,
+    ) -> FloatArray:
         """See `clipcrop.composition.CompositionScorer.score`."""
 
 
@@ -98,10 +102,10 @@ opinions; one sees the pixels, the other is the same for all frames of the list.
 class Proposals(NamedTuple):
     """Crops that somebody who has seen the pixels proposes: the decoder."""
 
-    frames_xyxy: Tensor
+    frames_xyxy: FloatArray
     """[P, 4] in the image; some may have no area."""
 
-    quality: Tensor
+    quality: FloatArray
     """[P] 0 to 1."""
 
 
@@ -109,27 +113,27 @@ class Proposals(NamedTuple):
 class Ranking:
     """Suggested frames, best first."""
 
-    frames_xyxy: Tensor
+    frames_xyxy: FloatArray
     """[R, 4] frames, normalised; exactly those of ``frames_px``."""
 
-    frames_px: Tensor
+    frames_px: IntArray
     """[R, 4] int64 the same in whole pixels of the image."""
 
-    quality: Tensor
+    quality: FloatArray
     """[R] 0 to 1, never rising along the list."""
 
     is_well_framed: bool
     """The whole image is allowed, and as good as the best frame."""
 
-    is_proposed: Tensor
+    is_proposed: BoolArray
     """[R] bool, True for frames that come from the proposals."""
 
 
 def rank(
-    union_box_xyxy: Tensor | None,
-    subjects_xyxy: Tensor,
-    objects_xyxy: Tensor,
-    excluded_xyxy: Tensor,
+    union_box_xyxy: FloatArray | None,
+    subjects_xyxy: FloatArray,
+    objects_xyxy: FloatArray,
+    excluded_xyxy: FloatArray,
     constraints: Constraints,
     width_px: int,
     height_px: int,
@@ -158,18 +162,18 @@ def rank(
         InputError: The minimum size is larger than any frame of the image.
     """
     frames = _find_frames(union_box_xyxy, excluded_xyxy, constraints, width_px, height_px)
-    proposed = proposals or Proposals(torch.zeros(0, 4), torch.zeros(0))
+    proposed = proposals or Proposals(as_boxes([]), np.zeros(0, np.float32))
     fitted, which = fit(proposed.frames_xyxy, constraints, width_px, height_px)
-    frames = torch.cat([fitted, frames])
+    frames = np.concatenate([fitted, frames])
     ratio = constraints.ratio(width_px, height_px)
     image_aspect = width_px / height_px
     allows_whole = ratio is None or abs(ratio / image_aspect - 1) <= SAME_RATIO
     if allows_whole:
-        frames = torch.cat([frames, torch.tensor([WHOLE_IMAGE_XYXY])])
+        frames = np.concatenate([frames, as_boxes(WHOLE_IMAGE_XYXY)])
     objects = _join(subjects_xyxy, objects_xyxy)
     quality = judge(frames, union_box_xyxy, objects, len(subjects_xyxy), image_aspect, scorer)
-    is_proposed = torch.arange(len(frames)) < len(which)
-    quality[is_proposed] = quality[is_proposed].lerp(proposed.quality[which], DECODER_SHARE)
+    is_proposed = np.arange(len(frames)) < len(which)
+    quality[is_proposed] += DECODER_SHARE * (proposed.quality[which] - quality[is_proposed])
     lost = _lost(subjects_xyxy, frames)
     rank_key, quality = _apply_wishes(frames, quality, lost, excluded_xyxy)
     is_well_framed = allows_whole and bool(rank_key[-1] >= rank_key.max() - WELL_FRAMED_MARGIN)
@@ -177,7 +181,6 @@ def rank(
     frames, rank_key, quality = frames[is_offered], rank_key[is_offered], quality[is_offered]
     is_proposed = is_proposed[is_offered]
     picked = pick_different(frames, rank_key, count)
-    size_px = torch.tensor([width_px, height_px, width_px, height_px])
     frames_px = to_pixels(
         frames[picked],
         width_px,
@@ -185,23 +188,27 @@ def rank(
         ratio,
         (constraints.min_width_px, constraints.min_height_px),
     )
+    # In an image of a few pixels, different frames can be rounded to the same crop.
+    first = np.sort(np.unique(frames_px, axis=0, return_index=True)[1])
+    picked, frames_px = picked[first], frames_px[first]
+    size_px = np.array([width_px, height_px, width_px, height_px], np.float32)
     return Ranking(
-        frames_xyxy=frames_px / size_px,
+        frames_xyxy=(frames_px / size_px).astype(np.float32),
         frames_px=frames_px,
-        quality=quality[picked].cummin(dim=0).values,
+        quality=np.minimum.accumulate(quality[picked]),
         is_well_framed=is_well_framed,
         is_proposed=is_proposed[picked],
     )
 
 
 def judge(
-    frames_xyxy: Tensor,
-    union_box_xyxy: Tensor | None,
-    objects_xyxy: Tensor,
+    frames_xyxy: FloatArray,
+    union_box_xyxy: FloatArray | None,
+    objects_xyxy: FloatArray,
     num_subjects: int,
     image_aspect: float,
     scorer: Scorer,
-) -> Tensor:
+) -> FloatArray:
     """Quality of frames, each in the smallest view that it lies in.
 
     Args:
@@ -215,11 +222,11 @@ def judge(
     Returns:
         [F] quality, 0 to 1.
     """
-    quality = torch.zeros(len(frames_xyxy))
-    is_open = torch.ones(len(frames_xyxy), dtype=torch.bool)
+    quality = np.zeros(len(frames_xyxy), np.float32)
+    is_open = np.ones(len(frames_xyxy), dtype=bool)
     for view in views(union_box_xyxy):
         inside = (frames_xyxy[:, :2] >= view[:2] - 1e-4) & (frames_xyxy[:, 2:] <= view[2:] + 1e-4)
-        here = (is_open & inside.all(dim=1)).nonzero()[:, 0]
+        here = np.flatnonzero(is_open & inside.all(axis=1))
         if not len(here):
             continue
         is_open[here] = False
@@ -227,21 +234,21 @@ def judge(
             frames_xyxy[here], view, objects_xyxy, num_subjects, image_aspect, scorer
         )
     if union_box_xyxy is not None:
-        share = area(union_box_xyxy) / area(frames_xyxy).clamp(min=1e-9)
-        quality = quality * (share / SMALL_SHARE).clamp(max=1) ** SMALL_POWER
+        share = area(union_box_xyxy) / np.maximum(area(frames_xyxy), 1e-9)
+        quality *= np.minimum(share / SMALL_SHARE, 1) ** SMALL_POWER
     return quality
 
 
 def judge_in_view(
-    frames_xyxy: Tensor,
-    view_xyxy: Tensor,
-    objects_xyxy: Tensor,
+    frames_xyxy: FloatArray,
+    view_xyxy: FloatArray,
+    objects_xyxy: FloatArray,
     num_subjects: int,
     image_aspect: float,
     scorer: Scorer,
-) -> Tensor:
+) -> FloatArray:
     """Quality of frames as if the view were the image: [F, 4], [4], [K, 4] -> [F]."""
-    is_shown = covered(objects_xyxy, view_xyxy[None])[:, 0] >= SHOWN
+    is_shown = coverage(objects_xyxy, view_xyxy[None])[:, 0] >= SHOWN
     is_shown[:num_subjects] = True
     width, height = (view_xyxy[2:] - view_xyxy[:2]).tolist()
     return scorer.score(
@@ -252,24 +259,24 @@ def judge_in_view(
     )
 
 
-def views(union_box_xyxy: Tensor | None) -> list[Tensor]:
+def views(union_box_xyxy: FloatArray | None) -> list[FloatArray]:
     """[4] -> the views of an image, each [4], from the one round a small subject to the whole."""
-    whole = torch.tensor(WHOLE_IMAGE_XYXY)
+    whole = np.array(WHOLE_IMAGE_XYXY, np.float32)
     if union_box_xyxy is None:
         return [whole]
     centre = (union_box_xyxy[:2] + union_box_xyxy[2:]) / 2
-    longest = float((union_box_xyxy[2:] - union_box_xyxy[:2]).amax())
+    longest = float((union_box_xyxy[2:] - union_box_xyxy[:2]).max())
     # A square in normalised units has the image's own shape. It is moved inside, not cut.
     side = max(longest * VIEW_SCALE, MIN_VIEW)
     found = []
     while side <= MAX_VIEW:
-        corner = (centre - side / 2).clamp(min=0.0, max=1.0 - side)
-        found.append(torch.cat([corner, corner + side]))
+        corner = np.clip(centre - side / 2, 0.0, 1.0 - side)
+        found.append(np.concatenate([corner, corner + side]))
         side *= VIEW_STEP
     return [*found, whole]
 
 
-def pick_different(frames_xyxy: Tensor, key: Tensor, count: int) -> Tensor:
+def pick_different(frames_xyxy: FloatArray, key: FloatArray, count: int) -> IntArray:
     """The best frames of which no two are nearly the same.
 
     Args:
@@ -282,63 +289,65 @@ def pick_different(frames_xyxy: Tensor, key: Tensor, count: int) -> Tensor:
     """
     picked: list[int] = []
     for max_iou in MAX_IOUS:
-        left = key.clone()
+        left = key.copy()
         for index in picked:
-            left[iou(frames_xyxy[index, None], frames_xyxy)[0] > max_iou] = -torch.inf
+            left[iou(frames_xyxy[index, None], frames_xyxy)[0] > max_iou] = -np.inf
         while len(picked) < count:
             index = int(left.argmax())
-            if left[index] == -torch.inf:
+            if left[index] == -np.inf:
                 break
             picked.append(index)
-            left[iou(frames_xyxy[index, None], frames_xyxy)[0] > max_iou] = -torch.inf
-            left[index] = -torch.inf
+            left[iou(frames_xyxy[index, None], frames_xyxy)[0] > max_iou] = -np.inf
+            left[index] = -np.inf
         if len(picked) >= count:
             break
-    return torch.tensor(sorted(picked, key=lambda index: -float(key[index])), dtype=torch.int64)
+    return np.array(sorted(picked, key=lambda index: -float(key[index])), dtype=np.int64)
 
 
 def _find_frames(
-    union_box_xyxy: Tensor | None,
-    excluded_xyxy: Tensor,
+    union_box_xyxy: FloatArray | None,
+    excluded_xyxy: FloatArray,
     constraints: Constraints,
     width_px: int,
     height_px: int,
-) -> Tensor:
+) -> FloatArray:
     """[F, 4] frames of the whole image, and of its parts that are free of what is excluded."""
     found = candidates(union_box_xyxy, constraints, width_px, height_px)
     if union_box_xyxy is not None and len(found) < FEW_FRAMES:
-        found = torch.cat([found, candidates(None, constraints, width_px, height_px)])
+        found = np.concatenate([found, candidates(None, constraints, width_px, height_px)])
     free = [
         candidates(union_box_xyxy, constraints, width_px, height_px, within_xyxy=region)
         for region in _regions_without(excluded_xyxy, union_box_xyxy)
     ]
-    found = torch.cat([*free, found])
+    found = np.concatenate([*free, found])
     return found[:: -(-len(found) // MAX_FRAMES)]
 
 
-def _regions_without(excluded_xyxy: Tensor, union_box_xyxy: Tensor | None) -> list[Tensor]:
+def _regions_without(
+    excluded_xyxy: FloatArray, union_box_xyxy: FloatArray | None
+) -> list[FloatArray]:
     """The largest parts of the image beside the excluded boxes that hold most of the union box."""
-    regions = [torch.tensor(WHOLE_IMAGE_XYXY)]
+    regions = [np.array(WHOLE_IMAGE_XYXY, np.float32)]
     for box in excluded_xyxy:
         parts = []
         for region in regions:
-            if covered(box[None], region[None])[0, 0] <= VISIBLE:
+            if coverage(box[None], region[None])[0, 0] <= VISIBLE:
                 parts.append(region)
                 continue
             for edge, value in ((2, box[0]), (3, box[1]), (0, box[2]), (1, box[3])):
-                part = region.clone()
-                part[edge] = value.clamp(0, 1)
+                part = region.copy()
+                part[edge] = np.clip(value, 0, 1)
                 parts.append(part)
         regions = [part for part in parts if bool((part[2:] - part[:2] > 0.02).all())]
         if union_box_xyxy is not None:
             regions = [
-                part for part in regions if covered(union_box_xyxy[None], part[None])[0, 0] >= KEPT
+                part for part in regions if coverage(union_box_xyxy[None], part[None])[0, 0] >= KEPT
             ]
         regions = sorted(regions, key=lambda part: -float(area(part)))[:MAX_REGIONS]
     return [region for region in regions if float(area(region)) < 1.0] if len(excluded_xyxy) else []
 
 
-def _lost(subjects_xyxy: Tensor, frames_xyxy: Tensor) -> Tensor:
+def _lost(subjects_xyxy: FloatArray, frames_xyxy: FloatArray) -> FloatArray:
     """[S, 4], [F, 4] -> [F] how much of the subjects each frame loses, 0 to 1.
 
     Shares are squared, so that half a subject is worth much less than half: where not all of them
@@ -346,38 +355,39 @@ def _lost(subjects_xyxy: Tensor, frames_xyxy: Tensor) -> Tensor:
     is kept first: heads.
     """
     if not len(subjects_xyxy):
-        return torch.zeros(len(frames_xyxy))
-    upper_xyxy = subjects_xyxy.clone()
-    upper_xyxy[:, 3] = torch.lerp(subjects_xyxy[:, 1], subjects_xyxy[:, 3], UPPER_PART)
+        return np.zeros(len(frames_xyxy), np.float32)
+    upper_xyxy, top = subjects_xyxy.copy(), subjects_xyxy[:, 1]
+    upper_xyxy[:, 3] = top + UPPER_PART * (subjects_xyxy[:, 3] - top)
     kept, kept_upper = (
-        (covered(boxes_xyxy, frames_xyxy) / KEPT).clamp(max=1)  # [S, F]
+        np.minimum(coverage(boxes_xyxy, frames_xyxy) / KEPT, 1)  # [S, F]
         for boxes_xyxy in (subjects_xyxy, upper_xyxy)
     )
-    return 1 - (kept * kept_upper**2).square().mean(dim=0)
+    result: FloatArray = 1 - np.square(kept * kept_upper**2).mean(axis=0)
+    return result
 
 
 def _apply_wishes(
-    frames_xyxy: Tensor, quality: Tensor, lost: Tensor, excluded_xyxy: Tensor
-) -> tuple[Tensor, Tensor]:
+    frames_xyxy: FloatArray, quality: FloatArray, lost: FloatArray, excluded_xyxy: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """[F] quality -> [F] the key that frames are ranked by, and [F] quality that users see."""
-    visible = torch.zeros(len(frames_xyxy))
+    visible = np.zeros(len(frames_xyxy), np.float32)
     if len(excluded_xyxy):
-        visible = covered(excluded_xyxy, frames_xyxy).amax(dim=0)
+        visible = coverage(excluded_xyxy, frames_xyxy).max(axis=0)
     is_visible = visible > VISIBLE
     # Quality is at most 1: nothing makes up for a subject lost or an excluded thing shown.
     key = quality * (1 - lost) - 3 * lost - is_visible * (1 + visible)
-    return key, quality * (1 - lost) * torch.where(is_visible, 0.5 * (1 - visible), 1.0)
+    return key, quality * (1 - lost) * np.where(is_visible, 0.5 * (1 - visible), 1.0)
 
 
-def _join(subjects_xyxy: Tensor, objects_xyxy: Tensor) -> Tensor:
+def _join(subjects_xyxy: FloatArray, objects_xyxy: FloatArray) -> FloatArray:
     """[S, 4], [K, 4] -> the subjects, then the objects that are none of them."""
     if not len(subjects_xyxy) or not len(objects_xyxy):
-        return torch.cat([subjects_xyxy, objects_xyxy])
-    is_other = iou(objects_xyxy, subjects_xyxy).amax(dim=1) <= SAME_OBJECT_IOU
-    return torch.cat([subjects_xyxy, objects_xyxy[is_other]])
+        return np.concatenate([subjects_xyxy, objects_xyxy])
+    is_other = iou(objects_xyxy, subjects_xyxy).max(axis=1) <= SAME_OBJECT_IOU
+    return np.concatenate([subjects_xyxy, objects_xyxy[is_other]])
 
 
-def _seen_in(boxes_xyxy: Tensor, view_xyxy: Tensor) -> Tensor:
+def _seen_in(boxes_xyxy: FloatArray, view_xyxy: FloatArray) -> FloatArray:
     """[N, 4] boxes of the image -> [N, 4] their parts in the view, normalised to the view."""
-    origin, size = view_xyxy[:2].repeat(2), (view_xyxy[2:] - view_xyxy[:2]).repeat(2)
-    return ((boxes_xyxy - origin) / size).clamp(0, 1)
+    origin, size = np.tile(view_xyxy[:2], 2), np.tile(view_xyxy[2:] - view_xyxy[:2], 2)
+    return np.clip((boxes_xyxy - origin) / size, 0, 1)

@@ -1,4 +1,4 @@
-"""Photos whose crops people rated: reading them, and tensors of them.
+"""Photos whose crops people rated: reading them, and arrays of them.
 
 A file holds one JSON object a line: ``image``, ``width_px``, ``height_px``, ``objects_xyxy_px``
 (boxes, best first), ``person_xyxy_px`` (optional: the box of a person who is the subject), and
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from .arrays import FloatArray
 from .data.examples import MAX_MOS as MAX_MOS
 from .data.examples import MIN_MOS as MIN_MOS
 from .errors import InputError
@@ -30,16 +30,16 @@ class RatedImage:
     aspect: float
     """Width over height in pixels."""
 
-    objects_xyxy: Tensor
+    objects_xyxy: FloatArray
     """[K, 4] boxes of a detector, best first; none is allowed."""
 
-    person_xyxy: Tensor | None
+    person_xyxy: FloatArray | None
     """[4] the person who is the subject, where there is one."""
 
-    crops_xyxy: Tensor
+    crops_xyxy: FloatArray
     """[C, 4] rated crops."""
 
-    mos: Tensor
+    mos: FloatArray
     """[C] their mean opinion scores, 1 to 5."""
 
 
@@ -55,7 +55,7 @@ def read_ratings(path: Path) -> list[RatedImage]:
     return images
 
 
-def mos_to_quality(mos: Tensor) -> Tensor:
+def mos_to_quality(mos: FloatArray) -> FloatArray:
     """Map mean opinion scores, 1 to 5, to qualities, 0 to 1."""
     return (mos - MIN_MOS) / (MAX_MOS - MIN_MOS)
 
@@ -63,14 +63,14 @@ def mos_to_quality(mos: Tensor) -> Tensor:
 def _parse(record: dict[str, Any]) -> RatedImage:
     """One line's object -> a photo; raises KeyError, TypeError or ValueError with the reason."""
     width_px, height_px = _side(record, "width_px"), _side(record, "height_px")
-    scale = torch.tensor([width_px, height_px, width_px, height_px], dtype=torch.float32)
+    scale = np.array([width_px, height_px, width_px, height_px], np.float32)
     crops = _table(record["crops"], "crops", columns=5)
     if len(crops) < 2:
         raise ValueError(f"crops holds {len(crops)}, expected two or more")
     mos = crops[:, 4]
-    if bool(((mos < MIN_MOS) | (mos > MAX_MOS)).any()):
+    if ((mos < MIN_MOS) | (mos > MAX_MOS)).any():
         raise ValueError(f"a mean opinion score is outside {MIN_MOS:g} to {MAX_MOS:g}")
-    if bool((crops[:, 2:4] <= crops[:, :2]).any()):
+    if (crops[:, 2:4] <= crops[:, :2]).any():
         raise ValueError("a crop has no area")
     person = record.get("person_xyxy_px")
     return RatedImage(
@@ -90,15 +90,15 @@ def _side(record: dict[str, Any], name: str) -> float:
     return float(side)
 
 
-def _table(rows: object, name: str, columns: int) -> Tensor:
+def _table(rows: object, name: str, columns: int) -> FloatArray:
     """Rows of numbers -> [rows, columns]."""
     if not isinstance(rows, list):
         raise TypeError(f"{name} is a {type(rows).__name__}, expected a list")
     if not rows:
-        return torch.zeros(0, columns)
+        return np.zeros((0, columns), np.float32)
     if any(not isinstance(row, list) or len(row) != columns for row in rows):
         raise ValueError(f"{name} holds a row that is not {columns} numbers")
-    table = torch.tensor(rows, dtype=torch.float32)
-    if not bool(table.isfinite().all()):
+    table = np.array(rows, dtype=np.float32)
+    if not np.isfinite(table).all():
         raise ValueError(f"{name} holds a number that is not finite")
     return table

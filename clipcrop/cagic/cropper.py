@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import numpy as np
 from torch import Tensor
 
+from ..arrays import FloatArray
 from ..candidates import to_pixels
 from ..constraints import Constraints
 from ..device import memory_errors_named
@@ -115,13 +116,13 @@ class Cagic:
         constraints = constraints or Constraints()
         width_px, height_px = image.width_px, image.height_px
         frames_px = to_pixels(
-            found.optimum.boxes_xyxy[:count],
+            found.optimum.boxes_xyxy[:count].numpy(),
             width_px,
             height_px,
             constraints.ratio(width_px, height_px),
             (constraints.min_width_px, constraints.min_height_px),
         )
-        frames_xyxy = frames_px / torch.tensor([width_px, height_px, width_px, height_px])
+        frames_xyxy = frames_px / np.array([width_px, height_px, width_px, height_px])
         losses = found.optimum.losses[:count]
         quality = (losses.min() - losses).exp()
         rows = zip(frames_xyxy.tolist(), frames_px.tolist(), quality.tolist(), strict=True)
@@ -136,9 +137,10 @@ class Cagic:
             seconds=found.seconds,
         )
 
-    def crops(self, image: LoadedImage, prompt: str) -> Tensor:
+    def crops(self, image: LoadedImage, prompt: str) -> FloatArray:
         """[C, 4] crops xyxy, normalised, best first, C at least 1: as the evaluation asks."""
-        return self.search(image, prompt).optimum.boxes_xyxy
+        crops: FloatArray = self.search(image, prompt).optimum.boxes_xyxy.numpy()
+        return crops
 
 
 def total_loss(

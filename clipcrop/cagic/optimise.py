@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..boxes import average_alike, iou, non_maximum_suppression
+from ..boxes import iou, non_maximum_suppression, weighted_box_merge
 from ..errors import InputError
 from .options import CagicOptions
 from .space import SCALE, CropSpace
@@ -232,13 +232,12 @@ class _Search:
         Restarts that ended at the same place are averaged, the better ones counting more. The
         average is judged like any other crop, so it is kept only where it is better.
         """
-        ends = boxes.cpu()
-        weights = (losses.min() - losses).exp().cpu().clamp(min=1e-6)
-        averages = average_alike(ends, weights, ALIKE_IOU).to(boxes)
-        judged = torch.cat([self._loss(part) for part in averages.split(self._options.batch_size)])
+        ends = boxes.cpu().numpy()
+        weights = (losses.min() - losses).exp().clamp(min=1e-6).cpu().numpy()
+        averages = torch.from_numpy(weighted_box_merge(ends, weights, ALIKE_IOU)).to(boxes)
+        scored = torch.cat([self._loss(part) for part in averages.split(self._options.batch_size)])
         pool = torch.cat([boxes, averages]).cpu()
-        pool_losses = torch.cat([losses, judged]).cpu()
-        pool_losses = pool_losses.nan_to_num(math.inf)
-        kept = non_maximum_suppression(pool, -pool_losses, ALIKE_IOU)
-        support = (iou(pool[kept], ends) > ALIKE_IOU).sum(dim=1)
-        return pool[kept], pool_losses[kept], support
+        pool_losses = torch.cat([losses, scored]).cpu().nan_to_num(math.inf)
+        kept = non_maximum_suppression(pool.numpy(), -pool_losses.numpy(), ALIKE_IOU)
+        support = (iou(pool.numpy()[kept], ends) > ALIKE_IOU).sum(axis=1)
+        return pool[kept], pool_losses[kept], torch.from_numpy(support)

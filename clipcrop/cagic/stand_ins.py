@@ -12,12 +12,12 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ..boxes import area, intersection
-from ..composition import CompositionScorer
+from ..composition_network import CompositionNetwork
 from ..device import memory_errors_named
 from ..images import LoadedImage
 from ..sight import Sight
 from ..suggestions import Detection
+from ..tensor_boxes import area, intersection
 from .base import Judge, Reading
 from .sampler import Crops
 
@@ -84,18 +84,18 @@ class CompositionAesthetics:
         self.device = device
         self._sight = sight
         with memory_errors_named(device):
-            self._scorer = CompositionScorer.load().to(device)
+            self._network = CompositionNetwork.load().to(device)
 
     def read(self, image: LoadedImage) -> Judge:
         """See `Aesthetics`."""
-        objects = self._sight(image).objects_xyxy[: self._scorer.config.max_objects]
-        objects = objects.float().to(self.device)[None]
+        found = self._sight(image).objects_xyxy[: self._network.config.max_objects]
+        objects = torch.from_numpy(found).to(self.device)[None]
         is_object = torch.ones(objects.shape[:2], dtype=torch.bool, device=self.device)
         aspect = torch.tensor([image.width_px / image.height_px], device=self.device)
 
         def judge(crops: Crops) -> Tensor:
             frames = crops.boxes_xyxy.float()[None]
-            quality = self._scorer(frames, objects, ~is_object, is_object, aspect)
+            quality = self._network(frames, objects, ~is_object, is_object, aspect)
             return cast("Tensor", quality)[0]
 
         return judge

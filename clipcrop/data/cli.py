@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import InputError
+from ..extras import require_extra
 from .sets import KINDS
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _caption(options: argparse.Namespace) -> int:
+    require_extra("owlvit", "`clipcrop data caption`")
     from .caption import DEFAULT_MODEL, TransformersCaptioner, caption_photos
     from .sets import read_set
 

@@ -1,17 +1,15 @@
-"""Examples: a photo, what is asked for, and the crops that people made or rated.
-
-PyTorch is loaded when tensors are asked for: reading and checking a set does without.
-"""
+"""Examples: a photo, what is asked for, and the crops that people made or rated."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import numpy as np
+
+from ..arrays import FloatArray
+from ..boxes import as_boxes, clip_to_image
 
 MIN_MOS, MAX_MOS = 1.0, 5.0
 """The scale of mean opinion scores."""
@@ -64,22 +62,19 @@ class Example:
     source: str = ""
     """The file and line that it was read from, for messages."""
 
-    def crops_xyxy(self, photo_size_px: tuple[int, int]) -> Tensor:
+    def crops_xyxy(self, photo_size_px: tuple[int, int]) -> FloatArray:
         """[C, 4] the crops, normalised and cut at the photo's edges.
 
         Args:
             photo_size_px: Width and height of the photo, used where the annotation has none.
         """
-        import torch
-
         width_px, height_px = self.size_px or photo_size_px
-        boxes_px = torch.tensor([crop.box_xyxy_px for crop in self.crops]).reshape(-1, 4)
-        return (boxes_px / torch.tensor([width_px, height_px] * 2)).clamp(0, 1)
+        boxes_px = as_boxes([crop.box_xyxy_px for crop in self.crops])
+        size_px = np.array([width_px, height_px, width_px, height_px], np.float32)
+        return clip_to_image(boxes_px / size_px)
 
-    def ratings(self) -> Tensor:
+    def ratings(self) -> FloatArray:
         """[C] the ratings, 1 to 5; a drawn crop counts as 5."""
-        import torch
-
-        return torch.tensor(
-            [MAX_MOS if crop.rating is None else crop.rating for crop in self.crops]
+        return np.array(
+            [MAX_MOS if crop.rating is None else crop.rating for crop in self.crops], np.float32
         )

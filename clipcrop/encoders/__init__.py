@@ -1,9 +1,10 @@
-"""Towers: images to tokens with boxes, texts to embeddings, all in one space.
+"""Encoders: images to tokens with boxes, texts to embeddings, all in one space.
 
 base    the interface, and the legend of the axes
-lite    our own small tower, its weights inside the package: lite_pixels (photos in), lite_network,
-        lite_imagenet (classes without boxes), lite_words (texts), lite_colours
-owlvit  OWL-ViT and OWLv2 through the transformers library
+lite    our own small encoder, its weights inside the package: lite_pixels (photos in), lite_graph
+        (the network), lite_imagenet (classes without boxes), lite_words (texts), lite_colours
+owlvit  OWL-ViT and OWLv2 through PyTorch and the transformers library, which are an extra
+tensors what the encoders give, in PyTorch: for the decoder and for training
 
 `load_encoder` makes one by name. Importing this package imports none of them.
 """
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checkpoint import find_checkpoint, verify_checkpoint
-from ..device import choose_device, memory_errors_named
+from ..device import choose_device, memory_errors_named, require_cpu
+from ..extras import require_extra
 
 if TYPE_CHECKING:
     from .base import Encoder
@@ -22,28 +24,38 @@ if TYPE_CHECKING:
 __all__ = ["load_encoder"]
 
 
-def load_encoder(name_or_path: str | Path = "auto", device: str = "auto") -> Encoder:
-    """Load a tower.
+def load_encoder(
+    name_or_path: str | Path = "auto", device: str = "auto", threads: int | None = None
+) -> Encoder:
+    """Load an encoder.
 
     Args:
         name_or_path: As `clipcrop.checkpoint.find_checkpoint` takes it.
-        device: As `clipcrop.device.choose_device` takes it.
+        device: As `clipcrop.device.choose_device` takes it; ``lite`` runs on the processor only.
+        threads: For one image on the processor; see `clipcrop.device.num_threads` for the default.
 
     Raises:
         InputError: No such name, and no such path.
+        NotInstalled: PyTorch, which it needs, is missing.
         CheckpointError: The weights are missing, damaged or of another kind.
         DeviceError: No such device.
         OutOfMemory: Not enough memory on it.
     """
     checkpoint = find_checkpoint(name_or_path)
-    path = verify_checkpoint(checkpoint)  # before torch is imported: a mistake is told at once
+    if checkpoint.kind == "lite":
+        require_cpu(device, "lite")
+        from .lite import LiteEncoder
+
+        return LiteEncoder.load(verify_checkpoint(checkpoint), threads=threads)
+
+    require_extra("owlvit", f"the model {checkpoint.name}")
+    verify_checkpoint(checkpoint)  # before PyTorch is imported: a mistake is told at once
+    from .owlvit import OwlVitEncoder
+
     chosen_device = choose_device(device)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
     with memory_errors_named(chosen_device):
-        if checkpoint.kind == "lite":
-            from .lite import LiteEncoder
-
-            return LiteEncoder.load(path, chosen_device)
-
-        from .owlvit import OwlVitEncoder
-
         return OwlVitEncoder.load(checkpoint, chosen_device)

@@ -1,4 +1,4 @@
-"""The interface of the towers: what everything behind them relies on.
+"""The interface of the encoders: what everything behind them relies on.
 
 Axes, here and in every module of this package:
 
@@ -12,62 +12,66 @@ E  width of the shared text-image space
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-import torch
+import numpy as np
 from PIL import Image
-from torch import Tensor, nn
 
+from ..arrays import BoolArray, FloatArray, sigmoid
+from ..errors import CheckpointError
 from ..prompt import Text
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .tensors import TokenTensors
 
 LACKING_COST = 0.5
 """A token with nothing of an attribute that was asked for loses this share of its score: enough to
 choose between two dogs, not enough to lose the only one in odd light."""
 
-_SAMPLES = 256
-
 
 class ImageTokens(NamedTuple):
-    """What a tower sees in a batch of images; tensors are float32 on the tower's device."""
+    """What an encoder sees in a batch of images; arrays are float32 but for the mask."""
 
-    tokens: Tensor
-    """[B, N, D] image tokens."""
+    tokens: Any
+    """[B, N, D] image tokens, for the decoder alone: what `tensors.TokenTensors.of` understands, an
+    array or a tensor on the encoder's device."""
 
-    class_embeddings: Tensor
+    class_embeddings: FloatArray
     """[B, N, E] each token in the shared text-image space."""
 
-    initial_boxes_cxcywh: Tensor
+    initial_boxes_cxcywh: FloatArray
     """[B, N, 4] the box that the detector gives each token, normalised to the image itself (padding
-    that the tower added is taken off again)."""
+    that the encoder added is taken off again)."""
 
-    objectness: Tensor
+    objectness: FloatArray
     """[B, N] how likely the token's box holds any object at all, 0 to 1."""
 
-    mask: Tensor
+    mask: BoolArray
     """[B, N] bool, False for tokens that lie in padding or fill up a batch."""
 
-    logit_shift: Tensor | None = None
+    logit_shift: FloatArray | None = None
     """[B, N] added to the similarity (OWL-ViT); None where the similarity is the score."""
 
-    logit_scale: Tensor | None = None
+    logit_scale: FloatArray | None = None
     """[B, N] multiplies the shifted similarity before the sigmoid; None as above."""
 
-    attributes: Tensor | None = None
-    """[B, N, A] how much each token has of each attribute (a colour), 0 to 1; None for a tower
+    attributes: FloatArray | None = None
+    """[B, N, A] how much each token has of each attribute (a colour), 0 to 1; None for an encoder
     whose embeddings say it all."""
 
-    def parts(self) -> dict[str, Tensor]:
-        """The tensors that the tower gives, by name."""
+    def parts(self) -> dict[str, Any]:
+        """The arrays that the encoder gives, by name."""
         return {name: value for name, value in self._asdict().items() if value is not None}
 
-    def scores(self, text_embeddings: Tensor) -> Tensor:
+    def scores(self, text_embeddings: FloatArray) -> FloatArray:
         """How well each token matches each text.
 
         Args:
-            text_embeddings: [W, E] from the same tower; [W, E + A] from one with attributes, the
+            text_embeddings: [W, E] from the same encoder; [W, E + A] from one with attributes, the
                 last A how much each attribute is asked for. [B, W, ...] for texts of their own
                 for each image.
 
@@ -76,49 +80,70 @@ class ImageTokens(NamedTuple):
         """
         size = self.class_embeddings.shape[2]
         kinds, asked = text_embeddings[..., :size], text_embeddings[..., size:]
-        similarity = kinds @ self.class_embeddings.transpose(1, 2)  # [B, W, N]
+        similarity = kinds @ self.class_embeddings.swapaxes(1, 2)  # [B, W, N]
         if self.logit_shift is not None and self.logit_scale is not None:
             shifted = similarity + self.logit_shift[:, None, :]
-            similarity = torch.sigmoid(shifted * self.logit_scale[:, None, :])
-        similarity = similarity.clamp(max=1.0)  # a breed and its kind may add up to more
+            similarity = sigmoid(shifted * self.logit_scale[:, None, :])
+        similarity = np.minimum(similarity, 1)  # a breed and its kind may add up to more
         if self.attributes is not None:
-            lacking = 1 - (asked @ self.attributes.transpose(1, 2)).clamp(max=1)  # [B, W, N]
-            is_asked = (asked > 0).any(dim=-1, keepdim=True)  # [W, 1] or [B, W, 1]
+            lacking = 1 - np.minimum(asked @ self.attributes.swapaxes(1, 2), 1)  # [B, W, N]
+            is_asked = (asked > 0).any(axis=-1, keepdims=True)  # [W, 1] or [B, W, 1]
             similarity = similarity * (1 - LACKING_COST * lacking * is_asked)
-        return similarity * self.mask[:, None, :]
+        result: FloatArray = similarity * self.mask[:, None, :]
+        return result
+
+    def checked(self, encoder: str) -> ImageTokens:
+        """These tokens, if they are numbers.
+
+        Args:
+            encoder: Its name, for the message.
+
+        Raises:
+            CheckpointError: Scores or boxes are not finite: the weights are damaged.
+        """
+        parts = (self.class_embeddings, self.initial_boxes_cxcywh, self.objectness)
+        if not all(np.isfinite(part.sum()) for part in parts):
+            raise CheckpointError(
+                f"the weights of {encoder} are damaged: what it computes are no numbers; "
+                "download or install them again"
+            )
+        return self
 
 
 class Encoder(Protocol):
-    """A tower: images to tokens with boxes, texts to embeddings, both in one space."""
+    """An encoder: images to tokens with boxes, texts to embeddings, both in one space."""
 
     name: str
     """As users write it after ``--model``, and as replies name it."""
 
     min_score: float
-    """Below this the tower's best match is no match: the text is dropped."""
+    """Below this the best match is no match: the text is dropped."""
 
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         """Encode RGB images of any size; a batch gives what its images give one by one."""
 
-    def encode_texts(self, texts: Sequence[Text]) -> Tensor:
-        """Encode texts as [W, E]; a zero row for a text that the tower knows nothing about."""
+    def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
+        """Encode texts as [W, E]; a zero row for a text that the encoder knows nothing about."""
 
-    def encode_image_query(self, image: Image.Image) -> Tensor:
+    def encode_image_query(self, image: Image.Image) -> FloatArray:
         """Encode an example of what to look for, an RGB image, as [1, E]."""
 
     def fingerprint(self) -> str:
-        """The same for the same image weights, on every machine; see `weights_fingerprint`."""
+        """16 hexadecimal digits: the same for the same image weights, on every machine."""
 
 
 @runtime_checkable
 class TrainableEncoder(Encoder, Protocol):
-    """A tower that can be trained along with the decoder."""
+    """An encoder that can be trained along with the decoder."""
+
+    def encode_tensors(self, images: Sequence[Image.Image]) -> TokenTensors:
+        """As `encode_images`, in PyTorch; gradients flow after `begin_training`."""
 
     def begin_training(self) -> nn.Module:
-        """Let gradients flow through `encode_images`, where PyTorch records them.
+        """Let gradients flow through `encode_tensors`, where PyTorch records them.
 
         Returns:
-            The part of the tower that they reach: what image tokens and initial boxes come from.
+            The part of the encoder that they reach: what image tokens and initial boxes come from.
         """
 
     def save(self, folder: Path) -> None:
@@ -127,18 +152,3 @@ class TrainableEncoder(Encoder, Protocol):
         Raises:
             CheckpointError: They cannot be written there.
         """
-
-
-def weights_fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """16 hexadecimal digits that differ as soon as weights were trained further.
-
-    Of each tensor its name, its shape and 256 values evenly spread over it are hashed: all values
-    of a large tower would take a second.
-    """
-    digest = hashlib.sha256()
-    for name, value in sorted(weights.items()):
-        flat = value.detach().reshape(-1)
-        digest.update(f"{name} {tuple(value.shape)}\n".encode())
-        sample = flat[:: max(1, len(flat) // _SAMPLES)].to("cpu", torch.float32)
-        digest.update(sample.numpy().tobytes())
-    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The embedded tower: small, offline, on any CPU.
+"""The embedded encoder: small, offline, on any CPU; needs no PyTorch.
 
 A class embedding is a token's activation for each of 1,080 concepts (COCO's 80 classes, ImageNet's
 1,000), a text embedding a weight for each of them, so a score is a dot product between 0 and 1. The
@@ -9,31 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
-from ..boxes import average_alike, cxcywh_to_xyxy, xyxy_to_cxcywh
+from ..arrays import FloatArray, IntArray, largest, sigmoid
+from ..boxes import clip_to_image, cxcywh_to_xyxy, weighted_box_merge, xyxy_to_cxcywh
 from ..checkpoint import EMBEDDED_LITE
 from ..device import memory_errors_named
-from ..errors import CheckpointError
 from ..prompt import Text
-from .base import ImageTokens, weights_fingerprint
+from .base import ImageTokens
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
+from .lite_graph import LiteGraph
 from .lite_imagenet import imagenet_activations
-from .lite_network import (
-    STRIDES,
-    LiteNetwork,
-    cell_grid,
-    channels_last,
-    decode_boxes,
-    fold_norms,
-)
-from .lite_pixels import letterbox
+from .lite_pixels import STRIDES, cell_grid, letterbox
 from .lite_words import NUM_COCO, NUM_CONCEPTS, WordTable
 
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
@@ -42,116 +32,119 @@ _COLOUR_SIDE_PX = 208  # colours are looked at in a small copy
 _COLOURED_TOKENS = 100  # and only of the likeliest objects
 _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 
-_AVERAGED_TOKENS = 150
+_MERGED_TOKENS = 150
 _SAME_IOU = 0.6
 _NAMED_FINE_TOKENS = 200
+_MAX_LOG_SIZE = 8.0  # of a box, in units of its cell's stride
 
 
 class LiteEncoder:
-    """The lite tower behind the interface of `base.Encoder`."""
+    """The lite network behind the interface of `base.Encoder`."""
 
     name = "lite"
     min_score = 0.03
 
-    def __init__(
-        self, network: LiteNetwork, words: WordTable, device: torch.device | None = None
-    ) -> None:
-        self.device = device or torch.device("cpu")
-        self._network = channels_last(network.to(self.device))
-        self._network.eval().requires_grad_(False)
+    def __init__(self, graph: LiteGraph, words: WordTable) -> None:
+        self._graph = graph
         self._words = words
 
     @classmethod
     def load(
         cls,
         path: Path | None = None,
-        device: torch.device | None = None,
+        *,
         words_path: Path | None = None,
+        threads: int | None = None,
     ) -> LiteEncoder:
         """Load the embedded weights, or other ones made by the same recipe.
 
-        Raises:
-            CheckpointError: A file is missing, damaged or not a lite tower's.
-        """
-        network = load_network(path or EMBEDDED_LITE)
-        return cls(network, WordTable.read(words_path or EMBEDDED_WORDS), device)
+        Args:
+            path: The network; the embedded one by default.
+            words_path: The table of words; the embedded one by default.
+            threads: For one image; see `clipcrop.device.num_threads` for the default.
 
-    @torch.no_grad()  # and not inference mode: a decoder may be trained on the tokens
+        Raises:
+            CheckpointError: A file is missing, damaged or not a lite encoder's.
+            OutOfMemory: There is no room for them.
+        """
+        graph = LiteGraph.load(path or EMBEDDED_LITE, threads)
+        return cls(graph, WordTable.read(words_path or EMBEDDED_WORDS))
+
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
-        """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32."""
-        with memory_errors_named(self.device):
+        """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32.
+
+        Raises:
+            CheckpointError: What the weights give are no numbers.
+            OutOfMemory: There is no room for the images.
+        """
+        with memory_errors_named("cpu"):
             per_image = [self._encode(image).parts() for image in images]
+            if len(per_image) == 1:
+                return ImageTokens(**per_image[0])
             most = max(parts["mask"].shape[1] for parts in per_image)
             padded = [_pad_tokens(parts, most) for parts in per_image]
             names = padded[0]
-            return ImageTokens(**{name: torch.cat([one[name] for one in padded]) for name in names})
+            return ImageTokens(
+                **{name: np.concatenate([one[name] for one in padded]) for name in names}
+            )
 
-    def encode_texts(self, texts: Sequence[Text]) -> Tensor:
+    def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
         """[W, E + A] weights over the concepts, then over the colours that are asked for.
 
         A row of zeros for a text far from every concept.
         """
-        with memory_errors_named(self.device):
-            rows = [torch.cat([self._words.embed(text), _asked_colours(text)]) for text in texts]
-            embeddings = torch.stack(rows)
-            is_known = embeddings[:, :NUM_CONCEPTS].any(dim=1, keepdim=True)
-            return (embeddings * is_known).to(self.device)
+        with memory_errors_named("cpu"):
+            embeddings = np.stack(
+                [np.concatenate([self._words.embed(text), _asked_colours(text)]) for text in texts]
+            )
+            return embeddings * embeddings[:, :NUM_CONCEPTS].any(axis=1, keepdims=True)
 
-    @torch.inference_mode()
-    def encode_image_query(self, image: Image.Image) -> Tensor:
-        """[1, E] what the example's main object is, scaled so that it would score itself 1."""
-        with memory_errors_named(self.device):
+    def encode_image_query(self, image: Image.Image) -> FloatArray:
+        """[1, E + A] what the example's main object is, scaled so that it would score itself 1."""
+        with memory_errors_named("cpu"):
             tokens = self._encode(image)
-        middle = (tokens.initial_boxes_cxcywh[0, :, :2] - 0.5).abs().amax(dim=1)
-        size = tokens.initial_boxes_cxcywh[0, :, 2:].clamp(0, 1).prod(dim=1).sqrt()
+        boxes = tokens.initial_boxes_cxcywh[0]
+        middle = np.abs(boxes[:, :2] - 0.5).max(axis=1)
+        size = np.sqrt(np.clip(boxes[:, 2:], 0, 1).prod(axis=1))
         # The example is the thing: large, in the middle, surely an object.
-        prominence = tokens.objectness[0] * size * (1 - middle).clamp(min=0) * tokens.mask[0]
+        prominence = tokens.objectness[0] * size * np.maximum(1 - middle, 0) * tokens.mask[0]
         embedding = tokens.class_embeddings[0, prominence.argmax()]
-        weights = embedding / embedding.square().sum().clamp(min=1e-6)
-        return torch.nn.functional.pad(weights, (0, len(COLOURS)))[None]
+        weights = embedding / max(float(np.square(embedding).sum()), 1e-6)
+        return np.pad(weights, (0, len(COLOURS)))[None]
 
     def fingerprint(self) -> str:
         """Of the network; the table of words has no part in what image tokens mean."""
-        return weights_fingerprint(self._network.state_dict())
+        return self._graph.fingerprint()
 
     def _encode(self, image: Image.Image) -> ImageTokens:
         view = letterbox(image)
-        features = self._network.trunk(view.pixels.to(self.device))
-        output, levels = self._network.detect(features)
-        logits = self._network.classifier(features.stride32)[0]  # [1000, H, W]
+        output = self._graph.run(view.pixels)
 
         height_px, width_px = view.pixels.shape[2:]
-        corners, strides = (part.to(self.device) for part in cell_grid(height_px, width_px))
-        objectness = output.objectness[0].sigmoid()
+        corners, strides = cell_grid(height_px, width_px)
+        objectness = sigmoid(output.objectness[0])
         kept = _kept_cells(objectness, strides)
         corners, strides, objectness = corners[kept], strides[kept], objectness[kept]
 
-        boxes_px = decode_boxes(output.boxes[0, kept], corners, strides)
-        limit = boxes_px.new_tensor([view.width_px, view.height_px] * 2)
-        boxes_xyxy = (cxcywh_to_xyxy(boxes_px) / limit).clamp(0.0, 1.0)
+        boxes_px = _decode_boxes(output.boxes[0, kept], corners, strides)
+        limit = np.array([view.width_px, view.height_px] * 2, np.float32)
+        boxes_xyxy = clip_to_image(cxcywh_to_xyxy(boxes_px) / limit)
         # Neighbouring cells see the same object and err differently.
-        likely = objectness.topk(min(_AVERAGED_TOKENS, len(objectness))).indices
-        boxes_xyxy[likely] = average_alike(boxes_xyxy[likely], objectness[likely], _SAME_IOU)
+        likely = largest(objectness, _MERGED_TOKENS)
+        boxes_xyxy[likely] = weighted_box_merge(boxes_xyxy[likely], objectness[likely], _SAME_IOU)
         centres_px = (corners + 0.5) * strides[:, None]
         # The first cell counts even of an image that is thinner than half of it.
-        inside = ((centres_px < limit[:2]) | (corners == 0)).all(dim=1)
+        inside = ((centres_px < limit[:2]) | (corners == 0)).all(axis=1)
 
-        coco = objectness[:, None] * output.classes[0, kept].sigmoid()
-        imagenet = torch.zeros(len(kept), NUM_CONCEPTS - NUM_COCO, device=self.device)
+        embeddings = np.zeros((len(kept), NUM_CONCEPTS), np.float32)
+        embeddings[:, :NUM_COCO] = objectness[:, None] * sigmoid(output.classes[0, kept])
         named = _named_by_imagenet(objectness, strides)
-        imagenet[named] = imagenet_activations(
-            logits, (boxes_xyxy * limit)[named], centres_px[named], objectness[named]
+        embeddings[named, NUM_COCO:] = imagenet_activations(
+            output.imagenet[0], (boxes_xyxy * limit)[named], centres_px[named], objectness[named]
         )
-        width = max(level.shape[1] for level in levels)
-        tokens = torch.cat(
-            [
-                torch.nn.functional.pad(level[0].flatten(1).T, (0, width - level.shape[1]))
-                for level in levels
-            ]
-        )[kept]
         return ImageTokens(
-            tokens=tokens[None],
-            class_embeddings=torch.cat([coco, imagenet], dim=1)[None],
+            tokens=output.tokens[:, kept],
+            class_embeddings=embeddings[None],
             initial_boxes_cxcywh=xyxy_to_cxcywh(boxes_xyxy)[None],
             objectness=objectness[None],
             mask=inside[None],
@@ -159,74 +152,53 @@ class LiteEncoder:
         )
 
 
-def load_network(path: Path) -> LiteNetwork:
-    """A network for use, its norms folded, filled from a file that `training.lite export` wrote."""
-    tensors = _read(path)
-    network = LiteNetwork()
-    fold_norms(network)  # the file's names and shapes are those of the folded layers
-    try:
-        with memory_errors_named(torch.device("cpu")):  # which are RuntimeErrors, too
-            parts = {name: part.float() for name, part in tensors.items()}
-        network.load_state_dict(parts, assign=True)
-    except RuntimeError as exc:
-        raise CheckpointError(
-            f"not a lite tower of this version: {path}; install clipcrop again, or export anew"
-        ) from exc
-    return network
+def _decode_boxes(boxes: FloatArray, corners: FloatArray, strides: FloatArray) -> FloatArray:
+    """[K, 4] relative to [K, 2] cells of [K] strides -> [K, 4] cxcywh in input pixels."""
+    centres = (boxes[:, :2] + corners) * strides[:, None]
+    sizes = np.exp(np.minimum(boxes[:, 2:], _MAX_LOG_SIZE)) * strides[:, None]
+    return np.concatenate([centres, sizes], axis=1)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError as exc:
-        raise CheckpointError(f"no weights at {path}; install clipcrop again") from exc
-    except (SafetensorError, OSError) as exc:
-        raise CheckpointError(f"damaged weights: {path}; install clipcrop again") from exc
-
-
-def _kept_cells(objectness: Tensor, strides: Tensor) -> Tensor:
+def _kept_cells(objectness: FloatArray, strides: FloatArray) -> IntArray:
     """Indices of the cells that become tokens: the best of stride 8, all of 16 and 32."""
     num_fine = int((strides == STRIDES[0]).sum())
-    best = objectness[:num_fine].topk(min(_FINE_TOKENS, num_fine)).indices.sort().values
-    rest = torch.arange(num_fine, len(strides), device=objectness.device)
-    return torch.cat([best, rest])
+    best = np.sort(largest(objectness[:num_fine], _FINE_TOKENS))
+    return np.concatenate([best, np.arange(num_fine, len(strides))])
 
 
-def _named_by_imagenet(objectness: Tensor, strides: Tensor) -> Tensor:
+def _named_by_imagenet(objectness: FloatArray, strides: FloatArray) -> IntArray:
     """Indices of the tokens that are told ImageNet's classes: all coarse ones, the best others.
 
     A thousand classes for every token would take as long as the pyramid.
     """
     is_coarse = strides == STRIDES[-1]
-    finer = (objectness * ~is_coarse).topk(min(_NAMED_FINE_TOKENS, int((~is_coarse).sum())))
-    return torch.cat([is_coarse.nonzero()[:, 0], finer.indices])
+    finer = np.flatnonzero(~is_coarse)
+    best = finer[largest(objectness[finer], _NAMED_FINE_TOKENS)]
+    return np.concatenate([np.flatnonzero(is_coarse), best])
 
 
-def _colours(image: Image.Image, boxes_xyxy: Tensor, objectness: Tensor) -> Tensor:
+def _colours(image: Image.Image, boxes_xyxy: FloatArray, objectness: FloatArray) -> FloatArray:
     """[K, 11] colours of the likeliest objects, zeros for the other tokens."""
     small = image.copy()
     small.thumbnail((_COLOUR_SIDE_PX, _COLOUR_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    rgb = torch.from_numpy(np.array(small))
-    likely = objectness.topk(min(_COLOURED_TOKENS, len(objectness))).indices
-    shares = torch.zeros(len(objectness), len(COLOURS), device=objectness.device)
-    shares[likely] = colour_shares(rgb, boxes_xyxy[likely]).to(objectness.device)
+    likely = largest(objectness, _COLOURED_TOKENS)
+    shares = np.zeros((len(objectness), len(COLOURS)), np.float32)
+    shares[likely] = colour_shares(np.asarray(small), boxes_xyxy[likely])
     return shares
 
 
-def _asked_colours(text: Text) -> Tensor:
+def _asked_colours(text: Text) -> FloatArray:
     """[11] what a text asks for: 1 for its colour, less for those that are taken for it."""
     colour = colour_of(text)
-    return (
-        torch.zeros(len(COLOURS))
-        if colour is None
-        else colour_match(torch.eye(len(COLOURS)), colour)
-    )
+    if colour is None:
+        return np.zeros(len(COLOURS), np.float32)
+    return colour_match(np.eye(len(COLOURS), dtype=np.float32), colour)
 
 
-def _pad_tokens(parts: dict[str, Tensor], most: int) -> dict[str, Tensor]:
+def _pad_tokens(parts: dict[str, Any], most: int) -> dict[str, Any]:
     """Fill [1, N] and [1, N, ...] up to ``most`` tokens, with ones that the mask leaves out."""
     missing = most - parts["mask"].shape[1]
     return {
-        name: torch.nn.functional.pad(value, (0, 0) * (value.ndim - 2) + (0, missing))
+        name: np.pad(value, ((0, 0), (0, missing), *((0, 0),) * (value.ndim - 2)))
         for name, value in parts.items()
     }

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from ..arrays import FloatArray, IntArray
 from ..prompt import Text
 
 COLOURS = (
@@ -99,7 +100,7 @@ def colour_of(text: Text) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def name_colours(rgb: Tensor) -> Tensor:
+def name_colours(rgb: NDArray[np.uint8]) -> IntArray:
     """The colour of each pixel.
 
     Args:
@@ -108,26 +109,23 @@ def name_colours(rgb: Tensor) -> Tensor:
     Returns:
         [...] int64, indexes into COLOURS.
     """
-    pixels = rgb.to(torch.float32) / 255
-    value, _ = pixels.max(dim=-1)
-    lowest, _ = pixels.min(dim=-1)
-    chroma = value - lowest
-    saturation = chroma / value.clamp(min=1e-6)
-    red, green, blue = pixels.unbind(dim=-1)
-    safe = chroma.clamp(min=1e-6)
-    hue = torch.where(
+    pixels = rgb.astype(np.float32) / 255
+    value = pixels.max(axis=-1)
+    chroma = value - pixels.min(axis=-1)
+    saturation = chroma / np.maximum(value, 1e-6)
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    safe = np.maximum(chroma, 1e-6)
+    hue = np.where(
         value == red,
         (green - blue) / safe % 6,
-        torch.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
+        np.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
     )
-    hue_deg = hue * 60
-
-    ends = torch.tensor([*HUES_DEG.values(), SECOND_RED_DEG], dtype=torch.float32)
     names = (*HUES_DEG, "pink", "red")
-    by_hue = torch.tensor([COLOURS.index(name) for name in names])
-    colours = by_hue[torch.bucketize(hue_deg, ends.to(rgb.device), right=True).cpu()]
+    by_hue = np.array([COLOURS.index(name) for name in names])
+    ends = np.array([*HUES_DEG.values(), SECOND_RED_DEG], np.float32)
+    colours: IntArray = by_hue[np.searchsorted(ends, hue * 60, side="right")]
 
-    def paint(where: Tensor, name: str) -> None:
+    def paint(where: NDArray[np.bool_], name: str) -> None:
         colours[where] = COLOURS.index(name)
 
     is_red, is_orange = colours == COLOURS.index("red"), colours == COLOURS.index("orange")
@@ -142,7 +140,7 @@ def name_colours(rgb: Tensor) -> Tensor:
     return colours
 
 
-def colour_shares(rgb: Tensor, boxes_xyxy: Tensor) -> Tensor:
+def colour_shares(rgb: NDArray[np.uint8], boxes_xyxy: FloatArray) -> FloatArray:
     """How much of each box's central part has each colour.
 
     Args:
@@ -153,19 +151,20 @@ def colour_shares(rgb: Tensor, boxes_xyxy: Tensor) -> Tensor:
         [K, 11] shares in the order of COLOURS; each row sums to 1.
     """
     height, width, _ = rgb.shape
-    steps = (torch.arange(GRID) + 0.5) / GRID
+    steps = (np.arange(GRID, dtype=np.float32) + 0.5) / GRID
     along = (1 - CENTRE_SHARE) / 2 + CENTRE_SHARE * steps  # [G] in 0..1 of the box
-    boxes = boxes_xyxy.to(torch.float32).cpu()
-    x = boxes[:, 0:1] + (boxes[:, 2:3] - boxes[:, 0:1]) * along  # [K, G]
-    y = boxes[:, 1:2] + (boxes[:, 3:4] - boxes[:, 1:2]) * along
-    column = (x * width).long().clamp(0, width - 1)
-    row = (y * height).long().clamp(0, height - 1)
-    colours = name_colours(rgb.cpu()[row[:, :, None], column[:, None, :]])  # [K, G, G]
-    one_hot = torch.nn.functional.one_hot(colours.flatten(1), len(COLOURS))
-    return one_hot.to(torch.float32).mean(dim=1)
+    x = boxes_xyxy[:, 0:1] + (boxes_xyxy[:, 2:3] - boxes_xyxy[:, 0:1]) * along  # [K, G]
+    y = boxes_xyxy[:, 1:2] + (boxes_xyxy[:, 3:4] - boxes_xyxy[:, 1:2]) * along
+    column = np.clip((x * width).astype(np.int64), 0, width - 1)
+    row = np.clip((y * height).astype(np.int64), 0, height - 1)
+    # The whole picture is smaller than all points of all boxes.
+    colours = name_colours(rgb)[row[:, :, None], column[:, None, :]]  # [K, G, G]
+    bins = colours + len(COLOURS) * np.arange(len(boxes_xyxy))[:, None, None]
+    counts = np.bincount(bins.ravel(), minlength=len(boxes_xyxy) * len(COLOURS))
+    return (counts.reshape(-1, len(COLOURS)) / GRID**2).astype(np.float32)
 
 
-def colour_match(shares: Tensor, colour: str) -> Tensor:
+def colour_match(shares: FloatArray, colour: str) -> FloatArray:
     """How well boxes fit a colour.
 
     Args:
@@ -175,7 +174,8 @@ def colour_match(shares: Tensor, colour: str) -> Tensor:
     Returns:
         [K] 0 to 1: the share of that colour, and half the share of those that are taken for it.
     """
-    match = shares[:, COLOURS.index(colour)].clone()
+    match = shares[:, COLOURS.index(colour)].copy()
     for neighbour in NEIGHBOURS.get(colour, ()):
-        match += NEIGHBOUR_WEIGHT * shares[:, COLOURS.index(neighbour)]
-    return match
+        match += np.float32(NEIGHBOUR_WEIGHT) * shares[:, COLOURS.index(neighbour)]
+    result: FloatArray = match
+    return result

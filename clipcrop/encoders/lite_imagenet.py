@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from .lite_network import STRIDES
+from ..arrays import FloatArray, softmax
+from .lite_pixels import STRIDES
 
 _MIN_OBJECTNESS = 0.01  # the detector calls few of these things objects
 _SAMPLES = 3  # along each side of a box
@@ -13,8 +13,8 @@ _STRIDE_PX = STRIDES[-1]
 
 
 def imagenet_activations(
-    logits: Tensor, boxes_xyxy_px: Tensor, centres_px: Tensor, objectness: Tensor
-) -> Tensor:
+    logits: FloatArray, boxes_xyxy_px: FloatArray, centres_px: FloatArray, objectness: FloatArray
+) -> FloatArray:
     """[K, 1000] how strongly each token is each ImageNet class.
 
     A token looks at its own cell and at 3 x 3 points of its box; both must agree (geometric mean).
@@ -28,39 +28,46 @@ def imagenet_activations(
         objectness: [K].
     """
     height, width = logits.shape[1:]
-    flat = logits.flatten(1).T  # [H*W, 1000]
-    samples = (torch.arange(_SAMPLES, device=logits.device) + 0.5) / _SAMPLES  # [3]
+    flat = np.ascontiguousarray(logits.reshape(len(logits), -1).T)  # [H*W, 1000]
+    samples = (np.arange(_SAMPLES, dtype=np.float32) + 0.5) / _SAMPLES  # [3]
     start, end = boxes_xyxy_px[:, :2], boxes_xyxy_px[:, 2:]
     points = start[:, :, None] + (end - start)[:, :, None] * samples  # [K, 2, 3]
-    across = _bilinear(points[:, 0], width).mean(dim=1)  # [K, W]
-    down = _bilinear(points[:, 1], height).mean(dim=1)  # [K, H]
-    over_box = (down[:, :, None] * across[:, None, :]).flatten(1) @ flat  # [K, 1000]
+    across = _bilinear(points[:, 0], width).mean(axis=1)  # [K, W]
+    down = _bilinear(points[:, 1], height).mean(axis=1)  # [K, H]
+    over_box = (down[:, :, None] * across[:, None, :]).reshape(len(points), -1) @ flat  # [K, 1000]
 
-    column = (centres_px[:, 0] / _STRIDE_PX).long().clamp(max=width - 1)
-    row = (centres_px[:, 1] / _STRIDE_PX).long().clamp(max=height - 1)
-    log_cells = flat.log_softmax(dim=1)  # [H*W, 1000]
+    column = np.minimum(centres_px[:, 0] // _STRIDE_PX, width - 1).astype(np.int64)
+    row = np.minimum(centres_px[:, 1] // _STRIDE_PX, height - 1).astype(np.int64)
+    cells = softmax(flat)  # [H*W, 1000]
+    held = (
+        _overlap(boxes_xyxy_px[:, 1::2], height)[:, :, None]
+        * _overlap(boxes_xyxy_px[:, 0::2], width)[:, None, :]
+    )  # [K, H, W]
+    holds = held.reshape(len(held), -1) @ cells  # [K, 1000]
+    holds /= np.maximum(cells.sum(axis=0), 1e-6)
 
-    cells = log_cells.exp()
-    held = _overlap(boxes_xyxy_px[:, 1::2], height)[:, :, None] * _overlap(
-        boxes_xyxy_px[:, 0::2], width
-    ).unsqueeze(1)  # [K, H, W]
-    holds = (held.flatten(1) @ cells) / cells.sum(dim=0).clamp(min=1e-6)  # [K, 1000]
+    # sqrt(p_box * p_cell * holds), p_box without its sum: one root for all of them
+    over_box -= over_box.max(axis=1, keepdims=True)
+    np.exp(over_box, out=over_box)
+    believed = (objectness + np.float32(_MIN_OBJECTNESS)) / over_box.sum(axis=1)
+    over_box *= cells[row * width + column]
+    over_box *= holds
+    over_box *= believed[:, None]
+    result: FloatArray = np.sqrt(over_box, out=over_box)
+    return result
 
-    # sqrt(p_box * p_cell), in logarithms: one exponential instead of three passes
-    agreed = (0.5 * (over_box.log_softmax(dim=1) + log_cells[row * width + column])).exp()
-    believed = (objectness + _MIN_OBJECTNESS).sqrt()[:, None]
-    return agreed * holds.sqrt() * believed
 
-
-def _overlap(spans_px: Tensor, num_cells: int) -> Tensor:
+def _overlap(spans_px: FloatArray, num_cells: int) -> FloatArray:
     """[K, 2] starts and ends -> [K, cells] share of each cell of stride 32 that lies between."""
-    start = torch.arange(num_cells, device=spans_px.device) * _STRIDE_PX
-    end = torch.minimum(spans_px[:, 1:], start + _STRIDE_PX)
-    return (end - torch.maximum(spans_px[:, :1], start)).clamp(min=0) / _STRIDE_PX
+    start = np.arange(num_cells, dtype=np.float32) * _STRIDE_PX
+    end = np.minimum(spans_px[:, 1:], start + _STRIDE_PX)
+    result: FloatArray = np.maximum(end - np.maximum(spans_px[:, :1], start), 0) / _STRIDE_PX
+    return result
 
 
-def _bilinear(points_px: Tensor, num_cells: int) -> Tensor:
+def _bilinear(points_px: FloatArray, num_cells: int) -> FloatArray:
     """[K, S] positions -> [K, S, cells] weights of the cells of stride 32 around each."""
-    position = (points_px / _STRIDE_PX - 0.5).clamp(0, num_cells - 1)
-    cells = torch.arange(num_cells, device=points_px.device)
-    return (1 - (position[..., None] - cells).abs()).clamp(min=0)
+    position = np.clip(points_px / _STRIDE_PX - 0.5, 0, num_cells - 1)
+    cells = np.arange(num_cells, dtype=np.float32)
+    result: FloatArray = np.maximum(1 - np.abs(position[..., None] - cells), 0)
+    return result

@@ -1,4 +1,7 @@
-"""Photos as the lite tower's network takes them; the same in use and in training."""
+"""Photos as the lite encoder's network takes them; the same in use and in training.
+
+The network looks at a photo as a grid of cells, at three strides; `cell_grid` is their order.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from .lite_network import INPUT_PX, STRIDES
+from ..arrays import FloatArray
+
+INPUT_PX = 416
+"""Side of the square input. Any multiple of 32 works."""
+
+STRIDES = (8, 16, 32)
+"""Input pixels a cell stands for, at each level of the pyramid."""
 
 PADDING = 114
 """Grey of what the image does not fill (the teacher's own)."""
@@ -23,7 +30,7 @@ _MULTIPLE_PX = max(STRIDES)
 class View(NamedTuple):
     """An image laid out for the network."""
 
-    pixels: Tensor
+    pixels: FloatArray
     """[1, 3, H, W] scaled for the trunk; the sides are multiples of 32, at most 416."""
 
     width_px: int
@@ -44,7 +51,23 @@ def letterbox(image: Image.Image) -> View:
     return View(to_network_input(view), width_px, height_px)
 
 
-def to_network_input(view: NDArray[np.uint8]) -> Tensor:
+def to_network_input(view: NDArray[np.uint8]) -> FloatArray:
     """[H, W, 3] RGB -> [1, 3, H, W] float32, scaled for the trunk."""
-    pixels = torch.from_numpy(np.ascontiguousarray(view)).float()
-    return ((pixels - _MEAN) / _SCALE).permute(2, 0, 1)[None]
+    pixels = view.transpose(2, 0, 1).astype(np.float32)
+    pixels -= _MEAN
+    pixels /= _SCALE
+    return np.ascontiguousarray(pixels)[None]
+
+
+def cell_grid(height_px: int, width_px: int) -> tuple[FloatArray, FloatArray]:
+    """All cells of an input of this size, stride 8 first, row after row.
+
+    Returns:
+        [N, 2] column and row within the level; [N] stride.
+    """
+    corners, strides = [], []
+    for stride in STRIDES:
+        rows, columns = np.mgrid[: height_px // stride, : width_px // stride].astype(np.float32)
+        corners.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        strides.append(np.full(len(corners[-1]), stride, np.float32))
+    return np.concatenate(corners), np.concatenate(strides)

@@ -1,4 +1,4 @@
-"""The text side of the lite tower: a text -> weights over the concepts, from a table of words.
+"""The text side of the lite encoder: a text -> weights over the concepts, from a table of words.
 
 No network: each entry (a word or a short phrase) has the concepts it means, and how surely. The
 table is made by `python -m clipcrop.training.lite words`; the score of an image token is the sum
@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from ..arrays import FloatArray, IntArray, softmax
 from ..errors import CheckpointError
 from ..prompt import Text
 from .lite_colours import COLOUR_WORDS
@@ -25,7 +27,7 @@ NUM_COCO, NUM_CONCEPTS = 80, 1080
 """The concepts: COCO's classes, then ImageNet-1k's; E of them."""
 
 TEMPERATURE = 0.05
-"""Of the softmax over similarities; from the experiment that this tower follows."""
+"""Of the softmax over similarities; from the experiment that this encoder follows."""
 
 CERTAIN = 254 / 255
 """From this similarity on a word means the concept: no softmax, weight 1."""
@@ -106,7 +108,7 @@ class Span:
     end: int
     """One past its last word."""
 
-    weights: Tensor
+    weights: FloatArray
     """[E] over the concepts."""
 
 
@@ -126,15 +128,16 @@ class WordTable:
         CheckpointError: tensors are missing or do not fit each other.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         try:
-            entries = bytes(tensors["words"].numpy()).decode("utf-8").split("\n")
+            entries = tensors["words"].tobytes().decode("utf-8").split("\n")
             self._offsets: list[int] = tensors["target_offsets"].tolist()
             self._targets: list[int] = tensors["targets"].tolist()
-            self._similarities = tensors["similarities"].to(torch.float32) / 255
+            self._similarities = tensors["similarities"].astype(np.float32) / 255
             groups: list[int] = tensors["group_offsets"].tolist()
-            members = tensors["group_members"].long()
-            self._parents = tensors["parents"].long()
+            members = tensors["group_members"].astype(np.int64)
+            parents = tensors["parents"].astype(np.int64)
+            self._parents = np.where(parents < 0, NUM_COCO, parents)  # one place for "none"
         except (KeyError, UnicodeDecodeError) as exc:
             raise CheckpointError(
                 f"the table of words is damaged ({exc}); install it anew"
@@ -156,7 +159,7 @@ class WordTable:
     def read(cls, file: Path) -> WordTable:
         """Read a table from a safetensors file."""
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from safetensors.numpy import load_file
 
         try:
             return cls(load_file(file))
@@ -167,7 +170,7 @@ class WordTable:
         """The number of entries."""
         return len(self._row)
 
-    def embed(self, text: Text) -> Tensor:
+    def embed(self, text: Text) -> FloatArray:
         """The weights of a text.
 
         Returns:
@@ -184,7 +187,7 @@ class WordTable:
             spans = [span for span in spans if not span.first <= head < span.end]
             head = owner.first
         total = 0.0
-        weights = torch.zeros(NUM_CONCEPTS)
+        weights = np.zeros(NUM_CONCEPTS, np.float32)
         for span in spans:
             if span.first <= head < span.end:
                 role = HEAD_WEIGHT
@@ -194,11 +197,12 @@ class WordTable:
                 role = MODIFIER_WEIGHT
             else:
                 role = REST_WEIGHT
-            weights += role * span.weights
+            weights += np.float32(role) * span.weights
             total += role
-        return weights / total
+        result: FloatArray = weights / np.float32(total)
+        return result
 
-    def embed_phrase(self, phrase: str) -> Tensor | None:
+    def embed_phrase(self, phrase: str) -> FloatArray | None:
         """The weights of one word or phrase.
 
         Returns:
@@ -216,13 +220,13 @@ class WordTable:
         after = [span for span in spans if span.first > head and "of" in words[head : span.first]]
         return next(iter([*before, *after]), None)
 
-    def _meaning_of_head(self, text: Text) -> Tensor:
+    def _meaning_of_head(self, text: Text) -> FloatArray:
         """For a text whose head the grammar put another word for: "a crowd" is about a person."""
         is_in_text = text.head and any(
             text.head in singulars(word) for word in split_words(text.text)
         )
         found = None if not text.head or is_in_text else self.embed_phrase(text.head)
-        return torch.zeros(NUM_CONCEPTS) if found is None else found
+        return np.zeros(NUM_CONCEPTS, np.float32) if found is None else found
 
     def _spans(self, words: list[str], text: Text) -> list[Span]:
         """The known parts of a text, longest match first; parts that mean nothing are left out."""
@@ -263,37 +267,38 @@ class WordTable:
                 return row if self._find_row([word[:start]]) is not None else None
         return None
 
-    def _weights(self, row: int) -> Tensor:
+    def _weights(self, row: int) -> FloatArray:
         first, end = self._offsets[row], self._offsets[row + 1]
-        weights = torch.zeros(NUM_CONCEPTS)
+        weights = np.zeros(NUM_CONCEPTS, np.float32)
         if first == end:
             return weights
         similarities = self._similarities[first:end]
         certain = similarities >= CERTAIN
         if certain.any():
-            shares = certain.to(torch.float32)
+            shares = certain.astype(np.float32)
         else:
-            shares = torch.softmax(similarities / TEMPERATURE, dim=0)
+            shares = softmax(similarities / TEMPERATURE)
         for target, share in zip(self._targets[first:end], shares, strict=True):
             # Concepts exclude each other, so the members of a group share no weight: a dog is as
             # much an animal as it is a dog.
-            members = torch.tensor(target) if target < NUM_CONCEPTS else self._group(target)
-            weights[members] = torch.maximum(weights[members], share)
+            members = [target] if target < NUM_CONCEPTS else self._group(target)
+            weights[members] = np.maximum(weights[members], share)
         return self._with_parents(weights)
 
-    def _group(self, target: int) -> Tensor:
+    def _group(self, target: int) -> IntArray:
         return self._groups[target - NUM_CONCEPTS]
 
-    def _with_parents(self, weights: Tensor) -> Tensor:
+    def _with_parents(self, weights: FloatArray) -> FloatArray:
         """Add to the COCO classes of ImageNet classes; keep what a token can score below 1."""
         coco, imagenet = weights[:NUM_COCO], weights[NUM_COCO:]
-        parents = torch.where(self._parents < 0, NUM_COCO, self._parents)  # one place for "none"
-        beside = torch.cat([coco, torch.zeros(1)])[parents] >= imagenet
-        imagenet = torch.where(beside, CHILD_WEIGHT * imagenet, imagenet)
-        below = torch.zeros(NUM_COCO + 1).scatter_reduce_(0, parents, imagenet, "amax")
-        coco = torch.maximum(coco, PARENT_WEIGHT * below[:NUM_COCO])
-        highest = (coco + MAX_IMAGENET_ACTIVATION * below[:NUM_COCO]).max().clamp(min=1.0)
-        return torch.cat([coco, imagenet]) / highest
+        beside = np.append(coco, np.float32(0))[self._parents] >= imagenet
+        imagenet = np.where(beside, np.float32(CHILD_WEIGHT) * imagenet, imagenet)
+        below = np.zeros(NUM_COCO + 1, np.float32)
+        np.maximum.at(below, self._parents, imagenet)
+        coco = np.maximum(coco, PARENT_WEIGHT * below[:NUM_COCO])
+        highest = max(float((coco + MAX_IMAGENET_ACTIVATION * below[:NUM_COCO]).max()), 1.0)
+        result: FloatArray = np.concatenate([coco, imagenet]) / np.float32(highest)
+        return result
 
 
 def split_words(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""OWL-ViT and OWLv2 as a tower, through the transformers library.
+"""OWL-ViT and OWLv2 as an encoder, through the transformers library.
 
 A ViT looks at the image as a square grid of patches; each patch's token is at once an object
 detector's proposal: a box, and an embedding to compare with texts.
@@ -32,13 +32,15 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from ..arrays import FloatArray
 from ..checkpoint import Checkpoint, Kind, verify_checkpoint
 from ..device import memory_errors_named
 from ..errors import CheckpointError, InputError
 from ..pretrained import load_pretrained, load_tokenizer
 from ..prompt import Text
-from .base import ImageTokens, weights_fingerprint
+from .base import ImageTokens
 from .owlvit_pixels import pad_to_square, stretch_to_square
+from .tensors import TokenTensors, weights_fingerprint
 
 MIN_SCORE = 0.1
 """The threshold that the transformers library's own post-processing has for both families."""
@@ -134,14 +136,24 @@ class OwlVitEncoder:
             autocast_dtype=autocast_dtype or _default_autocast_dtype(device),
         )
 
+    @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
-        """Encode RGB images of any size; a batch gives what its images give one by one."""
+        """Encode RGB images of any size; a batch gives what its images give one by one.
+
+        Raises:
+            CheckpointError: What the weights give are no numbers.
+            OutOfMemory: There is no room for the images.
+        """
+        return self.encode_tensors(images).arrays().checked(self.name)
+
+    def encode_tensors(self, images: Sequence[Image.Image]) -> TokenTensors:
+        """As `encode_images`, in PyTorch; gradients flow after `begin_training`."""
         is_recorded = self._is_trained and torch.is_grad_enabled()
         with torch.set_grad_enabled(is_recorded), memory_errors_named(self.device):
             feature_map, extents = self._feature_map(images)
             tokens = feature_map.flatten(1, 2)  # [B, N, D]
             head = self._model.class_head
-            encoded = ImageTokens(
+            encoded = TokenTensors(
                 tokens=tokens,
                 class_embeddings=normalize(head.dense0(tokens), dim=-1),
                 initial_boxes_cxcywh=self._boxes(tokens, feature_map, extents),
@@ -153,12 +165,13 @@ class OwlVitEncoder:
             return encoded._replace(objectness=self._objectness(encoded))
 
     @torch.no_grad()
-    def encode_texts(self, texts: Sequence[Text]) -> Tensor:
+    def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
         """Encode texts as [W, E], unit rows; a zero row for a text without a character."""
-        return self._embed([text.text for text in texts])
+        embeddings: FloatArray = self._embed([text.text for text in texts]).cpu().numpy()
+        return embeddings
 
     @torch.no_grad()
-    def encode_image_query(self, image: Image.Image) -> Tensor:
+    def encode_image_query(self, image: Image.Image) -> FloatArray:
         """Encode an example of what to look for, an RGB image, as [1, E].
 
         The token that stands for the example is chosen as in the models' one-shot detection: OWLv2
@@ -173,7 +186,8 @@ class OwlVitEncoder:
                 f"nothing can be made out in the example image ({image.width} x {image.height}); "
                 "choose one that shows the thing larger"
             )
-        return normalize(embedding[:, 0], dim=-1)
+        query: FloatArray = normalize(embedding[:, 0], dim=-1).cpu().numpy()
+        return query
 
     def begin_training(self) -> nn.Module:
         """Train the image transformer and the box head; classes and texts stay comparable."""
@@ -203,7 +217,7 @@ class OwlVitEncoder:
             part.rename(folder)
         except OSError as exc:
             raise CheckpointError(
-                f"cannot write the tower {folder}: {exc}; choose a folder with room that is yours"
+                f"cannot write the encoder {folder}: {exc}; choose a folder with room that is yours"
             ) from exc
 
     def fingerprint(self) -> str:
@@ -226,7 +240,7 @@ class OwlVitEncoder:
         boxes: Tensor = self._model.box_predictor(tokens, feature_map)
         return boxes / extents.repeat(1, 2)[:, None, :]
 
-    def _objectness(self, encoded: ImageTokens) -> Tensor:
+    def _objectness(self, encoded: TokenTensors) -> Tensor:
         """[B, N] 0 to 1; 0 for masked tokens."""
         if self._has_objectness_head:
             logits: Tensor = self._model.objectness_predictor(encoded.tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
+import numpy as np
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -45,9 +45,7 @@ class Spread(NamedTuple):
 
 def spread(values: Sequence[float]) -> Spread:
     """The quartiles of at least one value, interpolated between neighbours."""
-    quarters = torch.tensor([0.5, 0.25, 0.75], dtype=torch.float64)
-    found = torch.quantile(torch.tensor(values, dtype=torch.float64), quarters)
-    median, low, high = found.tolist()
+    median, low, high = np.quantile(values, [0.5, 0.25, 0.75]).tolist()
     return Spread(median, low, high, len(values))
 
 
@@ -69,13 +67,12 @@ def estimate(
     if not values:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     index = {photo: number for number, photo in enumerate(dict.fromkeys(photos))}
-    of_photo = torch.tensor([index[photo] for photo in photos])
-    figures = torch.tensor(values, dtype=torch.float64)
-    sums = torch.zeros(len(index), dtype=torch.float64).index_add_(0, of_photo, figures)
-    counts = torch.bincount(of_photo, minlength=len(index)).double()
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(len(index), (resamples, len(index)), generator=generator)
-    means = sums[drawn].sum(dim=1) / counts[drawn].sum(dim=1)
+    of_photo = np.array([index[photo] for photo in photos])
+    figures = np.array(values, np.float64)
+    sums = np.bincount(of_photo, weights=figures, minlength=len(index))
+    counts = np.bincount(of_photo, minlength=len(index))
+    drawn = np.random.default_rng(seed).integers(len(index), size=(resamples, len(index)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     tail = (1 - CONFIDENCE) / 2
-    low, high = torch.quantile(means, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    low, high = np.quantile(means, [tail, 1 - tail]).tolist()
     return Estimate(float(figures.mean()), low, high, len(values))

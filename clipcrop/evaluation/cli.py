@@ -248,7 +248,6 @@ def _check_kind(table: PaperTable, sets: Sequence[list[Example]]) -> None:
 
 def _workshop(options: argparse.Namespace) -> Workshop:
     from ..composition import CompositionScorer
-    from ..device import choose_device
     from ..predictor import Predictor
     from ..sight import Sight
     from .methods import Workshop
@@ -258,13 +257,13 @@ def _workshop(options: argparse.Namespace) -> Workshop:
         sight=Sight(predictor),
         scorer=CompositionScorer.load(),
         decoders=_decoders(options.decoder),
-        device=choose_device(options.device),
+        device=options.device,
     )
 
 
 def _decoders(given: Sequence[str]) -> dict[str, Path]:
     """What came after --decoder -> name of a row and its checkpoint."""
-    from ..decoder_checkpoint import BEST_DECODER
+    from ..decoder_files import BEST_DECODER
 
     decoders: dict[str, Path] = {}
     for one in given:

@@ -6,10 +6,10 @@ width and height, as it is usually given.
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ..boxes import area, covered, iou
+from ..arrays import FloatArray
+from ..boxes import area, coverage, iou
 from .grounding_metrics import Answer, score_case
 from .metrics import nth_best, pearson, spearman, top_accuracy
 
@@ -21,7 +21,7 @@ MIN_IOUS = (0.85, 0.9)
 its Table 3; the code of Jia et al., whom it follows, scans .85 to .95 and has .9 as its default."""
 
 
-def score_drawn(crops_xyxy: Tensor, drawn_xyxy: Tensor) -> dict[str, float]:
+def score_drawn(crops_xyxy: FloatArray, drawn_xyxy: FloatArray) -> dict[str, float]:
     """The first crop against the crops that annotators drew.
 
     Args:
@@ -37,7 +37,7 @@ def score_drawn(crops_xyxy: Tensor, drawn_xyxy: Tensor) -> dict[str, float]:
         photo's width or height.
     """
     overlaps = iou(crops_xyxy[:1], drawn_xyxy)[0]  # [A]
-    distances = (crops_xyxy[:1] - drawn_xyxy).abs().mean(dim=1)
+    distances = np.abs(crops_xyxy[:1] - drawn_xyxy).mean(axis=1)
     is_best = overlaps >= overlaps.max() - 1e-6
     return {
         "IoU-Mean": float(overlaps.mean()),
@@ -46,7 +46,9 @@ def score_drawn(crops_xyxy: Tensor, drawn_xyxy: Tensor) -> dict[str, float]:
     }
 
 
-def score_rated(crops_xyxy: Tensor, rated_xyxy: Tensor, mos: Tensor) -> dict[str, float]:
+def score_rated(
+    crops_xyxy: FloatArray, rated_xyxy: FloatArray, mos: FloatArray
+) -> dict[str, float]:
     """Made crops against rated ones.
 
     Args:
@@ -69,7 +71,7 @@ def score_rated(crops_xyxy: Tensor, rated_xyxy: Tensor, mos: Tensor) -> dict[str
     return figures
 
 
-def score_asked(crops_xyxy: Tensor, asked_xyxy: Tensor) -> dict[str, float]:
+def score_asked(crops_xyxy: FloatArray, asked_xyxy: FloatArray) -> dict[str, float]:
     """The first crop against the boxes of what was asked for.
 
     Args:
@@ -88,13 +90,13 @@ def score_asked(crops_xyxy: Tensor, asked_xyxy: Tensor) -> dict[str, float]:
     return {
         "IoU": fit.union_iou,
         "pointing": float(fit.is_pointing),
-        "inside": float(covered(asked_xyxy, first_xyxy[None]).mean()),
+        "inside": float(coverage(asked_xyxy, first_xyxy[None]).mean()),
         "size": float(area(first_xyxy)),
     }
 
 
 def made_accuracy(
-    crops_xyxy: Tensor, rated_xyxy: Tensor, mos: Tensor, k: int, n: int, min_iou: float
+    crops_xyxy: FloatArray, rated_xyxy: FloatArray, mos: FloatArray, k: int, n: int, min_iou: float
 ) -> float:
     """Acc K/N for crops that are made, not chosen among the rated ones.
 
@@ -112,11 +114,11 @@ def made_accuracy(
     """
     good_xyxy = rated_xyxy[mos >= nth_best(mos, n)]
     overlaps = iou(crops_xyxy[:k], good_xyxy)  # [min(K, R), good]
-    return float((overlaps.amax(dim=1) >= min_iou - 1e-6).sum()) / k
+    return float((overlaps.max(axis=1) >= min_iou - 1e-6).sum()) / k
 
 
 def is_best_found(
-    crops_xyxy: Tensor, rated_xyxy: Tensor, mos: Tensor, n: int, min_iou: float
+    crops_xyxy: FloatArray, rated_xyxy: FloatArray, mos: FloatArray, n: int, min_iou: float
 ) -> bool:
     """Whether the crop that people rated best is among the first N made ones.
 
@@ -136,7 +138,7 @@ def is_best_found(
     return bool((iou(crops_xyxy[:n], best_xyxy) >= min_iou - 1e-6).any())
 
 
-def score_judged(quality: Tensor, mos: Tensor) -> dict[str, float]:
+def score_judged(quality: FloatArray, mos: FloatArray) -> dict[str, float]:
     """A scorer's qualities of the rated crops themselves against their ratings.
 
     Args:
@@ -154,7 +156,7 @@ def score_judged(quality: Tensor, mos: Tensor) -> dict[str, float]:
     return figures
 
 
-def grid_frames(image_aspect: float) -> Tensor:
+def grid_frames(image_aspect: float) -> FloatArray:
     """[F, 4] the frames of GAICD's grid: what its crops were taken from, at most 90.
 
     The photo is cut into 12 x 12 cells. A frame's first corner is the centre of one of the first
@@ -165,10 +167,12 @@ def grid_frames(image_aspect: float) -> Tensor:
     Args:
         image_aspect: Width over height of the photo in pixels.
     """
-    cells, near, far = 12, torch.arange(4), torch.arange(8, 12)
-    left, top, right, bottom = torch.cartesian_prod(near, near, far, far).unbind(1)
+    cells, near, far = 12, np.arange(4), np.arange(8, 12)
+    left, top, right, bottom = (
+        axis.ravel() for axis in np.meshgrid(near, near, far, far, indexing="ij")
+    )
     width, height = right - left, bottom - top
     ratio = width / height * image_aspect
     is_frame = (width * height >= 0.4999 * cells**2) & (ratio > 0.5) & (ratio < 2.0)
-    corners = torch.stack([left, top, right, bottom], dim=1)[is_frame]
-    return (corners + 0.5) / cells
+    corners = np.stack([left, top, right, bottom], axis=1)[is_frame]
+    return ((corners + 0.5) / cells).astype(np.float32)

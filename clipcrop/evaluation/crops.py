@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from torch import Tensor
-
+from ..arrays import FloatArray
 from ..data import Example
 from ..errors import InputError
 from ..images import LoadedImage, load_image
@@ -32,7 +31,7 @@ Progress = Callable[[Sequence[list[Example]]], Iterable[list[Example]]]
 class Answer:
     """One method on one example."""
 
-    crops_xyxy: Tensor
+    crops_xyxy: FloatArray
     """[R, 4] its first crops, R <= 10."""
 
     figures: dict[str, float]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from .. import __version__
 from ..contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
+from ..device import num_threads
 from ..errors import InputError
 from ..images import load_image, reason_of
 from ..output_files import written_at_once
@@ -23,8 +23,8 @@ from .bootstrap import CONFIDENCE, RESAMPLES, Estimate, Spread
 from .crops import Case, SetResult
 from .metrics import without_nan
 
-PACKAGES = ("torch", "transformers", "numpy", "pillow")
-"""Versions of these are in the report, beside ClipCrop's own."""
+PACKAGES = ("onnxruntime", "torch", "transformers", "numpy", "pillow")
+"""Whose versions stand in the report, where they are installed."""
 
 MAX_COLUMNS = 5
 """More figures than this are the rows of a table, and methods its columns."""
@@ -90,9 +90,9 @@ class CropsReport:
             "versions": {
                 "python": platform.python_version(),
                 "clipcrop": __version__,
-                **{package: version(package) for package in PACKAGES},
+                **_versions(),
             },
-            "threads": torch.get_num_threads(),
+            "threads": num_threads(),
             "bootstrap": {"seed": self.seed, "resamples": RESAMPLES, "confidence": CONFIDENCE},
             "sets": [self._set_to_json(result) for result in self.results],
             "parts": [self._set_to_json(part) for part in self.parts],
@@ -135,6 +135,14 @@ class CropsReport:
         lines = [f"| {' | '.join(row)} |" for row in table]
         lines.insert(1, "|---" * len(table[0]) + "|")
         return "\n".join(lines)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def write_report(report: CropsReport, folder: Path, max_pictures: int) -> list[Path]:

@@ -6,12 +6,13 @@ for a photo: it is well framed when people rated none of the others much higher 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from ..arrays import FloatArray, descending
 from ..boxes import area
 from ..ranking import Scorer, judge_in_view
 from ..ratings import RatedImage
@@ -29,10 +30,10 @@ MARGINS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1)
 class FramingCases(NamedTuple):
     """How much better than the whole the best crop of it is, for many stand-ins for a photo."""
 
-    predicted_gain: Tensor
+    predicted_gain: FloatArray
     """[cases] in quality, 0 to 1; negative where the whole is the best."""
 
-    rated_gain: Tensor
+    rated_gain: FloatArray
     """[cases] in mean opinion score."""
 
 
@@ -41,26 +42,27 @@ def framing_cases(images: Sequence[RatedImage], scorer: Scorer) -> FramingCases:
     predicted, rated = [], []
     for image in images:
         crops = image.crops_xyxy
-        for index in area(crops).argsort(descending=True, stable=True).tolist():
+        for index in descending(area(crops)).tolist():
             whole = crops[index]
             is_inside = (
                 (crops[:, :2] >= whole[:2] - 1e-3) & (crops[:, 2:] <= whole[2:] + 1e-3)
-            ).all(1)
+            ).all(axis=1)
             is_inside[index] = False
             if int(is_inside.sum()) < MIN_INSIDE:
                 continue
-            frames = torch.cat([crops[is_inside], whole[None]])
+            frames = np.concatenate([crops[is_inside], whole[None]])
             quality = judge_in_view(frames, whole, image.objects_xyxy, 0, image.aspect, scorer)
             predicted.append(float(quality[:-1].max() - quality[-1]))
             rated.append(float(image.mos[is_inside].max() - image.mos[index]))
-    return FramingCases(torch.tensor(predicted), torch.tensor(rated))
+    return FramingCases(np.array(predicted, np.float32), np.array(rated, np.float32))
 
 
 def framing_table(cases: FramingCases) -> str:
     """A Markdown table: what each margin would call well framed, and how often rightly."""
     is_good = cases.rated_gain <= MAX_GAIN
     lines = [
-        f"{len(is_good)} stand-ins for a photo, {is_good.float().mean():.2f} of them well framed",
+        f"{len(is_good)} stand-ins for a photo, "
+        f"{_share(is_good.sum(), len(is_good)):.2f} of them well framed",
         "",
         "| margin | called well framed | precision | recall |",
         "|---|---|---|---|",
@@ -68,8 +70,14 @@ def framing_table(cases: FramingCases) -> str:
     for margin in MARGINS:
         is_called = cases.predicted_gain <= margin
         right = (is_called & is_good).sum()
-        lines.append(
-            f"| {margin:.2f} | {is_called.float().mean():.2f} "
-            f"| {right / is_called.sum():.2f} | {right / is_good.sum():.2f} |"
+        shares = (
+            _share(is_called.sum(), len(is_called)),
+            _share(right, is_called.sum()),
+            _share(right, is_good.sum()),
         )
+        lines.append(f"| {margin:.2f} | {' | '.join(f'{share:.2f}' for share in shares)} |")
     return "\n".join(lines)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan

@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ..boxes import WHOLE_IMAGE_XYXY, area
+from ..arrays import FloatArray
+from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes
 from ..errors import InputError
 from ..grounding import GroundingOptions, ground
 from ..images import load_image
@@ -64,7 +64,7 @@ class GroundingCase:
     query: str
     """What is asked for."""
 
-    boxes_xyxy: Tensor
+    boxes_xyxy: FloatArray
     """[K, 4], K >= 1: all that the query names."""
 
     line: int
@@ -167,21 +167,20 @@ def make_ask(encoder: Encoder, options: GroundingOptions) -> Ask:
     """Answer queries as the predictor would, the photo encoded once."""
 
     def ask(image_path: Path, queries: Sequence[str]) -> list[Answer]:
-        with torch.inference_mode():
-            tokens = encoder.encode_images([load_image(image_path).rgb])
-            answers = []
-            for query in queries:
-                prompt = parse_prompt(query)
-                texts = tuple(replace(text, max_count=None) for text in prompt.texts)
-                prompt = replace(prompt, texts=texts)
-                if not prompt.all_texts:
-                    answers.append(Answer(None, None, is_general=True))
-                    continue
-                found = ground(tokens, encoder.encode_texts(prompt.all_texts), prompt, options)
-                best = torch.tensor(found.best.box_xyxy) if found.best else None
-                union = best if found.union_box_xyxy is None else found.union_box_xyxy
-                answers.append(Answer(best, union, is_general=found.union_box_xyxy is None))
-            return answers
+        tokens = encoder.encode_images([load_image(image_path).rgb])
+        answers = []
+        for query in queries:
+            prompt = parse_prompt(query)
+            texts = tuple(replace(text, max_count=None) for text in prompt.texts)
+            prompt = replace(prompt, texts=texts)
+            if not prompt.all_texts:
+                answers.append(Answer(None, None, is_general=True))
+                continue
+            found = ground(tokens, encoder.encode_texts(prompt.all_texts), prompt, options)
+            best = as_boxes(found.best.box_xyxy)[0] if found.best else None
+            union = best if found.union_box_xyxy is None else found.union_box_xyxy
+            answers.append(Answer(best, union, is_general=found.union_box_xyxy is None))
+        return answers
 
     return ask
 
@@ -216,9 +215,8 @@ def measure(
             raise InputError(f"{source}, line {of_image[0].line}: {exc}") from exc
         fixed = {title: _fixed_answer(box_xyxy) for title, box_xyxy in BASELINES.items()}
         for index, (case, answer) in enumerate(zip(of_image, answers, strict=True)):
-            others_xyxy = torch.cat(
-                [other.boxes_xyxy for other in of_image if other.query != case.query]
-                or [torch.empty(0, 4)]
+            others_xyxy = as_boxes(
+                [box for other in of_image if other.query != case.query for box in other.boxes_xyxy]
             )
             own_xyxy = _own_boxes(of_image, index)
             for title, given in {**fixed, model: answer}.items():
@@ -284,7 +282,7 @@ def _queries(record: dict[str, Any], _line: int) -> list[dict[str, Any]]:
     ]
 
 
-def _boxes(rows: object) -> Tensor:
+def _boxes(rows: object) -> FloatArray:
     """[K, 4] the boxes of a record; ValueError says what is wrong with them."""
     if not isinstance(rows, list) or not rows:
         raise ValueError(f"'boxes' must be a list with a box in it, got {rows!r}")
@@ -298,13 +296,13 @@ def _boxes(rows: object) -> Tensor:
             raise ValueError(
                 f"a box must lie in 0..1, left to right and top to bottom, got {row!r}"
             )
-    return torch.tensor(rows, dtype=torch.float32)
+    return as_boxes(rows)
 
 
-def _own_boxes(of_image: Sequence[GroundingCase], index: int) -> Tensor:
+def _own_boxes(of_image: Sequence[GroundingCase], index: int) -> FloatArray:
     """[K, 4] true boxes of a query; of all lines that ask the same of this photo."""
     query = of_image[index].query
-    return torch.cat([case.boxes_xyxy for case in of_image if case.query == query])
+    return np.concatenate([case.boxes_xyxy for case in of_image if case.query == query])
 
 
 def _group(case: GroundingCase) -> str:
@@ -314,7 +312,7 @@ def _group(case: GroundingCase) -> str:
 
 
 def _fixed_answer(box_xyxy: Sequence[float]) -> Answer:
-    box = torch.tensor(box_xyxy)
+    box = as_boxes(box_xyxy)[0]
     return Answer(box, box, is_general=False)
 
 
@@ -322,8 +320,8 @@ def _mean_figures(scores: Iterable[CaseScore]) -> Figures:
     table = list(scores)
     if not table:
         return Figures(0, math.nan, math.nan, math.nan, math.nan, math.nan, 0)
-    columns = torch.tensor([[float(value) for value in score] for score in table]).double()
-    pointing, iou_best, is_half, union, wrong, _ = columns.mean(dim=0).tolist()
+    columns = np.array(table, np.float64)
+    pointing, iou_best, is_half, union, wrong, _ = columns.mean(axis=0).tolist()
     return Figures(
         len(table), pointing, iou_best, is_half, union, wrong, sum(one.is_general for one in table)
     )

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from ..arrays import FloatArray
 from ..boxes import iou, union_box
 
 
 class Answer(NamedTuple):
     """What a model says to a query."""
 
-    best_box_xyxy: Tensor | None
+    best_box_xyxy: FloatArray | None
     """[4] its strongest box; None where it knows nothing of the query."""
 
-    union_box_xyxy: Tensor | None
+    union_box_xyxy: FloatArray | None
     """[4] the smallest box round all that it selects; None as above."""
 
     is_general: bool
@@ -46,7 +44,7 @@ class CaseScore(NamedTuple):
     """As in the answer."""
 
 
-def score_case(answer: Answer, own_xyxy: Tensor, others_xyxy: Tensor) -> CaseScore:
+def score_case(answer: Answer, own_xyxy: FloatArray, others_xyxy: FloatArray) -> CaseScore:
     """Compare an answer with the truth; one without a box misses, and takes no wrong subject.
 
     Args:
@@ -65,13 +63,13 @@ def score_case(answer: Answer, own_xyxy: Tensor, others_xyxy: Tensor) -> CaseSco
         is_pointing=is_pointing,
         best_iou=best_iou,
         is_half=best_iou >= 0.5,
-        union_iou=float(iou(selected_xyxy[None], union_box(own_xyxy)[None])),
+        union_iou=float(iou(selected_xyxy[None], union_box(own_xyxy)[None])[0, 0]),
         is_wrong_subject=not is_pointing and _lies_in_any(centre, others_xyxy),
         is_general=answer.is_general,
     )
 
 
-def _lies_in_any(point: Tensor, boxes_xyxy: Tensor) -> bool:
+def _lies_in_any(point: FloatArray, boxes_xyxy: FloatArray) -> bool:
     """Whether [2] x and y lie in one of [K, 4]; a border belongs to its box."""
     is_inside = (boxes_xyxy[:, :2] <= point) & (point <= boxes_xyxy[:, 2:])  # [K, 2]
-    return bool(torch.any(is_inside.all(dim=1)))
+    return bool(is_inside.all(axis=1).any())

@@ -8,25 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import torch
-from torch import Tensor
-
-from ..boxes import WHOLE_IMAGE_XYXY, area, covered, cxcywh_to_xyxy
-from ..cagic.cropper import Cagic
-from ..cagic.weights import load_networks
+from ..arrays import FloatArray, descending
+from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes, clip_to_image, coverage
 from ..composition import CompositionScorer
-from ..conditioning import condition, decode, stack_texts, texts_for
-from ..decoder import Decoder
-from ..decoder_checkpoint import load_decoder
+from ..device import choose_device
 from ..errors import InputError
+from ..extras import has_extra, install_command
 from ..grounding import GroundingOptions, ground
 from ..images import LoadedImage
 from ..prompt import Text, parse_prompt
 from ..sight import Sight
 from .crop_metrics import grid_frames
 from .smart_crop import SmartCropped, is_installed
+
+if TYPE_CHECKING:
+    from ..cagic.cropper import Cagic
+    from ..decoder import Decoder
 
 CENTRE_SIDE = 0.8
 """Sides of the centre crop, in units of the photo's; the crops that people rated best in GAICD are
@@ -48,7 +47,7 @@ class Method(Protocol):
     needs_text: bool
     """Whether it can do nothing for a photo without a text."""
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """[R, 4] crops, normalised xyxy, best first, R >= 1.
 
         Raises:
@@ -60,7 +59,7 @@ class Method(Protocol):
 class Judge(Protocol):
     """A method that can also say how good given crops are (SRCC, PCC, Acc K/N as in GAICD)."""
 
-    def judge(self, photo: LoadedImage, text: str, crops_xyxy: Tensor) -> Tensor:
+    def judge(self, photo: LoadedImage, text: str, crops_xyxy: FloatArray) -> FloatArray:
         """[C, 4] crops -> [C] their quality."""
 
 
@@ -71,9 +70,9 @@ class WholeImage:
     name: str = "whole image"
     needs_text: bool = False
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
-        return torch.tensor([WHOLE_IMAGE_XYXY])
+        return as_boxes(WHOLE_IMAGE_XYXY)
 
 
 @dataclass
@@ -83,10 +82,10 @@ class CentreCrop:
     name: str = f"centre {CENTRE_SIDE:.0%}"
     needs_text: bool = False
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
         margin = (1 - CENTRE_SIDE) / 2
-        return torch.tensor([[margin, margin, 1 - margin, 1 - margin]])
+        return as_boxes([margin, margin, 1 - margin, 1 - margin])
 
 
 @dataclass
@@ -104,18 +103,15 @@ class TowerBox:
         """Named after the tower."""
         self.name = f"{self.sight.predictor.encoder.name} box"
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
         encoder, prompt = self.sight.predictor.encoder, parse_prompt(text)
         if not prompt.texts:
-            return torch.tensor([WHOLE_IMAGE_XYXY])
-        with torch.inference_mode():
-            embeddings = encoder.encode_texts(prompt.all_texts)
-            found = ground(
-                self.sight(photo).tokens, embeddings, prompt, GroundingOptions.paper("main")
-            )
+            return as_boxes(WHOLE_IMAGE_XYXY)
+        embeddings = encoder.encode_texts(prompt.all_texts)
+        found = ground(self.sight(photo).tokens, embeddings, prompt, GroundingOptions.paper("main"))
         box_xyxy = WHOLE_IMAGE_XYXY if found.best is None else found.best.box_xyxy
-        return _with_area(torch.tensor([box_xyxy]))
+        return _with_area(as_boxes(box_xyxy))
 
 
 @dataclass
@@ -130,7 +126,7 @@ class Composition:
     name: str = "composition"
     needs_text: bool = False
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
         frames = grid_frames(photo.width_px / photo.height_px)
         if not len(frames):
@@ -138,13 +134,12 @@ class Composition:
                 f"no frame of GAICD's grid fits a photo of {photo.width_px} x {photo.height_px}"
             )
         quality = self.judge(photo, text, frames)
-        return frames[quality.argsort(descending=True, stable=True)]
+        return frames[descending(quality)]
 
-    def judge(self, photo: LoadedImage, text: str, crops_xyxy: Tensor) -> Tensor:
+    def judge(self, photo: LoadedImage, text: str, crops_xyxy: FloatArray) -> FloatArray:
         """See `Judge`."""
         objects = self.sight(photo).objects_xyxy
-        with torch.inference_mode():
-            return self.scorer.score(crops_xyxy, objects, 0, photo.width_px / photo.height_px)
+        return self.scorer.score(crops_xyxy, objects, 0, photo.width_px / photo.height_px)
 
 
 @dataclass
@@ -159,11 +154,12 @@ class Cascade:
     name: str = "cascade"
     needs_text: bool = True
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
         frames = self.composition.crops(photo, text)
-        share = covered(self.tower.crops(photo, text), frames)[0]  # [F]
-        return frames[share >= min(COVERS, float(share.max()))]
+        share = coverage(self.tower.crops(photo, text), frames)[0]  # [F]
+        result: FloatArray = frames[share >= min(COVERS, float(share.max()))]
+        return result
 
 
 @dataclass
@@ -174,10 +170,10 @@ class Suggested:
     name: str = "clipcrop suggest"
     needs_text: bool = False
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
         found = self.sight.predictor.suggest(self.sight(photo), text, count=10)
-        return torch.tensor([crop.crop_xyxy for crop in found.crops])
+        return as_boxes([crop.crop_xyxy for crop in found.crops])
 
 
 @dataclass
@@ -192,7 +188,7 @@ class GradientDescent:
         """Named after its networks."""
         self.name = self.cagic.name
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
         return _with_area(self.cagic.crops(photo, text))
 
@@ -210,17 +206,16 @@ class ClipCrop:
         """The variant ``base`` knows no text."""
         self.needs_text = self.decoder.config.is_conditioned
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
-        tokens = self.sight(photo).tokens
-        with torch.inference_mode():
-            embeddings = stack_texts([self._embed(text)]).to(tokens.tokens.device)
-            output = decode(self.decoder, tokens, condition(tokens, embeddings))
-        order = output.scores[0].argsort(descending=True, stable=True)
-        return _with_area(cxcywh_to_xyxy(output.boxes_cxcywh[0, order]).clamp(0, 1).cpu())
+        from ..conditioning import paper_crops
 
-    def _embed(self, text: str) -> Tensor:
+        return _with_area(paper_crops(self.decoder, self.sight(photo).tokens, self._embed(text)))
+
+    def _embed(self, text: str) -> FloatArray:
         """[W, E] the texts that the decoder's variant selects with; zeros select nothing."""
+        from ..conditioning import texts_for
+
         encoder = self.sight.predictor.encoder
         texts: tuple[Text, ...] = ()
         if self.needs_text:
@@ -237,8 +232,8 @@ class Workshop:
     decoders: dict[str, Path]
     """Name of a row -> its checkpoint."""
 
-    device: torch.device
-    """Where decoders compute: the tower's."""
+    device: str
+    """Where decoders compute, as `clipcrop.device.choose_device` takes it."""
 
     def tower(self) -> TowerBox:
         """The tower's own box."""
@@ -250,14 +245,21 @@ class Workshop:
 
     def cagic(self) -> GradientDescent:
         """CAGIC with the networks that are here."""
-        networks = load_networks(sight=self.sight, device=str(self.device))
+        from ..cagic.cropper import Cagic
+        from ..cagic.weights import load_networks
+
+        networks = load_networks(sight=self.sight, device=self.device)
         return GradientDescent(Cagic(*networks))
 
     def clipcrops(self) -> list[Method]:
         """A method for each checkpoint."""
-        encoder = self.sight.predictor.encoder
+        if not self.decoders:
+            return []
+        from ..decoder_checkpoint import load_decoder
+
+        encoder, device = self.sight.predictor.encoder, choose_device(self.device)
         return [
-            ClipCrop(self.sight, load_decoder(path, encoder, self.device), name)
+            ClipCrop(self.sight, load_decoder(path, encoder, device), name)
             for name, path in self.decoders.items()
         ]
 
@@ -285,6 +287,11 @@ def what_is_lacking(names: Sequence[str], workshop: Workshop) -> dict[str, str]:
         reasons["smartcrop"] = (
             "'smartcrop' needs a package that is not installed; run `pip install smartcrop`"
         )
+    if not has_extra("owlvit"):
+        for name in ("cagic", "clipcrop"):
+            reasons[name] = (
+                f"{name!r} needs PyTorch, which is not installed; run `{install_command('owlvit')}`"
+            )
     return {name: reasons[name] for name in names if name in reasons}
 
 
@@ -306,8 +313,8 @@ def make_methods(names: Sequence[str], workshop: Workshop) -> list[Method]:
     return methods
 
 
-def _with_area(boxes_xyxy: Tensor) -> Tensor:
+def _with_area(boxes_xyxy: FloatArray) -> FloatArray:
     """The boxes that have an area; the whole image where none has."""
-    boxes_xyxy = boxes_xyxy.clamp(0, 1)
+    boxes_xyxy = clip_to_image(boxes_xyxy)
     kept = boxes_xyxy[area(boxes_xyxy) > 0]
-    return kept if len(kept) else torch.tensor([WHOLE_IMAGE_XYXY])
+    return kept if len(kept) else as_boxes(WHOLE_IMAGE_XYXY)

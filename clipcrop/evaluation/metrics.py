@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from ..arrays import FloatArray, descending
 
 
 def without_nan(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,27 +19,27 @@ def without_nan(figures: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def pearson(predicted: Tensor, rated: Tensor) -> float:
+def pearson(predicted: FloatArray, rated: FloatArray) -> float:
     """Linear correlation of [C] and [C]; NaN where one of them is constant."""
-    first = predicted.double() - predicted.double().mean()
-    second = rated.double() - rated.double().mean()
-    return float((first * second).sum() / (first.norm() * second.norm()))
+    first = predicted - predicted.mean(dtype=np.float64)
+    second = rated - rated.mean(dtype=np.float64)
+    length = np.linalg.norm(first) * np.linalg.norm(second)
+    return float((first * second).sum() / length) if length else math.nan
 
 
-def spearman(predicted: Tensor, rated: Tensor) -> float:
+def spearman(predicted: FloatArray, rated: FloatArray) -> float:
     """Rank correlation of [C] and [C], ties sharing their mean rank; NaN where one is constant."""
     return pearson(mean_ranks(predicted), mean_ranks(rated))
 
 
-def mean_ranks(values: Tensor) -> Tensor:
+def mean_ranks(values: FloatArray) -> FloatArray:
     """[C] -> [C] 1 for the smallest; equal values share the mean of their ranks."""
-    _, group, count = torch.unique(values, return_inverse=True, return_counts=True)
-    last = count.cumsum(0).double()
-    ranks: Tensor = (last - (count.double() - 1) / 2)[group]
+    _, group, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: FloatArray = (count.cumsum() - (count - 1) / 2)[group]
     return ranks
 
 
-def top_accuracy(predicted: Tensor, rated: Tensor, k: int, n: int) -> float:
+def top_accuracy(predicted: FloatArray, rated: FloatArray, k: int, n: int) -> float:
     """Acc K/N of the GAICD paper for one image: how many of our best K are among people's best N.
 
     The K crops with the highest predicted quality are returned to the user (equal ones in the order
@@ -52,10 +53,10 @@ def top_accuracy(predicted: Tensor, rated: Tensor, k: int, n: int) -> float:
         k: crops that are returned; all of them if there are fewer.
         n: crops that are good enough.
     """
-    returned = torch.argsort(predicted, descending=True, stable=True)[:k]
-    return float((rated[returned] >= nth_best(rated, n)).double().mean())
+    returned = descending(predicted)[:k]
+    return float((rated[returned] >= nth_best(rated, n)).mean())
 
 
-def nth_best(rated: Tensor, n: int) -> Tensor:
-    """[] the N-th highest of [C] ratings; the lowest where there are fewer."""
-    return rated.sort(descending=True).values[min(n, len(rated)) - 1]
+def nth_best(rated: FloatArray, n: int) -> float:
+    """The N-th highest of [C] ratings; the lowest where there are fewer."""
+    return float(np.sort(rated)[-min(n, len(rated))])

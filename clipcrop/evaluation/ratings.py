@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from torch import Tensor
-
+from ..arrays import FloatArray
 from ..ranking import Scorer
 from ..ratings import RatedImage, read_ratings
 from .crop_metrics import K_RETURNED, N_GOOD, score_judged
@@ -82,12 +81,12 @@ def evaluate_ratings(path: Path, scorer: Scorer) -> RatingsReport:
     return compare(images, [predict(image, scorer) for image in images])
 
 
-def predict(image: RatedImage, scorer: Scorer) -> Tensor:
+def predict(image: RatedImage, scorer: Scorer) -> FloatArray:
     """[C] quality of the rated crops of an image."""
     return scorer.score(image.crops_xyxy, image.objects_xyxy, 0, image.aspect)
 
 
-def compare(images: Sequence[RatedImage], quality: Sequence[Tensor]) -> RatingsReport:
+def compare(images: Sequence[RatedImage], quality: Sequence[FloatArray]) -> RatingsReport:
     """Compare qualities, [C] for each image, with its ratings."""
     scores = [score_judged(found, image.mos) for found, image in zip(quality, images, strict=True)]
 

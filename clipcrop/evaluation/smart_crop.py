@@ -17,9 +17,9 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from ..arrays import FloatArray
+from ..boxes import clip_to_image
 from ..errors import InputError
 from ..images import LoadedImage
 
@@ -47,7 +47,7 @@ class SmartCropped:
         """Named after the package."""
         self.name = "smartcrop, square" if self.is_square else "smartcrop"
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
         from smartcrop import SmartCrop  # a development dependency
 
@@ -63,8 +63,8 @@ class SmartCropped:
             )
         ranked = sorted(known, key=lambda crop: crop["score"], reverse=True)
         x, y, width, height = (
-            torch.tensor([float(crop[side]) for crop in ranked])
+            np.array([crop[side] for crop in ranked], np.float32)
             for side in ("x", "y", "width", "height")
         )
-        boxes_px = torch.stack([x, y, x + width, y + height], dim=1)
-        return (boxes_px / torch.tensor([width_px, height_px] * 2)).clamp(0, 1)
+        boxes_px = np.stack([x, y, x + width, y + height], axis=1)
+        return clip_to_image(boxes_px / np.array([width_px, height_px] * 2, np.float32))

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
 from .. import __version__
 from ..data import Example, RatedCrop
+from ..device import num_threads
 from ..errors import InputError
 from ..images import LoadedImage, load_image
 from ..predictor import EncodedImage
@@ -82,7 +83,7 @@ class Questioner:
             known = self._ask(method, photo, example.text)
             self._journal.keep(key, *known)
         rows, seconds = known
-        crops_xyxy = torch.tensor(rows)
+        crops_xyxy = np.array(rows, np.float32)
         asked_xyxy = example.crops_xyxy((photo.width_px, photo.height_px))
         return Answer(crops_xyxy, score_asked(crops_xyxy, asked_xyxy), seconds)
 
@@ -154,8 +155,8 @@ def identity_of(
         "methods": [method.name for method in methods],
         "tower": workshop.sight.predictor.encoder.fingerprint(),
         "decoders": {name: sha256_of(file) for name, file in workshop.decoders.items()},
-        "device": str(workshop.device),
-        "threads": torch.get_num_threads(),
+        "device": workshop.device,
+        "threads": num_threads(),
         "version": __version__,
     }
 

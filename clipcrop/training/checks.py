@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from tqdm import tqdm
 
 from ..data import Example
@@ -63,9 +62,9 @@ def _mistake(example: Example, variant: DecoderVariant) -> str:
     crops_xyxy = example.crops_xyxy(size_px)
     if not len(crops_xyxy):
         return f"{where}no crop of {str(example.photo)!r}; every example needs one"
-    is_empty = (crops_xyxy[:, 2:] <= crops_xyxy[:, :2]).any(dim=1)
-    if bool(is_empty.any()):
-        crop = example.crops[int(torch.nonzero(is_empty)[0])]
+    is_empty = (crops_xyxy[:, 2:] <= crops_xyxy[:, :2]).any(axis=1)
+    if is_empty.any():
+        crop = example.crops[int(is_empty.argmax())]
         return (
             f"{where}the crop {[round(side, 1) for side in crop.box_xyxy_px]} lies outside of the "
             f"photo, which has {size_px[0]} x {size_px[1]} pixels"

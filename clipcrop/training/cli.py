@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..data import Example, read_set
 from ..decoder import DecoderConfig
-from ..decoder_checkpoint import BEST_DECODER, LAST_DECODER
+from ..decoder_files import BEST_DECODER, LAST_DECODER
 from ..device import memory_errors_named
 from ..encoders import load_encoder
 from ..errors import InputError

@@ -17,11 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..composition import CompositionConfig, CompositionScorer
+from ..arrays import FloatArray
+from ..composition import CompositionConfig
+from ..composition_network import CompositionNetwork
 from ..errors import ClipCropError, InputError
 from ..evaluation.framing import FramingCases, framing_cases, framing_table
 from ..evaluation.ratings import RatingsReport, compare, predict
@@ -119,14 +122,14 @@ def collate(images: Sequence[RatedImage], max_objects: int) -> Batch:
     objects = torch.zeros(len(images), max_objects + 1, 4)
     is_object = torch.zeros(len(images), max_objects + 1, dtype=torch.bool)
     for row, image in enumerate(images):
-        frames[row, : len(image.mos)] = image.crops_xyxy
-        quality[row, : len(image.mos)] = mos_to_quality(image.mos)
+        frames[row, : len(image.mos)] = torch.from_numpy(image.crops_xyxy)
+        quality[row, : len(image.mos)] = torch.from_numpy(mos_to_quality(image.mos))
         is_frame[row, : len(image.mos)] = True
-        kept = image.objects_xyxy[:max_objects]
+        kept = torch.from_numpy(image.objects_xyxy[:max_objects])
         objects[row, 1 : 1 + len(kept)] = kept
         is_object[row, 1 : 1 + len(kept)] = True
         if image.person_xyxy is not None:
-            objects[row, 0] = image.person_xyxy
+            objects[row, 0] = torch.from_numpy(image.person_xyxy)
             is_object[row, 0] = True
     return Batch(
         frames_xyxy=frames,
@@ -243,11 +246,11 @@ def loss(predicted: Tensor, batch: Batch, order_weight: float) -> Tensor:
 
 def train(
     images: Sequence[RatedImage], config: TrainingConfig, network: CompositionConfig, title: str
-) -> CompositionScorer:
+) -> CompositionNetwork:
     """Train on all of these photos; the same arguments give the same weights."""
     torch.manual_seed(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
-    scorer = CompositionScorer(network)
+    scorer = CompositionNetwork(network)
     average = copy.deepcopy(scorer).requires_grad_(False)
     optimizer = torch.optim.AdamW(scorer.parameters(), config.lr, weight_decay=config.weight_decay)
     steps = -(-len(images) // config.batch_size) * config.epochs
@@ -292,18 +295,19 @@ def cross_validate(
     generator = torch.Generator().manual_seed(config.seed)
     fold_of = torch.randperm(len(images), generator=generator) % folds
     judged: list[RatedImage] = []
-    quality: list[Tensor] = []
+    quality: list[FloatArray] = []
     cases = []
     for fold in range(folds):
         seen = [image for image, of in zip(images, fold_of, strict=True) if of != fold]
         held_out = [image for image, of in zip(images, fold_of, strict=True) if of == fold]
-        scorer = train(seen, config, network, title=f"fold {fold + 1} of {folds}")
+        title = f"fold {fold + 1} of {folds}"
+        scorer = train(seen, config, network, title).scorer()
         judged += held_out
         quality += [predict(image, scorer) for image in held_out]
         cases.append(framing_cases(held_out, scorer))
         done = compare(held_out, quality[-len(held_out) :])
         logger.info("fold.done number=%d spearman=%.3f", fold + 1, done.spearman)
-    return compare(judged, quality), FramingCases(*map(torch.cat, zip(*cases, strict=True)))
+    return compare(judged, quality), FramingCases(*map(np.concatenate, zip(*cases, strict=True)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..boxes import cxcywh_to_xyxy, generalised_iou
 from ..errors import InputError
+from ..extras import install_command
+from ..tensor_boxes import cxcywh_to_xyxy, generalised_iou
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +91,7 @@ def solver() -> Callable[..., Any]:
         from scipy.optimize import linear_sum_assignment
     except ImportError as exc:
         raise InputError(
-            "training needs scipy, which is not installed; run: "
-            "pip install 'clipcrop-desktop[train]'"
+            f"training needs scipy, which is not installed; run `{install_command('train')}`"
         ) from exc
     found: Callable[..., Any] = linear_sum_assignment
     return found

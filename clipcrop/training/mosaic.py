@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..boxes import covered, intersection
+from ..tensor_boxes import coverage, intersection
 from .config import TileFilter
 
 HALF = 0.5
@@ -80,4 +80,4 @@ def keeps(initial_boxes_xyxy: Tensor, best_crop_xyxy: Tensor, rule: TileFilter) 
         shared = intersection(initial_boxes_xyxy, crop)[:, 0]
         crop_area = intersection(crop, crop)[0, 0]
         return is_near & (shared >= HALF * crop_area)
-    return is_near & (covered(initial_boxes_xyxy, crop)[:, 0] >= HALF)
+    return is_near & (coverage(initial_boxes_xyxy, crop)[:, 0] >= HALF)

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from ..conditioning import condition, stack_texts, texts_for
 from ..data import Example
 from ..decoder import Decoder, DecoderOutput, DecoderVariant
-from ..encoders.base import Encoder, ImageTokens
+from ..encoders.base import Encoder, TrainableEncoder
+from ..encoders.tensors import TokenTensors
 from ..errors import InputError
 from ..images import load_image
 from ..prompt import Text, parse_prompt
 from ..ratings import MAX_MOS, MIN_MOS
+from ..tensor_boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from .config import TrainConfig
 from .criterion import CropTargets
 from .mosaic import keeps
@@ -137,7 +139,7 @@ class ViewEncoder:
             InputError: A text is too long or an example image cannot be read; the message names
                 the example's file and line.
         """
-        tokens = self._encoder.encode_images([view.image for view in views])
+        tokens = self._look([view.image for view in views])
         embeddings = stack_texts([self._embed(view.example) for view in views])
         selection = condition(
             tokens,
@@ -161,7 +163,12 @@ class ViewEncoder:
             )
         return samples
 
-    def _allowed(self, tokens: ImageTokens, views: Sequence[View]) -> Tensor:
+    def _look(self, images: Sequence[Image.Image]) -> TokenTensors:
+        if isinstance(self._encoder, TrainableEncoder):  # gradients may flow through it
+            return self._encoder.encode_tensors(images)
+        return TokenTensors.of(self._encoder.encode_images(images))
+
+    def _allowed(self, tokens: TokenTensors, views: Sequence[View]) -> Tensor:
         """[B, N] bool, False for tokens of a mosaic that are not of the target."""
         allowed = torch.ones_like(tokens.mask)
         for row, view in enumerate(views):
@@ -186,7 +193,9 @@ class ViewEncoder:
         if example.text:
             texts = texts_for(parse_prompt(example.text), self._variant)
             if texts:
-                return self._encoder.encode_texts(texts)
+                return torch.from_numpy(self._encoder.encode_texts(texts))
         elif example.query_image is not None:
-            return self._encoder.encode_image_query(load_image(example.query_image).rgb)
-        return torch.zeros_like(self._encoder.encode_texts([Text("anything")]))  # as wide as others
+            query = self._encoder.encode_image_query(load_image(example.query_image).rgb)
+            return torch.from_numpy(query)
+        widths = self._encoder.encode_texts([Text("anything")]).shape
+        return torch.zeros(widths)  # as wide as others

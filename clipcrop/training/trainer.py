@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from ..data import Example
 from ..decoder import Decoder, DecoderConfig
-from ..decoder_checkpoint import BEST_DECODER, LAST_DECODER, save_decoder
+from ..decoder_checkpoint import save_decoder
+from ..decoder_files import BEST_DECODER, LAST_DECODER
 from ..encoders.base import Encoder, TrainableEncoder
 from ..errors import InputError
 from .config import TrainConfig

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..boxes import cxcywh_to_xyxy, iou
 from ..contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
 from ..data import Example
 from ..decoder import Decoder
+from ..tensor_boxes import cxcywh_to_xyxy, iou
 from .processes import Processes
 from .samples import Sample, ViewEncoder, collate, decode
 from .token_store import TokenStore, rounded

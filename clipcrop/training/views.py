@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -76,7 +77,7 @@ class ViewMaker:
             example=example,
             image=compose(target, others, place),
             crops_xyxy=into_tile(crops_xyxy, place, side),
-            quality=mos_to_quality(example.ratings()),
+            quality=torch.from_numpy(mos_to_quality(example.ratings())),
             is_mosaic=side > 1,
         )
 
@@ -86,7 +87,7 @@ class ViewMaker:
         """An augmented photo, and [C, 4] its crops in it."""
         photo = photo_of(example, side_px)
         image = jitter_colours(photo.rgb, self._config.jitter, draw)
-        crops_xyxy = example.crops_xyxy((photo.width_px, photo.height_px))
+        crops_xyxy = torch.from_numpy(example.crops_xyxy((photo.width_px, photo.height_px)))
         if draw.random() < self._config.flip and may_mirror(example.text):
             return mirror(image), mirror_boxes(crops_xyxy)
         return image, crops_xyxy
@@ -105,8 +106,8 @@ def plain_view(example: Example, side_px: int) -> View:
     return View(
         example=example,
         image=photo.rgb,
-        crops_xyxy=example.crops_xyxy((photo.width_px, photo.height_px)),
-        quality=mos_to_quality(example.ratings()),
+        crops_xyxy=torch.from_numpy(example.crops_xyxy((photo.width_px, photo.height_px))),
+        quality=torch.from_numpy(mos_to_quality(example.ratings())),
         is_mosaic=False,
     )
 

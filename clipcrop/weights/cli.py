@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, NotInstalled
+from ..extras import require_extra
 
 if TYPE_CHECKING:
     from ..checkpoint import Checkpoint
@@ -90,12 +91,7 @@ def _list_decoders(options: argparse.Namespace) -> None:
 
     folder = default_models_folder() / "decoders"
     for path in sorted(folder.glob("*.safetensors")):  # mostly none, and PyTorch takes seconds
-        from ..decoder_checkpoint import read_decoder_info
-
-        try:
-            tower, problem = read_decoder_info(path).tower, ""
-        except CheckpointError as exc:
-            tower, problem = "", str(exc)
+        tower, problem = _read_decoder(path)
         size_bytes = path.stat().st_size
         if options.json:
             values = {"name": path.name, "kind": "decoder", "present": True, "path": str(path)}
@@ -103,6 +99,17 @@ def _list_decoders(options: argparse.Namespace) -> None:
             continue
         text = problem or f"a decoder for {tower}: {path}"
         print(f"{path.name:<30} {f'{size_bytes / 1e6:.1f} MB':>10}  {text}")
+
+
+def _read_decoder(path: Path) -> tuple[str, str]:
+    """The encoder that a decoder is for, and what is wrong with it; one of them is empty."""
+    try:
+        require_extra("owlvit", "a decoder")
+        from ..decoder_checkpoint import read_decoder_info
+
+        return read_decoder_info(path).tower, ""
+    except (CheckpointError, NotInstalled) as exc:
+        return "", str(exc)
 
 
 def _where(options: argparse.Namespace) -> int:

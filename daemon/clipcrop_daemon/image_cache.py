@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clipcrop_wire.messages import Image
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # both load slowly, and need not be loaded to count what is h
     from clipcrop import EncodedImage
 
 ENTRY_BYTES = 4096
-"""What an image takes besides its pixels and tensors; keeps a flood of tiny ones bounded."""
+"""What an image takes besides its pixels and arrays; keeps a flood of tiny ones bounded."""
 
 _BYTES_PER_PIXEL = 4  # Pillow stores RGB in four bytes
 
@@ -32,7 +32,7 @@ class _Entry:
     def num_bytes(self) -> int:
         width_px, height_px = self.rgb.size
         pixel_bytes = width_px * height_px * _BYTES_PER_PIXEL
-        return ENTRY_BYTES + pixel_bytes + sum(map(_tensor_bytes, self.encoded.values()))
+        return ENTRY_BYTES + pixel_bytes + sum(map(_array_bytes, self.encoded.values()))
 
 
 class ImageCache:
@@ -117,8 +117,15 @@ def _key(image: Image) -> Image:
     return replace(image, is_inline=False) if image.is_inline else image
 
 
-def _tensor_bytes(encoded: EncodedImage) -> int:
-    """Of all tensors; one that is a part of another's memory counts the whole of it, once."""
-    tensors = [*encoded.tokens.parts().values(), encoded.objects_xyxy]
-    storages = (tensor.untyped_storage() for tensor in tensors)
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+def _array_bytes(encoded: EncodedImage) -> int:
+    """Of all arrays; one that is a part of another's memory counts the whole of it, once."""
+    arrays = [*encoded.tokens.parts().values(), encoded.objects_xyxy]
+    owners = (_owner(array) for array in arrays)
+    return sum({id(owner): owner.nbytes for owner in owners}.values())
+
+
+def _owner(array: Any) -> Any:
+    """What holds an array's memory; the decoder's tokens may be a tensor, which owns its own."""
+    while getattr(getattr(array, "base", None), "nbytes", None) is not None:
+        array = array.base
+    return array

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,23 +52,30 @@ class Resident:
     """For the user, in every reply that comes from it."""
 
 
-def choose_device(name: str) -> str:
-    """The device of this machine that a setting means, "cuda" with its number.
+def choose_device(name: str, tower: str) -> str:
+    """The device of this machine that a setting means for an encoder, "cuda" with its number.
 
     Raises:
         DeviceError: There is none.
+        NotInstalled: PyTorch, which the encoder needs, is not installed.
     """
-    from clipcrop.device import choose_device  # imports torch when it is called
+    from clipcrop.checkpoint import find_checkpoint
+    from clipcrop.device import choose_device
+    from clipcrop.extras import require_extra
 
-    device = str(choose_device(name))
+    if find_checkpoint(tower).kind == "lite":  # whatever the setting: it runs nowhere else
+        return "cpu"
+    require_extra("owlvit", f"the model {wire_name(tower)}")
+    device = str(choose_device(name))  # imports torch, which takes seconds
     return "cuda:0" if device == "cuda" else device
 
 
 def release_memory() -> None:
     """Give what PyTorch keeps for later back to the system."""
-    import torch
-
-    gc.collect()  # a failed attempt's frames refer to each other, and to tensors
+    gc.collect()  # a failed attempt's frames refer to each other, and to arrays
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
@@ -81,7 +89,7 @@ class Residency:
 
     Args:
         load: Brings a tower into memory.
-        choose_device: Setting -> device.
+        choose_device: Setting, encoder -> device.
         device: The setting.
         forget: Told a tower's name when what it computed has to go.
         release_memory: Called when something has gone.
@@ -90,7 +98,7 @@ class Residency:
     def __init__(
         self,
         load: Load,
-        choose_device: Callable[[str], str] = choose_device,
+        choose_device: Callable[[str, str], str] = choose_device,
         device: str = "auto",
         forget: Callable[[str], None] = lambda name: None,
         release_memory: Callable[[], None] = release_memory,
@@ -125,7 +133,7 @@ class Residency:
             OutOfMemory: Nothing helped.
         """
         name = wire_name(tower)
-        device, notes = self._place(name)
+        device, notes = self._place(tower)
         while True:
             reason = ""
             for _ in ("beside others", "alone"):
@@ -143,10 +151,10 @@ class Residency:
             notes = (f"not enough memory on {device}; the CPU was used",)
             device = "cpu"
 
-    def _place(self, name: str) -> tuple[str, tuple[str, ...]]:
+    def _place(self, tower: str) -> tuple[str, tuple[str, ...]]:
         """Device and notes of a tower, in memory or to be loaded."""
-        held = self._find(name)
-        return (held.device, held.notes) if held else (self._choose_device(self._device), ())
+        held = self._find(wire_name(tower))
+        return (held.device, held.notes) if held else (self._choose_device(self._device, tower), ())
 
     def _attempt(
         self,

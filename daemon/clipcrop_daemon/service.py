@@ -19,6 +19,7 @@ from clipcrop.errors import (
     DeviceError,
     InputError,
     LanguageModelMissing,
+    NotInstalled,
 )
 from clipcrop_wire import messages
 from clipcrop_wire.errors import (
@@ -62,6 +63,7 @@ ERRORS: dict[type[Exception], type[RequestError]] = {
     InputError: InvalidRequest,
     CheckpointError: Unavailable,
     LanguageModelMissing: Unavailable,
+    NotInstalled: Unavailable,
     DeviceError: Unavailable,
     DaemonUnavailable: Unavailable,  # of `clipcrop.remote`, which nothing in here uses
 }
@@ -261,14 +263,12 @@ def make_service(options: WorkerOptions) -> Service:
     """The real one; loads nothing yet."""
 
     def load(tower: str, device: str) -> Predictor:
-        import torch  # seconds
-
         from clipcrop import Predictor
 
         # Half of them by default: the editor needs some too, and threads that wait for each other
         # on a busy machine are slower than one.
-        torch.set_num_threads(options.threads or max(1, (os.cpu_count() or 1) // 2))
-        return Predictor.load(tower, device)
+        threads = options.threads or max(1, (os.cpu_count() or 1) // 2)
+        return Predictor.load(tower, device, threads=threads)
 
     cache = ImageCache(options.cache_bytes)
     residency = Residency(load, device=options.device, forget=cache.drop_tower)

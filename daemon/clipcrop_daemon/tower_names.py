@@ -110,7 +110,7 @@ def _describe(checkpoint: Checkpoint, loaded: Collection[str]) -> Model:
     return Model(
         name=name,
         description=f"{_FAMILIES[checkpoint.kind]}; {where}"[:_MAX_DESCRIPTION_CHARS],
-        is_available=checkpoint.is_present,
+        is_available=checkpoint.is_usable,
         is_loaded=name in loaded,
         num_bytes=checkpoint.size_bytes,
     )

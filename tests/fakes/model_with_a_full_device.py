@@ -29,7 +29,7 @@ def load(tower: str, device: str) -> Predictor:
 def make_service(options: WorkerOptions) -> Service:
     """As the real one."""
     cache = ImageCache(options.cache_bytes)
-    residency = Residency(load, lambda setting: DEVICE, forget=cache.drop_tower)
+    residency = Residency(load, lambda setting, tower: DEVICE, forget=cache.drop_tower)
     return Service(residency, cache, options.model)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
+import numpy as np
 
 from clipcrop import Constraints, EncodedImage, Suggestions
 from clipcrop.encoders.base import ImageTokens
@@ -40,8 +40,12 @@ class FakePredictor:
     def encode(self, image: LoadedImage) -> EncodedImage:
         self._machine.take("encode", self._device)
         self._machine.encoded.append((image.rgb.getpixel((0, 0)), self._device))
-        tokens = ImageTokens(*(torch.zeros(1, 2, 4) for _ in range(3)), *torch.zeros(2, 1, 2))
-        return EncodedImage(tokens, torch.zeros(0, 4), image.width_px, image.height_px, 0.1)
+        tokens = ImageTokens(
+            *(np.zeros((1, 2, 4), np.float32) for _ in range(3)), *np.zeros((2, 1, 2), np.float32)
+        )
+        return EncodedImage(
+            tokens, np.zeros((0, 4), np.float32), image.width_px, image.height_px, 0.1
+        )
 
     def suggest(
         self,
@@ -82,7 +86,7 @@ class FakeMachine:
 
     def service(self, model: str = "auto", cache_bytes: int = 10**6) -> Service:
         cache = ImageCache(cache_bytes)
-        residency = Residency(self.load, lambda setting: "cuda:0", "auto", cache.drop_tower)
+        residency = Residency(self.load, lambda setting, tower: "cuda:0", "auto", cache.drop_tower)
         return Service(residency, cache, model)
 
 

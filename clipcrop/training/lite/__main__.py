@@ -84,7 +84,7 @@ def _cache(options: argparse.Namespace) -> None:
     import torch
     from tqdm import tqdm
 
-    from ...encoders.lite_network import Classifier, Trunk, channels_last
+    from .network import Classifier, Trunk, channels_last
     from .photos import load_pool
     from .shards import make_shard
     from .teacher import Teacher

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...boxes import area, cxcywh_to_xyxy, iou
-from ...encoders.lite_network import LiteNetwork, cell_grid, decode_boxes
-from ...encoders.lite_pixels import letterbox
+from ...encoders.lite_pixels import cell_grid, letterbox
+from ...tensor_boxes import area, cxcywh_to_xyxy, iou
+from .network import LiteNetwork, decode_boxes
 from .photos import dev_photos
 
 _LARGE = 0.05  # share of the photo from which an object counts as large
@@ -36,8 +36,8 @@ class DevPhotos:
         for path, boxes in self._photos:
             with Image.open(path) as image:
                 view = letterbox(image.convert("RGB"))
-            output, _ = network.detect(network.trunk(view.pixels))
-            corners, strides = cell_grid(*view.pixels.shape[2:])
+            output, _ = network.detect(network.trunk(torch.from_numpy(view.pixels)))
+            corners, strides = map(torch.from_numpy, cell_grid(*view.pixels.shape[2:]))
             predicted_px = cxcywh_to_xyxy(decode_boxes(output.boxes[0], corners, strides))
             predicted = predicted_px / torch.tensor([view.width_px, view.height_px] * 2)
             scores = output.objectness[0].sigmoid()[:, None] * output.classes[0].sigmoid()

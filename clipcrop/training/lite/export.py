@@ -1,20 +1,43 @@
-"""A checkpoint -> the weights that are used: norms folded, half precision, safetensors."""
+"""A checkpoint -> the weights that are used: norms folded, half precision, one ONNX file."""
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from ...encoders.lite_network import LiteNetwork, fold_norms
+from ...encoders.lite_graph import FORMAT, LiteOutput
+from ...encoders.lite_pixels import INPUT_PX
 from ...errors import CheckpointError
+from ...extras import require_extra
+from .network import LiteNetwork, fold_norms
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_OPSET = 17
+_VARYING = {
+    **{name: {1: "cells"} for name in ("objectness", "classes", "boxes", "tokens")},
+    "imagenet": {2: "rows", 3: "columns"},
+}
+"""Output -> axes whose length follows from the image's."""
 
 
 def export(checkpoint: Path, output: Path) -> None:
-    """Write the running average of a checkpoint to ``output``; how it was trained goes with it."""
+    """Write the running average of a checkpoint to ``output``; how it was trained goes with it.
+
+    Raises:
+        CheckpointError: The file is no checkpoint of this network.
+        NotInstalled: `onnx` is missing.
+    """
+    require_extra("train-lite", "the export of the lite encoder")
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network = LiteNetwork()
@@ -23,8 +46,101 @@ def export(checkpoint: Path, output: Path) -> None:
         raise CheckpointError(f"no checkpoint at {checkpoint}; `train` writes it") from exc
     except (OSError, RuntimeError, KeyError, pickle.UnpicklingError) as exc:
         raise CheckpointError(f"not a checkpoint of this network: {checkpoint}") from exc
-    fold_norms(network)
-    tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    save_file(
-        tensors, output, {"config": json.dumps(state["config"]), "blocks": str(state["block"])}
-    )
+    notes = {"config": json.dumps(state["config"]), "blocks": str(state["block"])}
+    write_graph(fold_norms(network), output, notes)
+
+
+def write_graph(network: nn.Module, output: Path, notes: Mapping[str, str]) -> None:
+    """Write a network for use as ONNX.
+
+    Args:
+        network: A `LiteNetwork`, its norms folded.
+        output: The file.
+        notes: Kept in the file's metadata.
+    """
+    import onnx
+
+    graph = _Graph(network).eval()
+    example = torch.zeros(1, 3, INPUT_PX, INPUT_PX - 64)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter that needs no further package; it announces its successor.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph,
+            (example,),
+            buffer,  # type: ignore[arg-type]  # any file will do
+            input_names=["pixels"],
+            output_names=list(LiteOutput._fields),
+            dynamic_axes={"pixels": {2: "height", 3: "width"}, **_VARYING},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+    model = onnx.load_from_string(buffer.getvalue())
+    _state_shapes(model, graph(example))
+    _halve(model)
+    onnx.helper.set_model_props(model, {"format": FORMAT, **notes})
+    onnx.checker.check_model(model)
+    onnx.save(model, output)
+
+
+class _Graph(nn.Module):
+    """The network with the outputs of `LiteOutput`, in that order."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        network = self.network
+        assert isinstance(network, LiteNetwork)
+        features = network.trunk(pixels)
+        dense, levels = network.detect(features)
+        width = max(level.shape[1] for level in levels)
+        tokens = torch.cat(
+            [
+                nn.functional.pad(level.flatten(2).transpose(1, 2), (0, width - level.shape[1]))
+                for level in levels
+            ],
+            dim=1,
+        )
+        outputs = {
+            "objectness": dense.objectness,
+            "classes": dense.classes,
+            "boxes": dense.boxes,
+            "imagenet": network.classifier(features.stride32),
+            "tokens": tokens,
+        }
+        return tuple(outputs[name] for name in LiteOutput._fields)
+
+
+def _state_shapes(model: ModelProto, outputs: tuple[Tensor, ...]) -> None:
+    """Write into the file how large each output is: the exporter leaves most of it open."""
+    import onnx
+
+    for described, output in zip(model.graph.output, outputs, strict=True):
+        varying = _VARYING[described.name]
+        shape = [varying.get(axis, size) for axis, size in enumerate(output.shape)]
+        described.CopyFrom(
+            onnx.helper.make_tensor_value_info(described.name, onnx.TensorProto.FLOAT, shape)
+        )
+
+
+def _halve(model: ModelProto) -> None:
+    """Store weights as float16; a cast before their use makes them float32 again, once, at load."""
+    import onnx
+    from onnx import numpy_helper
+
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type != onnx.TensorProto.FLOAT:
+            continue
+        name = weight.name
+        half = numpy_helper.from_array(numpy_helper.to_array(weight).astype("float16"))
+        weight.CopyFrom(half)
+        weight.name = f"{name}.half"
+        casts.append(
+            onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT)
+        )
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)

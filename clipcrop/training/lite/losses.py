@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ...boxes import cxcywh_to_xyxy, generalised_iou
-from ...encoders.lite_network import Classifier, DenseOutput, decode_boxes
+from ...tensor_boxes import cxcywh_to_xyxy, generalised_iou
+from .network import Classifier, DenseOutput, decode_boxes
 from .shards import Targets
 
 OBJECT_WEIGHT = 10.0

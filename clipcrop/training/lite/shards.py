@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ...encoders.lite_network import INPUT_PX, STRIDES, Trunk, TrunkFeatures, cell_grid
-from ...encoders.lite_pixels import to_network_input
+from ...encoders.lite_pixels import INPUT_PX, STRIDES, cell_grid, to_network_input
+from .network import Trunk, TrunkFeatures
 from .photos import PhotoPool
 from .views import random_view
 
@@ -83,7 +83,7 @@ def make_shard(
         classes.append((said[kept, 5:] * 255).round().to(torch.uint8))
         # Half of the time of float32, and the rounding is far below the augmentation.
         with torch.autocast("cpu", torch.bfloat16):
-            seen = trunk(to_network_input(view))
+            seen = trunk(torch.from_numpy(to_network_input(view)))
         for level, feature in zip(features, seen, strict=True):
             level.append(feature[0].half().contiguous())
     tensors = {f"stride{s}": torch.stack(f) for s, f in zip(STRIDES, features, strict=True)}
@@ -113,7 +113,8 @@ class Shard:
     def grid(self) -> tuple[Tensor, Tensor]:
         """Corners and strides of the cells of its views; see `cell_grid`."""
         rows, columns = self._tensors[f"stride{STRIDES[-1]}"].shape[2:]
-        return cell_grid(rows * STRIDES[-1], columns * STRIDES[-1])
+        corners, strides = cell_grid(rows * STRIDES[-1], columns * STRIDES[-1])
+        return torch.from_numpy(corners), torch.from_numpy(strides)
 
     def batch(self, views: Tensor) -> tuple[TrunkFeatures, Targets]:
         """Features and targets of these views, [B] int64."""

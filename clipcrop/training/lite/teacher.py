@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CheckpointError
+from ...extras import install_command
 
 SIDE_PX = 416
 
@@ -20,7 +21,7 @@ class Teacher:
             import onnxruntime  # only this training needs it
         except ImportError as exc:
             raise CheckpointError(
-                "the teacher needs onnxruntime; run: pip install 'clipcrop-desktop[train-lite]'"
+                f"the teacher needs onnxruntime; run `{install_command('train-lite')}`"
             ) from exc
         if not onnx_file.is_file():
             raise CheckpointError(f"no teacher at {onnx_file}; name the YOLOX-nano ONNX file")

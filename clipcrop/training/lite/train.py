@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ...encoders.lite_network import DenseOutput, LiteNetwork, TrunkFeatures, channels_last
 from ...errors import CheckpointError, InputError
 from .losses import DRIFT_WEIGHT, Losses, classifier_drift, distillation_losses
+from .network import DenseOutput, LiteNetwork, TrunkFeatures, channels_last
 from .shards import VIEWS_PER_SHARD, Targets, shard_for_block, wait_for_shard
 
 

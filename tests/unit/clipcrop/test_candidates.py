@@ -1,14 +1,19 @@
 from __future__ import annotations
 
-import pytest
-import torch
+from functools import partial
 
-from clipcrop.boxes import area, covered
+import numpy as np
+import pytest
+
+from clipcrop.boxes import area, coverage
 from clipcrop.candidates import candidates, fit, to_pixels
 from clipcrop.constraints import Constraints
 from clipcrop.errors import InputError
 
-PERSON = torch.tensor([0.4, 0.3, 0.55, 0.8])
+floats = partial(np.array, dtype=np.float32)
+assert_close = partial(np.testing.assert_allclose, rtol=1.3e-6, atol=1e-5)
+
+PERSON = floats([0.4, 0.3, 0.55, 0.8])
 
 
 @pytest.mark.parametrize(
@@ -32,7 +37,7 @@ def test_frames_lie_in_the_image_are_different_and_a_few_hundred(aspect, subject
     assert 80 <= len(frames) <= 600
     assert bool(((frames >= 0) & (frames <= 1)).all())
     assert bool((frames[:, 2:] > frames[:, :2]).all())
-    assert len(frames.unique(dim=0)) == len(frames)
+    assert len(np.unique(frames, axis=0)) == len(frames)
 
 
 def test_every_frame_keeps_the_subject_and_more_air_above_than_below():
@@ -46,7 +51,7 @@ def test_every_frame_keeps_the_subject_and_more_air_above_than_below():
 
 
 def test_a_subject_cut_by_the_image_may_touch_the_frame_there_only():
-    frames = candidates(torch.tensor([0.0, 0.3, 0.3, 0.7]), Constraints(), 1000, 1000)
+    frames = candidates(floats([0.0, 0.3, 0.3, 0.7]), Constraints(), 1000, 1000)
 
     tightest = frames[area(frames).argmin()]
 
@@ -63,9 +68,9 @@ def test_frames_range_from_tight_to_the_whole_image():
 
 
 def test_a_tiny_subject_gets_frames_of_a_useful_size():
-    frames = candidates(torch.tensor([0.5, 0.5, 0.501, 0.501]), Constraints(), 1000, 1000)
+    frames = candidates(floats([0.5, 0.5, 0.501, 0.501]), Constraints(), 1000, 1000)
 
-    assert float((frames[:, 2:] - frames[:, :2]).amax(dim=1).min()) >= 0.249
+    assert float((frames[:, 2:] - frames[:, :2]).max(axis=1).min()) >= 0.249
 
 
 @pytest.mark.parametrize("ratio", [1.0, 16 / 9, 0.5, 2.39])
@@ -74,15 +79,15 @@ def test_frames_have_the_ratio_that_was_asked_for(ratio):
 
     size = frames[:, 2:] - frames[:, :2]
     ratios = (size[:, 0] * 1200) / (size[:, 1] * 800)
-    torch.testing.assert_close(ratios, torch.full_like(ratios, ratio), rtol=1e-3, atol=0)
+    assert_close(ratios, np.full_like(ratios, ratio), rtol=1e-3, atol=0)
 
 
 def test_a_subject_that_does_not_fit_the_ratio_is_kept_as_far_as_it_goes():
-    wide = torch.tensor([[0.0, 0.3, 1.0, 0.6]])
+    wide = floats([[0.0, 0.3, 1.0, 0.6]])
 
     frames = candidates(wide[0], Constraints(aspect=1.0), 2000, 1000)
 
-    kept = covered(wide, frames)[0]
+    kept = coverage(wide, frames)[0]
     assert float(kept.min()) == pytest.approx(0.5, abs=1e-3)
     assert {round(float(x0), 2) for x0 in frames[:, 0]} >= {0.0, 0.25, 0.5}
 
@@ -90,13 +95,13 @@ def test_a_subject_that_does_not_fit_the_ratio_is_kept_as_far_as_it_goes():
 def test_frames_are_at_least_the_minimum_size():
     frames = candidates(PERSON, Constraints(min_width_px=900, min_height_px=500), 1200, 800)
 
-    size = (frames[:, 2:] - frames[:, :2]) * torch.tensor([1200, 800])
+    size = (frames[:, 2:] - frames[:, :2]) * floats([1200, 800])
     assert len(frames)
-    assert bool((size >= torch.tensor([899.5, 499.5]) - 0.01).all())
+    assert bool((size >= floats([899.5, 499.5]) - 0.01).all())
 
 
 def test_frames_stay_in_the_region_that_is_given():
-    region = torch.tensor([0.3, 0.1, 1.0, 0.9])
+    region = floats([0.3, 0.1, 1.0, 0.9])
 
     frames = candidates(PERSON, Constraints(), 1200, 800, within_xyxy=region)
 
@@ -109,7 +114,7 @@ def test_frames_stay_in_the_region_that_is_given():
 @pytest.mark.parametrize("aspect", ["free", "original", "1:1", "16:9"])
 @pytest.mark.parametrize(
     "subject",
-    [None, torch.tensor([0.0, 0.0, 1.0, 1.0]), torch.tensor([0.5, 0.5, 0.5, 0.5])],
+    [None, floats([0.0, 0.0, 1.0, 1.0]), floats([0.5, 0.5, 0.5, 0.5])],
     ids=["none", "the whole image", "a point"],
 )
 def test_degenerate_images_have_frames_of_at_least_a_pixel(size_px, aspect, subject):
@@ -121,14 +126,14 @@ def test_degenerate_images_have_frames_of_at_least_a_pixel(size_px, aspect, subj
     assert len(frames_px)
     assert bool((frames_px >= 0).all())
     assert bool((frames_px[:, 2:] - frames_px[:, :2] >= 1).all())
-    assert bool((frames_px[:, 2:] <= torch.tensor(size_px)).all())
+    assert bool((frames_px[:, 2:] <= floats(size_px)).all())
 
 
 def test_pixels_of_a_free_frame_are_the_nearest_ones():
-    frames_px = to_pixels(torch.tensor([[0.1004, 0.2, 0.8996, 1.0]]), 1000, 100)
+    frames_px = to_pixels(floats([[0.1004, 0.2, 0.8996, 1.0]]), 1000, 100)
 
     assert frames_px.tolist() == [[100, 20, 900, 100]]
-    assert frames_px.dtype == torch.int64
+    assert frames_px.dtype == np.int64
 
 
 @pytest.mark.parametrize(
@@ -145,40 +150,40 @@ def test_pixels_have_the_exact_ratio_once_a_frame_is_large_enough(aspect, width,
 
 
 def test_pixels_of_the_whole_image_in_its_own_ratio_are_the_whole_image():
-    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    whole = floats([[0.0, 0.0, 1.0, 1.0]])
 
     assert to_pixels(whole, 1023, 683, 1023 / 683).tolist() == [[0, 0, 1023, 683]]
 
 
 def test_rounding_never_goes_below_the_minimum_size():
-    frames_px = to_pixels(torch.tensor([[0.1, 0.1, 0.4996, 0.4996]]), 1000, 1000, 1.0, (400, 400))
+    frames_px = to_pixels(floats([[0.1, 0.1, 0.4996, 0.4996]]), 1000, 1000, 1.0, (400, 400))
 
     assert (frames_px[:, 2:] - frames_px[:, :2]).tolist() == [[400, 400]]
 
 
-CROPS = torch.tensor([[0.1, 0.2, 0.5, 0.8], [0.9, 0.1, 1.0, 0.9], [0.3, 0.3, 0.3, 0.6]])
+CROPS = floats([[0.1, 0.2, 0.5, 0.8], [0.9, 0.1, 1.0, 0.9], [0.3, 0.3, 0.3, 0.6]])
 
 
 def test_free_frames_from_elsewhere_stay_as_they_are_but_for_those_without_a_size():
     frames, kept = fit(CROPS, Constraints(), 1200, 800)
 
     assert kept.tolist() == [0, 1]
-    torch.testing.assert_close(frames, CROPS[:2])
+    assert_close(frames, CROPS[:2])
 
 
 def test_a_frame_from_elsewhere_gets_the_ratio_with_its_centre_and_area():
     square, _ = fit(CROPS[:1], Constraints(aspect=1.0), 1200, 800)
     wide, _ = fit(CROPS[:1], Constraints(aspect=4.0), 1200, 800)
 
-    torch.testing.assert_close(square, CROPS[:1])  # 480 x 480 px already
+    assert_close(square, CROPS[:1])  # 480 x 480 px already
     # 960 x 240 px round (360, 400), moved right into the image
-    torch.testing.assert_close(wide, torch.tensor([[0.0, 0.35, 0.8, 0.65]]))
+    assert_close(wide, floats([[0.0, 0.35, 0.8, 0.65]]))
 
 
 def test_a_frame_that_cannot_keep_its_area_is_as_large_as_the_image_allows():
-    frames, _ = fit(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), Constraints(aspect=1.0), 1200, 800)
+    frames, _ = fit(floats([[0.0, 0.0, 1.0, 1.0]]), Constraints(aspect=1.0), 1200, 800)
 
-    torch.testing.assert_close(frames, torch.tensor([[1 / 6, 0.0, 5 / 6, 1.0]]))
+    assert_close(frames, floats([[1 / 6, 0.0, 5 / 6, 1.0]]))
 
 
 def test_frames_from_elsewhere_below_the_minimum_size_are_left_out():

@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from clipcrop.checkpoint import (
+    EMBEDDED_LITE,
     HUB_MODELS,
     Checkpoint,
     find_checkpoint,
@@ -177,9 +178,9 @@ def test_a_path_to_a_folder_of_weights_is_a_checkpoint(tmp_path: Path) -> None:
     assert verify_checkpoint(found) == folder
 
 
-def test_a_path_to_one_safetensors_file_is_a_lite_checkpoint(tmp_path: Path) -> None:
-    path = tmp_path / "lite-2.safetensors"
-    save_file({"a": np.ones(3, dtype=np.float32)}, path)
+def test_a_path_to_one_onnx_file_is_a_lite_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "lite-2.onnx"
+    path.write_bytes(EMBEDDED_LITE.read_bytes())
 
     found = find_checkpoint(str(path))
 
@@ -244,12 +245,12 @@ def test_a_truncated_weights_file_is_refused(machine: Machine) -> None:
         pytest.param(struct.pack("<Q", 8) + b"not json", id="a header that is not JSON"),
     ],
 )
-def test_a_weights_file_of_another_format_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "lite.safetensors"
-    path.write_bytes(content)
+def test_a_weights_file_of_another_format_is_refused(machine: Machine, content: bytes) -> None:
+    folder = write_weights(machine.models_folder / "owlvit", "owlvit")
+    (folder / "model.safetensors").write_bytes(content)
 
     with pytest.raises(CheckpointError, match="damaged weights"):
-        verify_checkpoint(find_checkpoint(path))
+        verify_checkpoint(machine.find("owlvit"))
 
 
 def test_weights_that_are_only_a_pickle_are_refused_by_name(tmp_path: Path) -> None:
@@ -264,7 +265,7 @@ def test_a_model_of_another_architecture_is_refused(tmp_path: Path) -> None:
     folder = write_weights(tmp_path / "clip", "clip")
 
     with pytest.raises(
-        CheckpointError, match="model of type 'clip'; a tower needs owlvit or owlv2"
+        CheckpointError, match="model of type 'clip'; an encoder needs owlvit or owlv2"
     ):
         find_checkpoint(folder)
 

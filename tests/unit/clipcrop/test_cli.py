@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from numpy import zeros
 from PIL import Image
-from safetensors.torch import save_file
-from torch import zeros
+from safetensors.numpy import save_file
 
 from clipcrop import workers
+from clipcrop.checkpoint import EMBEDDED_LITE
 from clipcrop.cli import main
 
 LITE = ("--model", "lite", "--device", "cpu")
@@ -185,11 +186,9 @@ def test_the_papers_grounding_can_be_asked_for(
         pytest.param(["{photo}", "dog", "--model", "resnet"], "no such model", id="model"),
         pytest.param(["{photo}", "dog", "--device", "abacus"], "no such device", id="device"),
         pytest.param(["{photo}", "dog", "--model", "owlvit"], "not on this machine", id="weights"),
+        pytest.param(["{photo}", "dog", "--model", "{folder}/cut.onnx"], "damaged", id="damaged"),
         pytest.param(
-            ["{photo}", "dog", "--model", "{folder}/cut.safetensors"], "damaged", id="damaged"
-        ),
-        pytest.param(
-            ["{photo}", "dog", "--model", "{folder}/other.safetensors"], "not a lite", id="other"
+            ["{photo}", "dog", "--model", "{folder}/other.safetensors"], "not weights", id="other"
         ),
         pytest.param(["{photo}", "dog", "--contact-sheet", "a.txt"], "not a picture", id="sheet"),
         pytest.param(["{photo}", "--query-image", "no.jpg"], "no such image", id="query image"),
@@ -210,7 +209,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "cut.jpg").write_bytes(astronaut_path.read_bytes()[:5000])
     save_file({"weight": zeros(4)}, tmp_path / "other.safetensors")
-    (tmp_path / "cut.safetensors").write_bytes((tmp_path / "other.safetensors").read_bytes()[:20])
+    (tmp_path / "cut.onnx").write_bytes(EMBEDDED_LITE.read_bytes()[:20])
     places = {"folder": tmp_path, "photo": astronaut_path}
 
     code = main(["suggest", *(argument.format(**places) for argument in arguments)])

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from clipcrop.boxes import cxcywh_to_xyxy
 from clipcrop.conditioning import (
     Condition,
     condition,
@@ -17,19 +16,20 @@ from clipcrop.conditioning import (
     stack_texts,
     texts_for,
 )
-from clipcrop.encoders.base import ImageTokens
+from clipcrop.encoders.tensors import TokenTensors
 from clipcrop.grounding import GroundingOptions, ground
 from clipcrop.prompt import Prompt, Text
+from clipcrop.tensor_boxes import cxcywh_to_xyxy
 
 WHOLE = Text("the dog and the ball", is_whole_prompt=True)
 PROMPT = Prompt("the dog and the ball", (WHOLE, Text("dog"), Text("ball")))
 
 
-def made_tokens(batch: int = 1, count: int = 9, seed: int = 0, **changes: Tensor) -> ImageTokens:
+def made_tokens(batch: int = 1, count: int = 9, seed: int = 0, **changes: Tensor) -> TokenTensors:
     """Random tokens with text space of 5 numbers."""
     generator = torch.Generator().manual_seed(seed)
     boxes = torch.rand(batch, count, 4, generator=generator) * 0.6 + 0.1
-    return ImageTokens(
+    return TokenTensors(
         tokens=torch.randn(batch, count, 3, generator=generator),
         class_embeddings=torch.rand(batch, count, 5, generator=generator) / 5,
         initial_boxes_cxcywh=boxes,
@@ -38,12 +38,12 @@ def made_tokens(batch: int = 1, count: int = 9, seed: int = 0, **changes: Tensor
     )._replace(**changes)
 
 
-def item(tokens: ImageTokens, image: int) -> ImageTokens:
+def item(tokens: TokenTensors, image: int) -> TokenTensors:
     parts = {name: value[image : image + 1] for name, value in tokens.parts().items()}
-    return ImageTokens(**parts)
+    return TokenTensors(**parts)
 
 
-def one_hot_tokens() -> ImageTokens:
+def one_hot_tokens() -> TokenTensors:
     """Three tokens, each like the text of its number: left, middle, right third of the image."""
     thirds = torch.tensor(
         [[1 / 6, 0.5, 1 / 3, 1.0], [0.5, 0.5, 1 / 3, 1.0], [5 / 6, 0.5, 1 / 3, 1]]
@@ -79,7 +79,7 @@ def test_a_batch_selects_what_grounding_in_the_papers_way_selects(variant: Any, 
 
     for image in range(3):
         options = GroundingOptions.paper(grounding_variant(variant))
-        found = ground(item(tokens, image), texts[image], PROMPT, options)
+        found = ground(item(tokens, image).arrays(), texts[image].numpy(), PROMPT, options)
         expected = condition_of(item(tokens, image), found)
         torch.testing.assert_close(together.selected_mean[[image]], expected.selected_mean)
         torch.testing.assert_close(together.union_box_cxcywh[[image]], expected.union_box_cxcywh)
@@ -131,7 +131,7 @@ def test_texts_that_fill_up_a_batch_select_nothing():
         ),
     ],
 )
-def test_nothing_selected_is_the_whole_image_and_says_so(tokens: ImageTokens, texts: Tensor):
+def test_nothing_selected_is_the_whole_image_and_says_so(tokens: TokenTensors, texts: Tensor):
     found = condition(tokens, texts)
 
     assert found.is_found.tolist() == [False]
@@ -141,7 +141,7 @@ def test_nothing_selected_is_the_whole_image_and_says_so(tokens: ImageTokens, te
 
 def test_grounding_that_found_nothing_is_the_whole_image_and_says_so():
     tokens = one_hot_tokens()
-    grounding = ground(tokens, torch.zeros(3, 5), PROMPT)
+    grounding = ground(tokens.arrays(), torch.zeros(3, 5).numpy(), PROMPT)
 
     found = condition_of(tokens, grounding)
 
@@ -209,3 +209,19 @@ def test_scores_of_texts_of_their_own_are_those_of_each_image_alone():
         torch.testing.assert_close(
             scores[[image]], item(tokens, image).scores(texts[image]), rtol=1e-5, atol=1e-6
         )
+
+
+def test_scores_of_tensors_are_those_of_arrays():
+    draw = torch.Generator().manual_seed(7)
+    texts = torch.rand(2, 3, 7, generator=draw)
+    tokens = made_tokens(
+        batch=2,
+        attributes=torch.rand(2, 9, 2, generator=draw),
+        logit_shift=torch.randn(2, 9, generator=draw),
+        logit_scale=torch.rand(2, 9, generator=draw) * 5,
+    )
+    tokens.mask[0, 3:] = False
+
+    in_numpy = tokens.arrays().scores(texts.numpy())
+
+    torch.testing.assert_close(tokens.scores(texts), torch.from_numpy(in_numpy))

@@ -15,17 +15,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from clipcrop.arrays import FloatArray
 from clipcrop.checkpoint import default_models_folder
 from clipcrop.decoder import Decoder, DecoderConfig
 from clipcrop.decoder_checkpoint import (
-    default_decoder_path,
-    find_decoder,
     load_decoder,
     read_decoder_info,
     save_decoder,
 )
-from clipcrop.encoders.base import ImageTokens, weights_fingerprint
+from clipcrop.decoder_files import default_decoder_path, find_decoder
+from clipcrop.encoders.base import ImageTokens
 from clipcrop.encoders.lite import LiteEncoder
+from clipcrop.encoders.tensors import weights_fingerprint
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.prompt import Text
 
@@ -46,10 +47,10 @@ class FakeTower:
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         raise NotImplementedError
 
-    def encode_texts(self, texts: Sequence[Text]) -> Tensor:
+    def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
         raise NotImplementedError
 
-    def encode_image_query(self, image: Image.Image) -> Tensor:
+    def encode_image_query(self, image: Image.Image) -> FloatArray:
         raise NotImplementedError
 
     def fingerprint(self) -> str:

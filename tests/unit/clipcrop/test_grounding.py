@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
+from clipcrop.arrays import FloatArray
 from clipcrop.boxes import xyxy_to_cxcywh
 from clipcrop.encoders.base import ImageTokens
 from clipcrop.grounding import (
@@ -18,6 +19,9 @@ from clipcrop.grounding import (
     ground,
 )
 from clipcrop.prompt import Prompt, Text
+
+floats = partial(np.array, dtype=np.float32)
+assert_close = partial(np.testing.assert_allclose, rtol=1.3e-6, atol=1e-5)
 
 Box = tuple[float, float, float, float]
 
@@ -34,21 +38,25 @@ def made_tokens(*rows: tuple[Box, dict[int, float]], num_masked: int = 0) -> Ima
     """Made tokens: a box, and how much it is like a dog, a cat or a hat; then masked ones, each
     like everything."""
     count = len(rows) + num_masked
-    boxes = torch.tensor([row[0] for row in rows] + [WHOLE] * num_masked).reshape(1, count, 4)
-    classes = torch.zeros(1, count, 3)
+    boxes = floats([row[0] for row in rows] + [WHOLE] * num_masked).reshape(1, count, 4)
+    classes = np.zeros((1, count, 3), np.float32)
     for index, (_, scores) in enumerate(rows):
         for thing, score in scores.items():
             classes[0, index, thing] = score
     classes[0, len(rows) :] = 1.0
-    mask = torch.arange(count)[None] < len(rows)
+    mask = np.arange(count)[None] < len(rows)
     return ImageTokens(
-        torch.zeros(1, count, 4), classes, xyxy_to_cxcywh(boxes), torch.ones(1, count), mask
+        np.zeros((1, count, 4), np.float32),
+        classes,
+        xyxy_to_cxcywh(boxes),
+        np.ones((1, count), np.float32),
+        mask,
     )
 
 
-def like(*things: int | None) -> Tensor:
+def like(*things: int | None) -> FloatArray:
     """An embedding for each text: of a thing, or zeros where the tower knows nothing."""
-    rows = torch.zeros(len(things), 3)
+    rows = np.zeros((len(things), 3), np.float32)
     for row, thing in enumerate(things):
         if thing is not None:
             rows[row, thing] = 1
@@ -59,8 +67,8 @@ def prompt_of(*texts: Text, without: tuple[Text, ...] = ()) -> Prompt:
     return Prompt("made", texts, without)
 
 
-def union(box: Box) -> Tensor:
-    return torch.tensor(box)
+def union(box: Box) -> FloatArray:
+    return floats(box)
 
 
 def test_a_text_selects_the_box_of_its_best_token() -> None:
@@ -72,7 +80,7 @@ def test_a_text_selects_the_box_of_its_best_token() -> None:
     (detection,) = found.detections
     assert (detection.text, detection.box_xyxy, detection.token) == ("dog", RIGHT, 1)
     assert detection.score == pytest.approx(0.9)
-    torch.testing.assert_close(found.union_box_xyxy, union(RIGHT))
+    assert_close(found.union_box_xyxy, union(RIGHT))
     assert found.best == detection
 
 
@@ -81,7 +89,7 @@ def test_union_box_holds_all_keywords() -> None:
 
     found = ground(tokens, like(DOG, CAT), prompt_of(Text("dog"), Text("cat")))
 
-    torch.testing.assert_close(found.union_box_xyxy, union((0.0, 0.25, 0.625, 0.75)))
+    assert_close(found.union_box_xyxy, union((0.0, 0.25, 0.625, 0.75)))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +110,7 @@ def test_a_text_that_is_not_there_is_dropped_and_named(
     (dropped,) = found.dropped
     assert (dropped.text, dropped.reason) == ("cat", reason)
     assert dropped.score == pytest.approx(score)
-    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert_close(found.union_box_xyxy, union(LEFT))
 
 
 def test_nothing_found_has_no_union_box_but_still_a_best_box_to_measure() -> None:
@@ -120,7 +128,7 @@ def test_nothing_found_has_no_union_box_but_still_a_best_box_to_measure() -> Non
 
 
 def test_a_prompt_without_texts_finds_nothing() -> None:
-    found = ground(made_tokens((LEFT, {DOG: 1.0})), torch.zeros(0, 3), prompt_of())
+    found = ground(made_tokens((LEFT, {DOG: 1.0})), np.zeros((0, 3), np.float32), prompt_of())
 
     assert (found.union_box_xyxy, found.best, found.dropped) == (None, None, ())
 
@@ -181,7 +189,7 @@ def test_a_plural_keeps_the_whole_of_what_it_had_a_part_of() -> None:
 
     found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=None)))
 
-    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert_close(found.union_box_xyxy, union(LEFT))
 
 
 def test_a_plural_finds_a_second_thing_behind_hundreds_of_tokens_of_the_first() -> None:
@@ -219,7 +227,7 @@ def test_the_whole_prompt_does_not_blow_up_what_its_keywords_found() -> None:
 
     found = ground(tokens, like(HAT, DOG), prompt_of(WHOLE_PROMPT, Text("dog")))
 
-    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert_close(found.union_box_xyxy, union(LEFT))
     assert [detection.text for detection in found.detections] == ["dog"]
 
 
@@ -228,7 +236,7 @@ def test_the_whole_prompt_selects_where_no_keyword_does() -> None:
 
     found = ground(tokens, like(HAT, DOG), prompt_of(WHOLE_PROMPT, Text("dog")))
 
-    torch.testing.assert_close(found.union_box_xyxy, union(RIGHT))
+    assert_close(found.union_box_xyxy, union(RIGHT))
     assert [detection.text for detection in found.detections] == ["the dog and the cat"]
     assert [dropped.text for dropped in found.dropped] == ["dog"]
 
@@ -277,7 +285,7 @@ def test_the_papers_union_box_holds_every_initial_box() -> None:
         GroundingOptions.paper(),
     )
 
-    torch.testing.assert_close(found.union_box_xyxy, union((0.0, 0.25, 1.0, 1.0)))
+    assert_close(found.union_box_xyxy, union((0.0, 0.25, 1.0, 1.0)))
 
 
 def test_a_variant_without_texts_of_its_kind_takes_the_others() -> None:
@@ -300,7 +308,7 @@ def test_exclusions_are_found_and_are_no_part_of_the_union() -> None:
     found = ground(tokens, like(DOG, CAT), prompt_of(Text("dog"), without=cats))
 
     assert [detection.box_xyxy for detection in found.excluded] == [RIGHT, CORNER]
-    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert_close(found.union_box_xyxy, union(LEFT))
 
 
 def test_an_exclusion_that_is_not_there_excludes_nothing() -> None:
@@ -326,7 +334,7 @@ def test_what_is_asked_for_is_kept_where_the_tower_cannot_tell_it_from_the_exclu
 
     found = ground(tokens, like(DOG, DOG), prompt_of(Text("woman"), without=(Text("man"),)))
 
-    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert_close(found.union_box_xyxy, union(LEFT))
     assert [detection.box_xyxy for detection in found.excluded] == [RIGHT]
 
 
@@ -374,16 +382,16 @@ def test_embeddings_must_fit_the_texts() -> None:
 
 
 def test_a_full_size_image_is_grounded_without_comparing_all_boxes() -> None:
-    generator = torch.Generator().manual_seed(0)
+    draw = np.random.default_rng(0)
     count, width = 1_100, 1_080
     tokens = ImageTokens(
-        torch.zeros(1, count, 8),
-        torch.rand(1, count, width, generator=generator),
-        torch.rand(1, count, 4, generator=generator) / 2,
-        torch.ones(1, count),
-        torch.ones(1, count, dtype=torch.bool),
+        np.zeros((1, count, 8), np.float32),
+        draw.random((1, count, width), np.float32),
+        draw.random((1, count, 4), np.float32) / 2,
+        np.ones((1, count), np.float32),
+        np.ones((1, count), bool),
     )
-    embeddings = torch.rand(5, width, generator=generator) / width
+    embeddings = draw.random((5, width), np.float32) / width
     prompt = prompt_of(*(Text(str(number), max_count=None) for number in range(5)))
 
     durations_s = []
@@ -409,5 +417,5 @@ def test_an_exclusion_that_is_only_what_was_asked_for_is_named_and_stays() -> No
 
     found = ground(tokens, like(DOG, DOG), prompt_of(Text("woman"), without=(Text("man"),)))
 
-    torch.testing.assert_close(found.union_box_xyxy, union(LEFT))
+    assert_close(found.union_box_xyxy, union(LEFT))
     assert (found.kept, found.dropped, found.excluded) == (("man",), (), ())

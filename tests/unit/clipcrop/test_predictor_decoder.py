@@ -13,7 +13,8 @@ from PIL import Image
 from clipcrop import Constraints, EncodedImage, Predictor
 from clipcrop.cli import main
 from clipcrop.decoder import Decoder, DecoderConfig
-from clipcrop.decoder_checkpoint import default_decoder_path, save_decoder
+from clipcrop.decoder_checkpoint import save_decoder
+from clipcrop.decoder_files import default_decoder_path
 from clipcrop.encoders import load_encoder
 from clipcrop.encoders.base import Encoder
 from clipcrop.errors import CheckpointError

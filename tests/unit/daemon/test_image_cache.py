@@ -3,9 +3,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+import numpy as np
 import PIL.Image
 import pytest
-import torch
 
 from clipcrop import EncodedImage
 from clipcrop.encoders.base import ImageTokens
@@ -23,13 +23,13 @@ def image_number(number: int) -> Image:
 
 def encode() -> EncodedImage:
     tokens = ImageTokens(
-        tokens=torch.zeros(1, 100, 8),
-        class_embeddings=torch.zeros(1, 100, 4),
-        initial_boxes_cxcywh=torch.zeros(1, 100, 4),
-        objectness=torch.zeros(1, 100),
-        mask=torch.ones(1, 100, dtype=torch.bool),
+        tokens=np.zeros((1, 100, 8), np.float32),
+        class_embeddings=np.zeros((1, 100, 4), np.float32),
+        initial_boxes_cxcywh=np.zeros((1, 100, 4), np.float32),
+        objectness=np.zeros((1, 100), np.float32),
+        mask=np.ones((1, 100), bool),
     )
-    return EncodedImage(tokens, torch.zeros(3, 4), 10, 10, seconds=0.1)
+    return EncodedImage(tokens, np.zeros((3, 4), np.float32), 10, 10, seconds=0.1)
 
 
 def test_what_was_kept_is_found_however_the_pixels_came():
@@ -84,7 +84,7 @@ def test_pixels_and_all_tensors_are_counted():
 
 
 def test_a_view_counts_the_memory_that_it_keeps_alive_once():
-    large = torch.zeros(1, 1000, 8)
+    large = np.zeros((1, 1000, 8), np.float32)
     encoded = encode()
     tokens = encoded.tokens._replace(tokens=large[:, :100], class_embeddings=large[:, 100:200, :4])
     cache = ImageCache(10**6)

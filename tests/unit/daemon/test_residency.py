@@ -52,7 +52,9 @@ class FakeMachine:
         return {tower.name for tower in self._towers if tower.device == device}
 
     def residency(self, device: str = "cuda:0") -> Residency:
-        return Residency(self.load, str, device, self.forgotten.append, self.release)
+        return Residency(
+            self.load, lambda setting, tower: setting, device, self.forgotten.append, self.release
+        )
 
 
 def silent(text: str) -> None:
@@ -263,7 +265,7 @@ def test_other_errors_in_loading_pass_and_are_not_tried_again():
         raise CheckpointError("damaged weights")
 
     with pytest.raises(CheckpointError):
-        Residency(load, str, "cpu").get("lite", silent)
+        Residency(load, lambda setting, tower: setting, "cpu").get("lite", silent)
 
     assert loads == ["lite"]
 
@@ -278,9 +280,13 @@ def test_a_folder_of_weights_is_named_without_its_path():
 
 
 def test_the_devices_of_this_machine_are_chosen_by_their_setting():
-    assert choose_device("cpu") == "cpu"
+    assert choose_device("cpu", "owlvit") == "cpu"
     with pytest.raises(DeviceError, match="no CUDA device"):
-        choose_device("cuda:999")
+        choose_device("cuda:999", "owlvit")
+
+
+def test_the_embedded_model_runs_on_the_processor_whatever_the_setting():
+    assert [choose_device(setting, "lite") for setting in ("auto", "cuda:1")] == ["cpu", "cpu"]
 
 
 def test_releasing_memory_frees_what_only_refers_to_itself():

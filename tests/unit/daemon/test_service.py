@@ -195,9 +195,9 @@ def test_the_settings_weights_are_loaded_for_auto_and_under_their_name():
     machine = FakeMachine()
     service = machine.service(model=str(EMBEDDED_LITE))
 
-    replies = [suggest(service), suggest(service, model="local-lite.safetensors")]
+    replies = [suggest(service), suggest(service, model="local-lite.onnx")]
 
-    assert [reply.model for reply in replies] == ["local-lite.safetensors"] * 2
+    assert [reply.model for reply in replies] == ["local-lite.onnx"] * 2
     assert machine.loads == [(str(EMBEDDED_LITE), "cuda:0")]
 
 

@@ -83,7 +83,7 @@ def test_all_towers_are_listed_with_what_is_known_of_them():
 def test_a_folder_of_the_setting_is_listed_and_is_the_default():
     reply = list_models(str(EMBEDDED_LITE), [])
 
-    assert reply.default == reply.models[-1].name == "local-lite.safetensors"
+    assert reply.default == reply.models[-1].name == "local-lite.onnx"
     assert reply.models[-1].is_available
 
 

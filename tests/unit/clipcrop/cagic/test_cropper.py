@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from clipcrop.boxes import iou
 from clipcrop.cagic.cropper import Cagic
 from clipcrop.cagic.options import CagicOptions
 from clipcrop.cagic.weights import load_networks
 from clipcrop.constraints import Constraints
 from clipcrop.images import LoadedImage, prepare_image
+from clipcrop.tensor_boxes import iou
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_what_is_not_there_gives_general_crops(cagic: Cagic, cat: LoadedImage):
 
 
 def test_the_same_seed_gives_the_same_crops(cagic: Cagic, cat: LoadedImage):
-    assert torch.equal(cagic.crops(cat, "the cat"), cagic.crops(cat, "the cat"))
+    assert np.array_equal(cagic.crops(cat, "the cat"), cagic.crops(cat, "the cat"))
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_networks_of_other_sizes_and_shapes_than_the_photo_are_descended_through
     again = cagic.crops(prepare_image(noise), "a red circle")
     cagic.search(prepare_image(noise), "a dog", on_step=lambda one: told.append(one.loss))
 
-    assert torch.equal(crops, again)
+    assert np.array_equal(crops, again)
     assert told[-1] < told[0]
     assert cagic.name == f"CAGIC (captioner {Path(with_networks[0]).name}; aesthetic head linear)"
 

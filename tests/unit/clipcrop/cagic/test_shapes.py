@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from clipcrop.boxes import covered
+from clipcrop.boxes import coverage
 from clipcrop.cagic.base import Judge, Reading
 from clipcrop.cagic.cropper import Cagic
 from clipcrop.cagic.losses import caption_loss
@@ -77,7 +77,7 @@ def words_of(crops: Tensor, things: list[Thing]) -> Tensor:
     """[R, 2, V] what should be said of crops: colour and form of each thing, the likelier the more
     of the thing is in the crop, and the more of the crop it fills; "nothing" of the rest."""
     boxes = torch.tensor([thing.box_xyxy for thing in things])
-    seen = covered(boxes, crops).T.square() * covered(crops, boxes).sqrt()  # [R, K]
+    seen = coverage(boxes, crops).T.square() * coverage(crops, boxes).sqrt()  # [R, K]
     seen = seen / seen.sum(dim=1, keepdim=True).clamp(min=1)
     said = torch.zeros(len(crops), 2, len(WORDS))
     for number, thing in enumerate(things):
@@ -170,7 +170,7 @@ def is_on(thing: Thing, crop_xyxy: Tensor) -> bool:
     """The crop's middle is on the thing, and most of the thing is in the crop."""
     x, y = ((crop_xyxy[:2] + crop_xyxy[2:]) / 2).tolist()
     x0, y0, x1, y1 = thing.box_xyxy
-    share = covered(torch.tensor([thing.box_xyxy]), crop_xyxy[None]).item()
+    share = coverage(torch.tensor([thing.box_xyxy]), crop_xyxy[None]).item()
     return x0 <= x <= x1 and y0 <= y <= y1 and share > 0.5
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from clipcrop.boxes import iou
+from clipcrop.boxes import as_boxes
 from clipcrop.cagic.sampler import Crops, Pyramid
 from clipcrop.cagic.stand_ins import CompositionAesthetics, TowerCaptioner
 from clipcrop.composition import CompositionScorer
 from clipcrop.images import LoadedImage
 from clipcrop.predictor import Predictor
 from clipcrop.sight import Sight
+from clipcrop.tensor_boxes import iou
 
 CPU = torch.device("cpu")
 
@@ -74,13 +75,13 @@ def test_looks_are_the_composition_score_with_a_gradient(predictor: Predictor, c
     boxes = [[0.1, 0.05, 0.8, 0.9], [0.0, 0.0, 0.2, 0.2], [0.0, 0.0, 1.0, 1.0]]
     crops = crops_of(cat, boxes)
     expected = CompositionScorer.load().score(
-        torch.tensor(boxes), sight(cat).objects_xyxy, 0, cat.width_px / cat.height_px
+        as_boxes(boxes), sight(cat).objects_xyxy, 0, cat.width_px / cat.height_px
     )
 
     judged = CompositionAesthetics(sight, CPU).read(cat)(crops)
     judged.sum().backward()
 
-    torch.testing.assert_close(judged.detach().clamp(0, 1), expected)
+    torch.testing.assert_close(judged.detach().clamp(0, 1), torch.from_numpy(expected))
     assert crops.boxes_xyxy.grad is not None
     assert crops.boxes_xyxy.grad.isfinite().all()
     assert crops.boxes_xyxy.grad.abs().sum() > 0

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from clipcrop.encoders.lite_colours import (
     COLOURS,
@@ -16,17 +17,19 @@ from clipcrop.encoders.lite_colours import (
 )
 from clipcrop.prompt import Text
 
-WHOLE = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+floats = partial(np.array, dtype=np.float32)
+
+WHOLE = floats([[0.0, 0.0, 1.0, 1.0]])
 
 
-def patch(red: int, green: int, blue: int) -> Tensor:
-    return torch.tensor([red, green, blue], dtype=torch.uint8).expand(64, 64, 3)
+def patch(red: int, green: int, blue: int) -> NDArray[np.uint8]:
+    return np.full((64, 64, 3), [red, green, blue], np.uint8)
 
 
-def photo(file: Path) -> Tensor:
+def photo(file: Path) -> NDArray[np.uint8]:
     with Image.open(file) as image:
         small = image.convert("RGB").resize((208, 208))
-    return torch.frombuffer(bytearray(small.tobytes()), dtype=torch.uint8).reshape(208, 208, 3)
+    return np.asarray(small)
 
 
 @pytest.mark.parametrize(
@@ -60,8 +63,8 @@ def test_a_patch_has_the_colour_that_people_call_it(rgb: tuple[int, int, int], c
 
 
 def test_every_colour_gets_exactly_one_name() -> None:
-    steps = torch.arange(0, 256, 15, dtype=torch.uint8)
-    cube = torch.cartesian_prod(steps, steps, steps)
+    steps = np.arange(0, 256, 15, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
 
     names = name_colours(cube)
 
@@ -70,9 +73,9 @@ def test_every_colour_gets_exactly_one_name() -> None:
 
 
 def test_a_box_is_judged_by_its_own_centre() -> None:
-    image = patch(250, 250, 250).clone()
-    image[16:48, 32:64] = torch.tensor([220, 20, 30], dtype=torch.uint8)
-    boxes = torch.tensor([[0.5, 0.25, 1.0, 0.75], [0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 1.0, 1.0]])
+    image = patch(250, 250, 250).copy()
+    image[16:48, 32:64] = np.array([220, 20, 30], dtype=np.uint8)
+    boxes = floats([[0.5, 0.25, 1.0, 0.75], [0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 1.0, 1.0]])
 
     red = colour_shares(image, boxes)[:, COLOURS.index("red")]
 
@@ -82,31 +85,31 @@ def test_a_box_is_judged_by_its_own_centre() -> None:
 
 
 def test_boxes_beyond_the_image_and_empty_boxes_are_no_problem() -> None:
-    boxes = torch.tensor([[-1.0, -1.0, 2.0, 2.0], [0.5, 0.5, 0.5, 0.5]])
+    boxes = floats([[-1.0, -1.0, 2.0, 2.0], [0.5, 0.5, 0.5, 0.5]])
 
     shares = colour_shares(patch(30, 60, 200), boxes)
 
-    assert shares.sum(dim=1).tolist() == pytest.approx([1.0, 1.0])
+    assert shares.sum(axis=1).tolist() == pytest.approx([1.0, 1.0])
     assert shares[:, COLOURS.index("blue")].tolist() == [1.0, 1.0]
 
 
 def test_no_boxes_give_no_rows() -> None:
-    assert colour_shares(patch(0, 0, 0), torch.zeros(0, 4)).shape == (0, len(COLOURS))
+    assert colour_shares(patch(0, 0, 0), np.zeros((0, 4), np.float32)).shape == (0, len(COLOURS))
 
 
 def test_the_astronauts_suit_is_orange_and_her_hair_is_not(astronaut_path: Path) -> None:
     image = photo(astronaut_path)
     suit, face = [0.25, 0.55, 0.75, 1.0], [0.33, 0.02, 0.55, 0.4]
 
-    orange = colour_match(colour_shares(image, torch.tensor([suit, face])), "orange")
-    blue = colour_match(colour_shares(image, torch.tensor([suit, face])), "blue")
+    orange = colour_match(colour_shares(image, floats([suit, face])), "orange")
+    blue = colour_match(colour_shares(image, floats([suit, face])), "blue")
 
     assert orange[0] > 0.3
     assert blue.max() < 0.1
 
 
 def test_a_colour_counts_what_is_taken_for_it_by_half() -> None:
-    shares = torch.zeros(1, len(COLOURS))
+    shares = np.zeros((1, len(COLOURS)), np.float32)
     shares[0, COLOURS.index("orange")] = 0.2
     shares[0, COLOURS.index("brown")] = 0.6
 

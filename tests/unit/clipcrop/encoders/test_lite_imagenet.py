@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import pytest
-import torch
+from functools import partial
 
+import numpy as np
+import pytest
+
+from clipcrop.arrays import FloatArray
 from clipcrop.encoders.lite_imagenet import imagenet_activations
+
+floats = partial(np.array, dtype=np.float32)
 
 CHURCH, DOG = 497, 207
 
 
-def made_logits() -> torch.Tensor:
+def made_logits() -> FloatArray:
     """4 x 6 cells: a church in the two rows and columns of the middle, elsewhere nothing sure."""
-    logits = torch.zeros(1000, 4, 6)
+    logits = np.zeros((1000, 4, 6), np.float32)
     logits[CHURCH, 1:3, 2:4] = 20.0
     return logits
 
 
-def activations(*boxes_px: tuple[float, ...], objectness: float = 0.5) -> torch.Tensor:
-    boxes = torch.tensor(boxes_px)
+def activations(*boxes_px: tuple[float, ...], objectness: float = 0.5) -> FloatArray:
+    boxes = floats(boxes_px)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     return imagenet_activations(
-        made_logits(), boxes, centres, torch.full((len(boxes),), objectness)
+        made_logits(), boxes, centres, np.full(len(boxes), objectness, np.float32)
     )
 
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
+from clipcrop.arrays import FloatArray
 from clipcrop.encoders.lite_words import NUM_CONCEPTS, WordTable, split_words
 from clipcrop.errors import CheckpointError
 from clipcrop.prompt import Text
+
+floats = partial(np.array, dtype=np.float32)
 
 PERSON, BICYCLE, CAR, BIRD, CAT, DOG, ZEBRA = 0, 1, 2, 14, 15, 16, 22
 BEAGLE, TABBY, FROG, ZEBRA_OF_IMAGENET = 80 + 162, 80 + 281, 80 + 30, 80 + 340
@@ -42,23 +45,23 @@ ENTRIES: dict[str, dict[int, int]] = {
 }
 
 
-def made_tensors() -> dict[str, Tensor]:
+def made_tensors() -> dict[str, FloatArray]:
     words = sorted(ENTRIES)
     offsets, targets, similarities = [0], [], []
     for word in words:
         targets += list(ENTRIES[word])
         similarities += list(ENTRIES[word].values())
         offsets.append(len(targets))
-    parents = torch.full((1000,), -1, dtype=torch.int16)
+    parents = np.full(1000, -1, np.int16)
     for child, parent in ((BEAGLE, DOG), (TABBY, CAT), (ZEBRA_OF_IMAGENET, ZEBRA)):
         parents[child - 80] = parent
     return {
-        "words": torch.tensor(list("\n".join(words).encode()), dtype=torch.uint8),
-        "target_offsets": torch.tensor(offsets, dtype=torch.int32),
-        "targets": torch.tensor(targets, dtype=torch.int16),
-        "similarities": torch.tensor(similarities, dtype=torch.uint8),
-        "group_offsets": torch.tensor([0, 4], dtype=torch.int32),
-        "group_members": torch.tensor([BIRD, CAT, DOG, FROG], dtype=torch.int16),
+        "words": floats(list("\n".join(words).encode()), dtype=np.uint8),
+        "target_offsets": np.array(offsets, dtype=np.int32),
+        "targets": np.array(targets, dtype=np.int16),
+        "similarities": np.array(similarities, dtype=np.uint8),
+        "group_offsets": np.array([0, 4], dtype=np.int32),
+        "group_members": np.array([BIRD, CAT, DOG, FROG], dtype=np.int16),
         "parents": parents,
     }
 
@@ -69,8 +72,8 @@ def made_table() -> WordTable:
     return WordTable(made_tensors())
 
 
-def weights_of(embedding: Tensor) -> dict[int, float]:
-    return {int(i): round(float(embedding[i]), 3) for i in embedding.nonzero().flatten()}
+def weights_of(embedding: FloatArray) -> dict[int, float]:
+    return {int(i): round(float(embedding[i]), 3) for i in np.flatnonzero(embedding)}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,7 @@ def test_a_guess_is_shared_among_what_is_alike(made_table: WordTable) -> None:
 
 
 def test_a_thing_seen_in_full_scores_at_most_one(made_table: WordTable) -> None:
-    activations = torch.zeros(NUM_CONCEPTS)
+    activations = np.zeros(NUM_CONCEPTS, np.float32)
     activations[ZEBRA], activations[ZEBRA_OF_IMAGENET] = 1.0, 0.5
 
     score = made_table.embed(Text("zebra")) @ activations

@@ -40,7 +40,7 @@ def test_before_training_begins_no_gradients_are_recorded(encoder, photo):
 def test_gradients_reach_what_tokens_and_boxes_come_from_and_nothing_else(encoder, photo):
     trained = encoder.begin_training()
 
-    tokens = encoder.encode_images([photo])
+    tokens = encoder.encode_tensors([photo])
     (tokens.tokens.sum() + tokens.initial_boxes_cxcywh.sum()).backward()
 
     reached = {id(one) for one in trained.parameters()}
@@ -50,10 +50,10 @@ def test_gradients_reach_what_tokens_and_boxes_come_from_and_nothing_else(encode
 
 
 def test_training_changes_nothing_of_what_is_seen_before_a_step(encoder, photo):
-    before = encoder.encode_images([photo])
+    before = encoder.encode_tensors([photo])
     encoder.begin_training()
 
-    after = encoder.encode_images([photo])
+    after = encoder.encode_tensors([photo])
 
     for name, value in before.parts().items():
         torch.testing.assert_close(after.parts()[name].detach(), value)
@@ -79,7 +79,7 @@ def test_a_saved_tower_is_the_same_tower(encoder, photo, tmp_path):
 def test_a_tower_that_cannot_be_written_is_a_sentence(encoder, tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(CheckpointError, match="cannot write the tower"):
+    with pytest.raises(CheckpointError, match="cannot write the encoder"):
         encoder.save(tmp_path / "file" / "tower")
 
 

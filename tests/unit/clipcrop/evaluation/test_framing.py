@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
 import pytest
-import torch
 
 from clipcrop.boxes import area
 from clipcrop.evaluation.framing import FramingCases, framing_cases, framing_table
 from clipcrop.ratings import RatedImage
+
+floats = partial(np.array, dtype=np.float32)
 
 
 class SizeScorer:
@@ -19,10 +23,10 @@ def rated(crops, mos):
     return RatedImage(
         image="a.jpg",
         aspect=1.5,
-        objects_xyxy=torch.tensor([[0.2, 0.2, 0.4, 0.4]]),
+        objects_xyxy=floats([[0.2, 0.2, 0.4, 0.4]]),
         person_xyxy=None,
-        crops_xyxy=torch.tensor(crops),
-        mos=torch.tensor(mos),
+        crops_xyxy=floats(crops),
+        mos=floats(mos),
     )
 
 
@@ -39,8 +43,8 @@ def test_only_a_crop_with_many_crops_inside_stands_in_for_a_photo():
 
 def test_a_table_says_how_often_each_margin_is_right():
     cases = FramingCases(
-        predicted_gain=torch.tensor([-0.1, 0.005, 0.015, 0.5]),
-        rated_gain=torch.tensor([0.0, 1.0, 0.5, 0.2]),
+        predicted_gain=floats([-0.1, 0.005, 0.015, 0.5]),
+        rated_gain=floats([0.0, 1.0, 0.5, 0.2]),
     )
 
     table = framing_table(cases)

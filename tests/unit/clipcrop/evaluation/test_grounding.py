@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torch import Tensor
 
+from clipcrop.arrays import FloatArray
 from clipcrop.encoders.base import ImageTokens
 from clipcrop.errors import InputError
 from clipcrop.evaluation.grounding import (
@@ -21,6 +22,8 @@ from clipcrop.evaluation.grounding import (
 )
 from clipcrop.evaluation.grounding_metrics import Answer
 from clipcrop.prompt import Text
+
+floats = partial(np.array, dtype=np.float32)
 
 PERSON, LARGE, SMALL, ALL = GROUPS
 LEFT_HALF = [0.0, 0.0, 0.5, 1.0]
@@ -40,20 +43,20 @@ class FakeEncoder:
     min_score = 0.1
 
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
-        boxes = torch.tensor([[[0.25, 0.5, 0.5, 1.0], [0.75, 0.5, 0.5, 1.0]]])
-        classes = torch.tensor([[[0.9, 0.0, 0.05], [0.0, 0.8, 0.0]]])
-        mask = torch.ones(1, 2, dtype=torch.bool)
-        return ImageTokens(torch.zeros(1, 2, 1), classes, boxes, torch.ones(1, 2), mask)
+        boxes = floats([[[0.25, 0.5, 0.5, 1.0], [0.75, 0.5, 0.5, 1.0]]])
+        classes = floats([[[0.9, 0.0, 0.05], [0.0, 0.8, 0.0]]])
+        mask = np.ones((1, 2), bool)
+        return ImageTokens(None, classes, boxes, mask.astype(np.float32), mask)
 
-    def encode_texts(self, texts: Sequence[Text]) -> Tensor:
-        rows = torch.zeros(len(texts), 3)
+    def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
+        rows = np.zeros((len(texts), 3), np.float32)
         for row, text in enumerate(texts):
             if text.head in ("person", "dog", "cup"):
                 rows[row, ("person", "dog", "cup").index(text.head)] = 1
         return rows
 
-    def encode_image_query(self, image: Image.Image) -> Tensor:
-        return torch.zeros(1, 3)
+    def encode_image_query(self, image: Image.Image) -> FloatArray:
+        return np.zeros((1, 3), np.float32)
 
     def fingerprint(self) -> str:
         return "fake"
@@ -100,7 +103,7 @@ def test_a_category_selects_all_of_its_instances(photos: Path) -> None:
     class Twins(FakeEncoder):
         def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
             tokens = super().encode_images(images)
-            return tokens._replace(class_embeddings=torch.full((1, 2, 3), 0.9))
+            return tokens._replace(class_embeddings=np.full((1, 2, 3), 0.9))
 
     report = evaluate_grounding(path, photos, Twins())
 
@@ -113,7 +116,7 @@ def test_lines_with_the_same_query_are_not_each_others_wrong_subject(photos: Pat
         {"image": "a.png", "query": "dog", "boxes": [LEFT_HALF]},
         {"image": "a.png", "query": "dog", "boxes": [[0.9, 0.9, 1.0, 1.0]]},
     )
-    left = torch.tensor(LEFT_HALF)
+    left = floats(LEFT_HALF)
 
     def ask(_: Path, queries: Sequence[str]) -> list[Answer]:
         return [Answer(left, left, is_general=False)] * len(queries)

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
-import pytest
-import torch
-from torch import Tensor
+from functools import partial
 
+import numpy as np
+import pytest
+
+from clipcrop.arrays import FloatArray
 from clipcrop.evaluation.grounding_metrics import Answer, score_case
 
-NO_OTHERS = torch.empty(0, 4)
+floats = partial(np.array, dtype=np.float32)
+
+NO_OTHERS = np.empty((0, 4), np.float32)
 
 
-def boxes(*rows: tuple[float, float, float, float]) -> Tensor:
-    return torch.tensor(rows)
+def boxes(*rows: tuple[float, float, float, float]) -> FloatArray:
+    return floats(rows)
 
 
 def answer(
@@ -18,7 +22,7 @@ def answer(
     union: tuple[float, float, float, float] | None = None,
     is_general: bool = False,
 ) -> Answer:
-    return Answer(torch.tensor(best), torch.tensor(union or best), is_general)
+    return Answer(floats(best), floats(union or best), is_general)
 
 
 def test_iou_is_with_the_true_box_that_fits_best() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
-import torch
 from published_sets import write_photo
 
 from clipcrop import Predictor
+from clipcrop.arrays import FloatArray
 from clipcrop.errors import InputError
 from clipcrop.evaluation.journal import Journal
 from clipcrop.evaluation.methods import WholeImage
@@ -24,6 +26,8 @@ from clipcrop.evaluation.subjects import (
     read_subjects,
 )
 from clipcrop.images import LoadedImage
+
+floats = partial(np.array, dtype=np.float32)
 
 DOG, CAT = [0.0, 0.0, 0.5, 0.5], [0.5, 0.0, 1.0, 1.0]
 ENCODING_S = 30.0
@@ -58,12 +62,12 @@ class FakeMethod:
     asked: list[str] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
 
-    def crops(self, photo: LoadedImage, text: str) -> torch.Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         self.before()
         self.asked.append(text)
         if self.sight is not None:
             self.sight(photo)
-        return torch.tensor([self.box])
+        return floats([self.box])
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
+from clipcrop.boxes import as_boxes
 from clipcrop.composition import CompositionConfig, CompositionScorer
 from clipcrop.evaluation.ratings import compare, predict
 from clipcrop.ratings import RatedImage
@@ -31,10 +33,10 @@ def rated_photo(seed, with_person=False):
     return RatedImage(
         image=f"{seed}.jpg",
         aspect=1.5,
-        objects_xyxy=torch.tensor([[0.3, 0.3, 0.6, 0.6], [0.5, 0.5, 0.9, 0.9]]),
-        person_xyxy=torch.tensor([0.1, 0.2, 0.3, 0.9]) if with_person else None,
-        crops_xyxy=torch.cat([corner, end], dim=1),
-        mos=5 - 4 * corner[:, 0] / 0.3,
+        objects_xyxy=as_boxes([[0.3, 0.3, 0.6, 0.6], [0.5, 0.5, 0.9, 0.9]]),
+        person_xyxy=as_boxes([0.1, 0.2, 0.3, 0.9])[0] if with_person else None,
+        crops_xyxy=torch.cat([corner, end], dim=1).numpy(),
+        mos=(5 - 4 * corner[:, 0] / 0.3).numpy(),
     )
 
 
@@ -125,7 +127,7 @@ def test_a_few_photos_can_be_learned_by_heart():
         epochs=60, batch_size=4, lr=1e-2, averaging=0.9, view_share=0, drop_share=0
     )
 
-    scorer = train(photos, config, SMALL, title="test")
+    scorer = train(photos, config, SMALL, title="test").scorer()
 
     assert compare(photos, [predict(photo, scorer) for photo in photos]).spearman > 0.9
 
@@ -152,8 +154,8 @@ def write_ratings(path):
     lines = []
     for seed in range(4):
         photo = rated_photo(seed)
-        scale = torch.tensor([1500.0, 1000.0, 1500.0, 1000.0])
-        crops = torch.cat([photo.crops_xyxy * scale, photo.mos[:, None]], dim=1)
+        scale = np.array([1500.0, 1000.0, 1500.0, 1000.0])
+        crops = np.concatenate([photo.crops_xyxy * scale, photo.mos[:, None]], axis=1)
         record = {"image": photo.image, "width_px": 1500, "height_px": 1000}
         record["objects_xyxy_px"] = (photo.objects_xyxy * scale).tolist()
         lines.append(json.dumps({**record, "crops": crops.tolist()}) + "\n")

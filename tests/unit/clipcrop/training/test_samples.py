@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from clipcrop.boxes import cxcywh_to_xyxy, iou
 from clipcrop.decoder import Decoder
 from clipcrop.errors import InputError
+from clipcrop.tensor_boxes import cxcywh_to_xyxy, iou
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.samples import ViewEncoder, collate, decode
 from clipcrop.training.token_store import TokenStore, rounded
@@ -32,7 +32,7 @@ def test_a_sample_has_the_tokens_and_what_the_text_selects(plain_samples, exampl
     cat = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
     assert iou(cxcywh_to_xyxy(sample.union_box_cxcywh)[None], cat) > 0.3
     assert sample.opinions.tolist() == pytest.approx(examples[1].ratings().tolist())
-    crops_xyxy = examples[1].crops_xyxy((451, 300))
+    crops_xyxy = torch.from_numpy(examples[1].crops_xyxy((451, 300)))
     torch.testing.assert_close(cxcywh_to_xyxy(sample.crops_cxcywh), crops_xyxy)
 
 

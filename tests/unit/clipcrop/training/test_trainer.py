@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from clipcrop.boxes import iou
 from clipcrop.data import Example, RatedCrop
 from clipcrop.decoder import DecoderConfig
 from clipcrop.decoder_checkpoint import load_decoder, read_decoder_info
 from clipcrop.errors import InputError
+from clipcrop.tensor_boxes import iou
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.criterion import CriterionConfig
 from clipcrop.training.processes import Processes
@@ -222,7 +222,7 @@ def learned_by_heart(photo, crops, text, size_px, tower, folder):
     with torch.no_grad():
         decoder = load_decoder(folder / "last.safetensors", tower)
         crops_xyxy, quality = best_crops(decoder, sample, torch.device("cpu"))
-    overlaps = iou(crops_xyxy[:1], example.crops_xyxy((1, 1)))[0]
+    overlaps = iou(crops_xyxy[:1], torch.from_numpy(example.crops_xyxy((1, 1))))[0]
     return float(overlaps.max()), float(example.ratings()[overlaps.argmax()]), float(quality[0])
 
 

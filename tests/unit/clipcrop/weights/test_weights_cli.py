@@ -81,7 +81,8 @@ def test_the_list_is_the_default(capsys: pytest.CaptureFixture[str]):
 
 def test_decoders_are_listed_with_their_towers(capsys: pytest.CaptureFixture[str]):
     from clipcrop.decoder import Decoder, DecoderConfig
-    from clipcrop.decoder_checkpoint import default_decoder_path, save_decoder
+    from clipcrop.decoder_checkpoint import save_decoder
+    from clipcrop.decoder_files import default_decoder_path
 
     path = default_decoder_path("owlvit")
     decoder = Decoder(DecoderConfig(num_layers=1, dim=8, mlp_dim=8, num_heads=1, num_queries=2))

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy
 
-from clipcrop.encoders.lite_network import DenseOutput, cell_grid
+from clipcrop.encoders.lite_pixels import cell_grid
 from clipcrop.training.lite.losses import distillation_losses
+from clipcrop.training.lite.network import DenseOutput
 from clipcrop.training.lite.shards import Targets
 
 
@@ -37,7 +38,7 @@ def output_that_says(targets: Targets, num_cells: int) -> DenseOutput:
 
 
 def test_a_student_that_agrees_has_no_box_loss_and_only_the_entropy_left():
-    corners, strides = cell_grid(64, 64)
+    corners, strides = map(torch.from_numpy, cell_grid(64, 64))
     targets = made_targets(len(strides))
     output = output_that_says(targets, len(strides))
 
@@ -53,7 +54,7 @@ def test_a_student_that_agrees_has_no_box_loss_and_only_the_entropy_left():
 
 @pytest.mark.parametrize("part", ["objectness", "classes", "boxes"])
 def test_disagreeing_costs(part: str):
-    corners, strides = cell_grid(64, 64)
+    corners, strides = map(torch.from_numpy, cell_grid(64, 64))
     targets = made_targets(len(strides))
     agreeing = output_that_says(targets, len(strides))
     value = getattr(agreeing, part).clone()
@@ -68,7 +69,7 @@ def test_disagreeing_costs(part: str):
 
 
 def test_a_box_that_the_teacher_is_unsure_of_teaches_nothing():
-    corners, strides = cell_grid(64, 64)
+    corners, strides = map(torch.from_numpy, cell_grid(64, 64))
     targets = made_targets(len(strides))
     output = output_that_says(targets, len(strides))
     boxes = output.boxes.clone()

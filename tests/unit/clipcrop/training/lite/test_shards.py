@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from clipcrop.encoders.lite_network import Trunk
+from clipcrop.training.lite.network import Trunk
 from clipcrop.training.lite.photos import PhotoPool
 from clipcrop.training.lite.shards import Shard, make_shard
 

@@ -9,10 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from clipcrop.encoders.lite import load_network
-from clipcrop.encoders.lite_network import STRIDES, TRUNK_CHANNELS, LiteNetwork, cell_grid
+from clipcrop.encoders.lite_pixels import STRIDES, cell_grid
 from clipcrop.errors import CheckpointError, InputError
-from clipcrop.training.lite.export import export
+from clipcrop.training.lite.network import TRUNK_CHANNELS, LiteNetwork
 from clipcrop.training.lite.shards import shard_for_block, shard_path
 from clipcrop.training.lite.train import TrainConfig, train
 
@@ -111,23 +110,6 @@ def test_training_lowers_the_loss_on_two_shards(shards: Path, tmp_path: Path):
     losses = [json.loads(line)["total"] for line in lines]
     assert len(losses) == config.num_blocks
     assert losses[-1] < 0.8 * losses[0]
-
-
-def test_an_exported_checkpoint_is_the_average_with_its_norms_folded(shards: Path, tmp_path: Path):
-    state = run(CONFIG, shards, tmp_path / "run")
-    trained = LiteNetwork()
-    trained.load_state_dict(state["average"])  # type: ignore[arg-type]
-    trained.eval()
-
-    export(tmp_path / "run" / "checkpoint.pt", tmp_path / "lite.safetensors")
-
-    loaded = load_network(tmp_path / "lite.safetensors")
-    image = torch.rand(1, 3, SIDE_PX, SIDE_PX)
-    with torch.no_grad():
-        expected, _ = trained.detect(trained.trunk(image))
-        output, _ = loaded.detect(loaded.trunk(image))
-    for was, is_now in zip(expected, output, strict=True):
-        torch.testing.assert_close(is_now, was, rtol=0.05, atol=0.05)  # half precision
 
 
 def test_a_damaged_checkpoint_is_named_and_nothing_is_overwritten(shards: Path, tmp_path: Path):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from clipcrop.encoders.lite_network import Classifier, Trunk
 from clipcrop.errors import CheckpointError
+from clipcrop.training.lite.network import Classifier, Trunk
 from clipcrop.training.lite.trunk import load_published
 
 

@@ -1,4 +1,4 @@
-"""The lite tower's network: shapes, padding, folding, cells."""
+"""The lite encoder's network: shapes, padding, folding, cells."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from clipcrop.encoders.lite_network import (
-    STRIDES,
+from clipcrop.encoders.lite_pixels import STRIDES
+from clipcrop.training.lite.network import (
     TRUNK_CHANNELS,
     LiteNetwork,
     SameConv,
     TrunkFeatures,
-    cell_grid,
     decode_boxes,
     fold_norms,
 )
@@ -82,14 +81,6 @@ def test_folded_norms_change_nothing():
     assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     for was, is_now in zip(before, after, strict=True):
         torch.testing.assert_close(is_now, was, rtol=1e-3, atol=1e-4)
-
-
-def test_cells_run_by_stride_then_row_then_column():
-    corners, strides = cell_grid(64, 32)
-
-    assert strides.unique(return_counts=True)[1].tolist() == [8 * 4, 4 * 2, 2 * 1]
-    assert corners[:5].tolist() == [[0, 0], [1, 0], [2, 0], [3, 0], [0, 1]]
-    assert corners[-2:].tolist() == [[0, 0], [0, 1]]
 
 
 def test_a_box_is_decoded_in_units_of_its_stride():

@@ -1,4 +1,4 @@
-"""The lite tower's network: one convolutional trunk, a feature pyramid, dense heads.
+"""The lite encoder's network: one convolutional trunk, a feature pyramid, dense heads.
 
     image [B, 3, 416, 416]
       -> Trunk      EfficientNet-Lite0, batch norms folded in: features at strides 8, 16 and 32
@@ -18,12 +18,6 @@ import torch
 from torch import Tensor, nn
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
-
-INPUT_PX = 416
-"""Side of the square input. Any multiple of 32 works."""
-
-STRIDES = (8, 16, 32)
-"""Input pixels a cell stands for, at each level of the pyramid."""
 
 NUM_COCO = 80
 NUM_IMAGENET = 1000
@@ -294,24 +288,12 @@ class LiteNetwork(nn.Module):
         return DenseOutput(where[..., 4], classes, where[..., :4]), levels
 
 
-def cell_grid(height_px: int, width_px: int) -> tuple[Tensor, Tensor]:
-    """All cells of an input of this size: [N, 2] column and row within the level; [N] stride."""
-    corners, strides = [], []
-    for stride in STRIDES:
-        rows, columns = torch.meshgrid(
-            torch.arange(height_px // stride), torch.arange(width_px // stride), indexing="ij"
-        )
-        corners.append(torch.stack([columns, rows], dim=-1).reshape(-1, 2))
-        strides.append(torch.full((corners[-1].shape[0],), stride))
-    return torch.cat(corners).float(), torch.cat(strides).float()
-
-
 def decode_boxes(boxes: Tensor, corners: Tensor, strides: Tensor) -> Tensor:
     """Cell-relative boxes -> [..., N, 4] cxcywh in input pixels.
 
     Args:
         boxes: [..., N, 4] as in `DenseOutput`.
-        corners: [N, 2] column and row of each cell, from `cell_grid`.
+        corners: [N, 2] column and row of each cell, from `lite_pixels.cell_grid`.
         strides: [N] stride of each cell.
     """
     centres = (boxes[..., :2] + corners) * strides[:, None]

@@ -1,0 +1,53 @@
+"""Optional parts of the distribution, and how a user gets one that is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from .errors import NotInstalled
+
+DISTRIBUTION = "clipcrop-desktop"
+"""What `pip install` knows the project by."""
+
+_MODULES = {
+    "owlvit": ("torch", "transformers", "huggingface_hub"),
+    "train": ("torch", "transformers", "huggingface_hub", "scipy"),
+    "train-lite": ("torch", "onnx", "onnxruntime"),
+}
+
+
+def install_command(extra: str) -> str:
+    """What a user runs to get an extra."""
+    return f'pip install "{DISTRIBUTION}[{extra}]"'
+
+
+def has_extra(extra: str) -> bool:
+    """Whether the modules of an extra are installed; imports none of them."""
+    return not _missing(extra)
+
+
+def require_extra(extra: str, what: str) -> None:
+    """Refuse what cannot run in this installation.
+
+    Args:
+        extra: "owlvit", "train" or "train-lite".
+        what: What needs it, as the subject of a sentence: "the model owlvit".
+
+    Raises:
+        NotInstalled: Modules are missing; the message says which, and how to get them.
+    """
+    if missing := _missing(extra):
+        raise NotInstalled(
+            f"{what} needs {', '.join(missing)}, not installed here; run `{install_command(extra)}`"
+        )
+
+
+def _missing(extra: str) -> list[str]:
+    return [name for name in _MODULES[extra] if not _is_installed(name)]
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # a module that was made unavailable in this process
+        return False

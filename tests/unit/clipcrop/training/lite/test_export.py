@@ -1,0 +1,68 @@
+"""The exported file computes what the trained network does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from clipcrop.encoders.lite_graph import LiteGraph
+from clipcrop.encoders.lite_pixels import letterbox
+from clipcrop.errors import CheckpointError
+from clipcrop.images import load_image
+from clipcrop.training.lite.export import export
+from clipcrop.training.lite.network import LiteNetwork
+
+
+@pytest.fixture(scope="module")
+def network() -> LiteNetwork:
+    """Weights as after some training: norms that are not the identity."""
+    torch.manual_seed(0)
+    network = LiteNetwork()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 2)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def exported(network: LiteNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its file."""
+    folder = tmp_path_factory.mktemp("export")
+    state = {"average": network.state_dict(), "config": {}, "block": 3}
+    torch.save(state, folder / "checkpoint.pt")
+    export(folder / "checkpoint.pt", folder / "lite.onnx")
+    return folder / "lite.onnx"
+
+
+@pytest.mark.parametrize("photo", ["chelsea.jpg", "rocket.jpg"])
+def test_boxes_and_scores_are_those_of_the_network(
+    network: LiteNetwork, exported: Path, samples: Path, photo: str
+):
+    pixels = letterbox(load_image(samples / photo).rgb).pixels
+
+    output = LiteGraph.load(exported).run(pixels)
+
+    with torch.no_grad():
+        features = network.trunk(torch.from_numpy(pixels))
+        dense, levels = network.detect(features)
+        logits = network.classifier(features.stride32)
+    tolerance = {"atol": 1e-3, "rtol": 1e-3}
+    for name in ("objectness", "classes", "boxes"):
+        expected = getattr(dense, name).numpy()
+        np.testing.assert_allclose(getattr(output, name), expected, **tolerance, err_msg=name)
+    np.testing.assert_allclose(output.imagenet, logits.numpy(), **tolerance)
+    num_coarse = levels[2][0, 0].numel()
+    coarse = levels[2].flatten(2).transpose(1, 2).numpy()
+    np.testing.assert_allclose(output.tokens[:, -num_coarse:], coarse, **tolerance)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"hello")
+
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
+        export(tmp_path / "checkpoint.pt", tmp_path / "lite.onnx")
