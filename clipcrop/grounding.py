@@ -19,7 +19,7 @@ from .arrays import FloatArray, IntArray, descending
 from .boxes import area, as_boxes, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
 from .encoders.base import ImageTokens
 from .prompt import Prompt, Text
-from .suggestions import Detection, Dropped
+from .suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT, Detection, Dropped
 
 Variant = Literal["main", "key", "both"]
 """Which texts select, in the words of the paper's Table 4: the whole prompt, its keywords, both."""
@@ -27,7 +27,6 @@ Variant = Literal["main", "key", "both"]
 UNKNOWN = "the model does not know this"
 TOO_WEAK = "nothing in the image is like it"
 WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
-NOT_LEFT_OUT = "to be left out, but nothing in the image is like it"
 IS_EXCLUDED = "what looks like it here is to be left out"
 
 
@@ -159,7 +158,7 @@ def ground(
         if is_wanted:
             kept.append(one.text.text)
         elif not avoided:
-            dropped.append(one.drop(NOT_LEFT_OUT if one.is_known else UNKNOWN))
+            dropped.append(one.drop(NOTHING_TO_LEAVE_OUT if one.is_known else UNKNOWN_TO_LEAVE_OUT))
     if excluded and not options.is_strict:
         selections, lost = _without_excluded(selections, excluded, options)
         dropped += lost

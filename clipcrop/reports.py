@@ -58,7 +58,12 @@ def as_text(image: str, suggestions: Suggestions, crop_files: Sequence[Path] = (
     lines = [f"{printable(image)} ({suggestions.model}): {_verdict(suggestions)}"]
     if suggestions.is_well_framed:
         lines.append("  by its layout the whole image is as good as any crop of it")
-    lines += [f"  not found: {one.text} ({one.reason})" for one in suggestions.dropped]
+    lines += [
+        f"  not found: {one.text} ({one.reason})"
+        if one.was_wanted
+        else f"  {one.text}: {one.reason}"
+        for one in suggestions.dropped
+    ]
     if suggestions.excluded:
         names = dict.fromkeys(found.text for found in suggestions.excluded)
         lines.append(f"  left out where possible: {', '.join(names)}")
@@ -82,7 +87,7 @@ def printable(text: str) -> str:
 
 def _verdict(suggestions: Suggestions) -> str:
     if suggestions.kind == "general":
-        if suggestions.dropped:
+        if any(one.was_wanted for one in suggestions.dropped):
             return "nothing like that here; these are general crops"
         return "general crops, since nothing was named to look for"
     if not suggestions.matched:

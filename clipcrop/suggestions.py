@@ -26,9 +26,13 @@ class Detection:
     """Where, within the image."""
 
 
+NOTHING_TO_LEAVE_OUT = "to be left out, but nothing in the image is like it"
+UNKNOWN_TO_LEAVE_OUT = "to be left out, but the model does not know it"
+
+
 @dataclass(frozen=True)
 class Dropped:
-    """A text that selects nothing."""
+    """A text that selects nothing, or that nothing is left out for."""
 
     text: str
     """What was asked for."""
@@ -38,6 +42,11 @@ class Dropped:
 
     reason: str
     """Why, for people."""
+
+    @property
+    def was_wanted(self) -> bool:
+        """Whether it was asked for; else it was to be left out."""
+        return self.reason not in (NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT)
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ class Suggestions:
     """What was found, with score and box."""
 
     dropped: tuple[Dropped, ...]
-    """What was asked for and not found, and why."""
+    """What was asked for, or was to be left out, and was not found; and why."""
 
     excluded: tuple[Detection, ...]
     """What was found and is avoided."""

@@ -11,7 +11,6 @@ from clipcrop.boxes import xyxy_to_cxcywh
 from clipcrop.encoders.base import ImageTokens
 from clipcrop.grounding import (
     IS_EXCLUDED,
-    NOT_LEFT_OUT,
     TOO_WEAK,
     UNKNOWN,
     WEAK_BESIDE_OTHERS,
@@ -19,6 +18,7 @@ from clipcrop.grounding import (
     ground,
 )
 from clipcrop.prompt import Prompt, Text
+from clipcrop.suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT
 
 floats = partial(np.array, dtype=np.float32)
 assert_close = partial(np.testing.assert_allclose, rtol=1.3e-6, atol=1e-5)
@@ -317,7 +317,7 @@ def test_an_exclusion_that_is_not_there_excludes_nothing() -> None:
     found = ground(tokens, like(DOG, CAT), prompt_of(Text("dog"), without=(Text("cat"),)))
 
     assert found.excluded == ()
-    assert [(one.text, one.reason) for one in found.dropped] == [("cat", NOT_LEFT_OUT)]
+    assert [(one.text, one.reason) for one in found.dropped] == [("cat", NOTHING_TO_LEAVE_OUT)]
 
 
 def test_an_exclusion_that_the_tower_does_not_know_is_named() -> None:
@@ -325,7 +325,9 @@ def test_an_exclusion_that_the_tower_does_not_know_is_named() -> None:
 
     found = ground(tokens, like(DOG, None), prompt_of(Text("dog"), without=(Text("zorb"),)))
 
-    assert [(dropped.text, dropped.reason) for dropped in found.dropped] == [("zorb", UNKNOWN)]
+    assert [(dropped.text, dropped.reason) for dropped in found.dropped] == [
+        ("zorb", UNKNOWN_TO_LEAVE_OUT)
+    ]
 
 
 def test_what_is_asked_for_is_kept_where_the_tower_cannot_tell_it_from_the_exclusion() -> None:

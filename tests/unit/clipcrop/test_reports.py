@@ -8,7 +8,7 @@ import json
 import pytest
 
 from clipcrop.reports import as_record, as_text
-from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions
+from clipcrop.suggestions import NOTHING_TO_LEAVE_OUT, Detection, Dropped, Suggestion, Suggestions
 
 MATCH = Suggestions(
     model="lite",
@@ -67,6 +67,17 @@ def test_a_crop_of_the_decoder_says_so():
 
     assert [crop.get("source") for crop in record["suggestions"]] == ["decoder", None]
     assert [line.endswith("  from the decoder") for line in lines[-2:]] == [True, False]
+
+
+def test_nothing_to_leave_out_is_no_failure():
+    answer = dataclasses.replace(
+        MATCH, kind="general", matched=(), dropped=(Dropped("people", 0.0, NOTHING_TO_LEAVE_OUT),)
+    )
+
+    text = as_text("photo.jpg", answer)
+
+    assert f"people: {NOTHING_TO_LEAVE_OUT}" in text
+    assert "nothing like that" not in text
 
 
 @pytest.mark.parametrize(
