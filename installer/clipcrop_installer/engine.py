@@ -62,7 +62,7 @@ class Cost:
 
 COSTS = {
     "light": Cost(140, 0.5, 0.3),
-    "cpu": Cost(350, 1.7, 0.5),
+    "cpu": Cost(360, 1.3, 0.5),
     "cuda": Cost(2900, 5.3, 1.2),
 }
 """Linux, x86-64."""

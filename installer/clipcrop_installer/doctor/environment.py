@@ -12,7 +12,7 @@ from .finding import INSTALL, Context, Finding
 
 _ABOUT = "environment"
 
-_NEEDED = (DISTRIBUTION, "spacy", "pillow", "pyzmq", "huggingface_hub")
+_NEEDED = (DISTRIBUTION, "onnxruntime", "spacy", "pillow", "pyzmq")
 _OF_PYTORCH = ("torch", "transformers")
 _ASK = """\
 import json, platform, sys
