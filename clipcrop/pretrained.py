@@ -53,6 +53,18 @@ BLIP = PublishedModel(
 """Captions photos; BSD-3-Clause."""
 
 
+_BUILT_IN_ATTENTION = (None, "eager", "sdpa")
+_CODE_KEYS: dict[str, tuple[str | None, ...]] = {
+    "attn_implementation": _BUILT_IN_ATTENTION,
+    "_attn_implementation": _BUILT_IN_ATTENTION,
+    "experts_implementation": (None,),
+    "kernel_config": (None,),
+    "quantization_config": (None,),
+    "use_kernels": (None,),
+}
+"""Keys of config.json -> the values for which no other package and no kernel is loaded."""
+
+
 def load_pretrained(
     model_class: Any, folder: Path, what: str, *, allow_pickle: bool = False, **settings: Any
 ) -> Any:
@@ -70,6 +82,7 @@ def load_pretrained(
         CheckpointError: The files are damaged, or another model's.
         OutOfMemory: There is no room for them.
     """
+    _refuse_named_code(folder)
     with (
         damage_named(f"cannot load {folder} as {what}"),
         memory_errors_named("cpu"),  # whatever the device, they are read there
@@ -91,6 +104,24 @@ def load_pretrained(
             " tensors are missing; download the model again"
         )
     return model.eval()
+
+
+def _refuse_named_code(folder: Path) -> None:
+    """Look for what transformers would load code for: kernels of the hub, quantizers.
+
+    Raises:
+        CheckpointError: config.json names some.
+    """
+    maps: list[Any] = [read_settings(folder / CONFIG_FILE)]
+    while maps:
+        settings = maps.pop()
+        maps += [value for value in settings.values() if isinstance(value, dict)]
+        for key, allowed in _CODE_KEYS.items():
+            if settings.get(key) not in allowed:
+                raise CheckpointError(
+                    f"{folder / CONFIG_FILE} names code to be loaded ({key}: {settings[key]!r}); "
+                    "remove that line, or use another model"
+                )
 
 
 def load_tokenizer(tokenizer_class: Any, folder: Path, vocab_size: int) -> Any:

@@ -69,9 +69,11 @@ class TransformersCaptioner:
         if revision is None and model == DEFAULT_MODEL:
             revision = BLIP.revision
         try:
-            processor = AutoProcessor.from_pretrained(model, revision=revision)
+            processor = AutoProcessor.from_pretrained(
+                model, revision=revision, trust_remote_code=False
+            )
             loaded = AutoModelForImageTextToText.from_pretrained(
-                model, revision=revision, use_safetensors=True
+                model, revision=revision, use_safetensors=True, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, ImportError) as exc:
             first_line = reason_of(exc).splitlines()[0]

@@ -11,7 +11,7 @@ from clipcrop_wire.protocol import Request
 
 from .sessions import Peer
 
-MAX_QUEUED = 8
+MAX_QUEUED = 64
 MAX_IN_FLIGHT = 2
 """Of one client, running ones counted."""
 

@@ -1,12 +1,12 @@
-"""The log: one rotating file, and standard error where somebody reads it.
+"""The log: one rotating file, and standard error where it is read.
 
-The daemon works on when its log cannot be written: it says so once on standard error, tries again
-with every line, and begins a new file when the old one was deleted.
+The daemon works on when its log cannot be written: it says so once on standard error.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -78,7 +78,7 @@ class Log:
 
 
 class LogFile(RotatingFileHandler):
-    """A log file for its user's eyes only, which nothing that happens to it can stop."""
+    """A log file of the user's own, for nobody else to read."""
 
     def __init__(self, path: Path) -> None:
         """Does not open it yet: with nothing to say there is no file."""
@@ -90,67 +90,47 @@ class LogFile(RotatingFileHandler):
             errors="backslashreplace",
             delay=True,
         )
-        self._is_lost = False
         self._has_complained = False
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line; never raises."""
-        self._is_lost = False
-        self._let_go_of_deleted()
-        super().emit(record)
-        if not self._is_lost:
-            self._has_complained = False
-
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Do without the line; the next one is tried on the file opened anew."""
+        """Do without the line; the first time, tell why."""
         exc = sys.exc_info()[1]
         if not isinstance(exc, OSError):
             super().handleError(record)
-            return
-        self._is_lost = True
-        self._let_go()
-        if not self._has_complained and sys.stderr is not None:
+        elif not self._has_complained and sys.stderr is not None:
             self._has_complained = True
-            with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(
-                    f"warning: the log {self.baseFilename} cannot be written: "
-                    f"{exc.strerror or exc}; going on without it\n"
-                )
+            reason = exc.strerror or exc
+            sys.stderr.write(f"warning: the log {self.baseFilename} cannot be written: {reason}\n")
 
-    def doRollover(self) -> None:  # noqa: N802 - logging's own name
-        """Begin a new file; in place of the old one if that cannot be renamed."""
-        try:
-            super().doRollover()
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.truncate(self.baseFilename, 0)
+    def close(self) -> None:
+        """Close it; a full disk is no reason not to."""
+        with contextlib.suppress(OSError):
+            super().close()
 
     def _open(self) -> io.TextIOWrapper:
+        """Open it for appending: no link, and no file or pipe that another user has put there."""
         Path(self.baseFilename).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        found = os.fstat(descriptor)
-        if sys.platform != "win32" and stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:
-            with contextlib.suppress(OSError):  # another user's file
-                os.fchmod(descriptor, 0o600)
-        return open(descriptor, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123
-
-    def _let_go_of_deleted(self) -> None:
-        """A deleted file can still be written to, but nobody would ever read that."""
-        if self.stream is None:
-            return
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        for name in ("O_NOFOLLOW", "O_NONBLOCK"):  # not on Windows
+            flags |= getattr(os, name, 0)
+        descriptor = os.open(self.baseFilename, flags, 0o600)
         try:
-            there = Path(self.baseFilename).stat()
-            is_ours = os.path.samestat(there, os.fstat(self.stream.fileno()))
-        except (OSError, ValueError):
-            is_ours = False
-        if not is_ours:
-            self._let_go()
+            if sys.platform != "win32":
+                _make_private(descriptor)
+            return open(descriptor, "a", encoding=self.encoding, errors=self.errors)  # noqa: PTH123
+        except BaseException:
+            os.close(descriptor)
+            raise
 
-    def _let_go(self) -> None:
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            with contextlib.suppress(OSError, ValueError):  # it flushes, and that fails once more
-                stream.close()
+
+def _make_private(descriptor: int) -> None:
+    """Close a log that is ours to others; OSError for what is another user's, or a pipe."""
+    found = os.fstat(descriptor)
+    if stat.S_ISCHR(found.st_mode):  # such as /dev/null, if the user says so
+        return
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it is not a file of yours; remove it")
+    os.fchmod(descriptor, 0o600)
 
 
 class _HeldBack(logging.Handler):

@@ -1,14 +1,18 @@
-"""Ten thousand requests of restless clients, and what became of each of them.
+"""Minutes of restless clients, then many short connections, and what became of each request.
 
-    python tests/soak/soak_daemon.py [--requests 10000] [--clients 8] [--seed 0] [--json]
+    python tests/soak/soak_daemon.py [--seconds 180] [--clients 32] [--connections 2500]
+                                     [--visits 20000] [--visitors 30] [--seed 0] [--json]
 
-The real daemon with a fake model is asked by clients that cancel, hang up in the middle, ask for
-images that they have not sent, and in the first half now and then kill the model or have it
-unloaded. Half of them use `Client` and cancel from another thread; the others use `Connection`,
-and read every message a second time to see that no request is answered twice. In the end the
-daemon's log is compared with what the clients have seen, and its memory with what it was.
+The load: the real daemon with a fake model is asked by clients that cancel, hang up in the middle,
+read late, ask for images that they have not sent, and in the first half now and then kill the model
+or have it unloaded. A third of them use `Client` and cancel from another thread; the others use
+`Connection`, and read every message a second time to see that no request is answered twice. Beside
+them so many connections are opened, and a part of them is held open.
 
-Exit code: 0, or 1 with the reasons on standard error.
+The visits: each connects, says hello, asks once and hangs up.
+
+In the end the daemon's log is compared with what the clients have seen, and its memory and files
+with what they were. Exit code: 0, or 1 with the reasons on standard error.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import argparse
 import json
 import random
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -24,7 +29,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +51,24 @@ REPORT_S = 5.0
 NUM_IMAGES = 12
 
 MAX_FRONT_GROWTH_BYTES = 4e6
-"""From the end of the first quarter on; libzmq and Python's allocator keep some for later."""
+"""In the second half; libzmq and Python's allocator keep some for later."""
 
 MAX_CHILD_GROWTH_BYTES = 4e6
 """In the last quarter, when one process lives all the time."""
 
 MAX_FD_GROWTH = 4
 
+CROWD_HELD = 1000
+"""Connections of the crowd that are open at once; all are before the second half."""
+
+LATE_S = 1.5
+"""How long a late reader leaves its answers unread."""
+
+NEEDED_FILES = 8192
+
 PROMPTS = ["dog"] * 70 + ["steps 1", "steps 2", "steps 3"] * 4 + ["sleep 0.02"] * 6
-PROMPTS += ["error"] * 10 + ["unload"]
+CALM_PROMPTS = tuple(PROMPTS)
+PROMPTS += ["error"] * 3 + ["unload"]
 DIE_SHARE = 0.006
 CANCEL_SHARE = 0.15
 HANG_UP_SHARE = 0.05
@@ -93,24 +109,29 @@ class Witness(Connection):
         welcome = sealing.open_welcome(self.info.key, self._nonce, frames)
         reply = protocol.decode_reply(welcome).body
         assert isinstance(reply, HelloReply)
-        nonces = self._nonce + reply.nonce
-        self._second_look = sealing.Channel.of_client(self.info.key, "work", nonces)
+        self._second_look = sealing.Channel(self.info.key, reply.nonce)
 
 
 class Restless:
     """What both kinds of clients have in common: dice, images, and a tally."""
 
-    def __init__(self, path: Path, name: str, seed: str, num_requests: int) -> None:
-        self.path, self.name, self.num_requests = path, name, num_requests
+    def __init__(self, path: Path, name: str, seed: str, seconds: float) -> None:
+        self.path, self.name = path, name
+        self.started_s, self.seconds = time.monotonic(), seconds
         self.dice = random.Random(seed)
         self.tally = Tally()
         self.num_asked = 0
         self.images = [make_image(self.dice) for _ in range(NUM_IMAGES)]
         self.thread = threading.Thread(target=self._run, name=name)
 
+    @property
+    def goes_on(self) -> bool:
+        """Time is not over."""
+        return time.monotonic() < self.started_s + self.seconds
+
     def prompt(self) -> str:
-        if self.num_asked > self.num_requests / 2:
-            return self.dice.choice(PROMPTS).replace("unload", "dog")
+        if time.monotonic() > self.started_s + self.seconds / 2:
+            return self.dice.choice(CALM_PROMPTS)
         return "die" if self.dice.random() < DIE_SHARE else self.dice.choice(PROMPTS)
 
     def note(self, outcome: str, request_id: str = "") -> None:
@@ -136,7 +157,7 @@ class CallingClient(Restless):
 
     def work(self) -> None:
         client = Client(self.path, self.name)
-        while self.num_asked < self.num_requests:
+        while self.goes_on:
             self.num_asked += 1
             prompt = self.prompt()
             if prompt == "unload":
@@ -174,7 +195,7 @@ class ConnectedClient(Restless):
 
     def work(self) -> None:
         connection = self._connect()
-        while self.num_asked < self.num_requests:
+        while self.goes_on:
             num_calls = 2 if self.dice.random() < DOUBLE_SHARE else 1
             calls = [self._start(connection) for _ in range(num_calls)]
             if self.dice.random() < HANG_UP_SHARE:
@@ -185,10 +206,14 @@ class ConnectedClient(Restless):
             if self.dice.random() < CANCEL_SHARE:
                 self._go_on(connection, calls, self.dice.uniform(0, 0.1))
                 connection.cancel(calls[-1])
+            self._before_reading()
             self._go_on(connection, calls, TIMEOUT_S)
             for call in calls:
                 self._judge(connection, call)
         self._hang_up(connection, [])
+
+    def _before_reading(self) -> None:
+        """Nothing: it reads at once."""
 
     def _connect(self) -> Witness:
         info = read_connection_file(self.path)
@@ -238,6 +263,76 @@ class ConnectedClient(Restless):
         connection.close()
 
 
+class LateReader(ConnectedClient):
+    """Asks, and lets the answers lie for a while."""
+
+    def _before_reading(self) -> None:
+        time.sleep(self.dice.uniform(0, LATE_S))
+
+
+class Crowd(Restless):
+    """Opens connections over the whole time, holds some of them open, and asks before it leaves."""
+
+    def __init__(self, path: Path, seed: str, seconds: float, num_connections: int) -> None:
+        super().__init__(path, "crowd", seed, seconds)
+        self.num_connections = num_connections
+
+    def work(self) -> None:
+        info = read_connection_file(self.path)
+        held: list[Connection] = []
+        with ExitStack() as stack:
+            for number in range(self.num_connections):
+                connection = Connection(info, "work", info.work[0], "crowd")
+                stack.callback(connection.close)
+                self._ping(connection)
+                held.append(connection)
+                if len(held) > CROWD_HELD:
+                    self._ping(held[0])
+                    held.pop(0).close()
+                due_s = self.started_s + self.seconds * number / self.num_connections
+                time.sleep(max(0.0, due_s - time.monotonic()))
+            for connection in held:
+                self._ping(connection)
+
+    def _ping(self, connection: Connection) -> None:
+        self.num_asked += 1
+        try:
+            call = connection.start(PingRequest(), timeout_s=TIMEOUT_S)
+            connection.pump()
+            while not call.is_done:
+                connection.wait(connection.seconds_to_deadline() or 0.0)
+                connection.pump()
+            call.result()
+        except WireError as exc:
+            self.tally.faults.append(f"a ping of the crowd: {exc!r}")
+        else:
+            self.tally.outcomes["ok"] += 1
+
+
+class Visitor(Restless):
+    """Connects, asks once and hangs up, again and again."""
+
+    def __init__(self, path: Path, name: str, seed: str, num_visits: int) -> None:
+        super().__init__(path, name, seed, float("inf"))
+        self.num_visits = num_visits
+
+    def work(self) -> None:
+        for number in range(self.num_visits):
+            self.num_asked += 1
+            with Client(self.path, self.name) as client:
+                try:
+                    if number % 10:
+                        client.ping(TIMEOUT_S)
+                    else:
+                        image, pixels = self.dice.choice(self.images)
+                        client.suggest(image, pixels, "dog", timeout_s=TIMEOUT_S)
+                except WireError as exc:
+                    self.tally.faults.append(f"{self.name}, visit {number}: {exc!r}")
+                    self.tally.outcomes[outcome_of(exc)] += 1
+                else:
+                    self.tally.outcomes["ok"] += 1
+
+
 def make_image(dice: random.Random) -> tuple[Image, bytes]:
     """A small one, or one that takes several reads."""
     side = dice.choice([16, 40, 200, 400])
@@ -284,8 +379,23 @@ def take_sample(front: psutil.Process, started_s: float) -> Sample:
     return Sample(seconds, size, child_bytes, front.num_fds(), front.num_threads())
 
 
-def soak(num_requests: int, num_clients: int, seed: int, *, is_quiet: bool) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything."""
+
+    seconds: float = 180.0
+    clients: int = 32
+    connections: int = 2500
+    visits: int = 20_000
+    visitors: int = 30
+    seed: int = 0
+
+
+def soak(plan: Plan, *, is_quiet: bool) -> dict[str, Any]:
     """Run it all -> numbers and faults."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit < NEEDED_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(NEEDED_FILES, most), most))
     folder = Path(tempfile.mkdtemp(prefix="cc"))
     path, log = folder / "connection.json", folder / "log"
     options = {"settings": {"connection_file": str(path), "log_level": "INFO"}}
@@ -298,7 +408,8 @@ def soak(num_requests: int, num_clients: int, seed: int, *, is_quiet: bool) -> d
             stderr=file,
         )
     try:
-        return _soak(process, path, log, num_requests, num_clients, seed, is_quiet)
+        _wait_for(path.exists, process)
+        return _soak(process, path, log, plan, is_quiet)
     finally:
         process.kill()
         process.wait()
@@ -306,62 +417,87 @@ def soak(num_requests: int, num_clients: int, seed: int, *, is_quiet: bool) -> d
 
 
 def _soak(
-    process: subprocess.Popen[bytes],
-    path: Path,
-    log: Path,
-    num_requests: int,
-    num_clients: int,
-    seed: int,
-    is_quiet: bool,
+    process: subprocess.Popen[bytes], path: Path, log: Path, plan: Plan, is_quiet: bool
 ) -> dict[str, Any]:
-    _wait_for(path.exists, process)
     front = psutil.Process(process.pid)
+    kinds = (CallingClient, ConnectedClient, LateReader)
     with Client(path, "overseer") as overseer:
-        image, pixels = make_image(random.Random(seed))
+        image, pixels = make_image(random.Random(plan.seed))
         overseer.suggest(image, pixels, "dog")
         overseer.ping()
-        started_s = time.monotonic()
-        samples = [take_sample(front, started_s)]
-        clients: list[Restless] = []
-        for index in range(num_clients):
-            kind = (CallingClient, ConnectedClient)[index % 2]
-            share = num_requests // num_clients + (index < num_requests % num_clients)
-            clients.append(kind(path, f"soak-{index}", f"{seed}/{index}", share))
-        for client in clients:
-            client.thread.start()
-        reported_s = 0.0
-        while any(client.thread.is_alive() for client in clients):
-            time.sleep(SAMPLE_S)
-            samples.append(take_sample(front, started_s))
-            if not is_quiet and samples[-1].seconds >= reported_s + REPORT_S:
-                reported_s = samples[-1].seconds
-                _report_progress(samples[-1], clients)
-        seconds = time.monotonic() - started_s
+        before = take_sample(front, time.monotonic())
+        clients: list[Restless] = [
+            kinds[index % 3](path, f"soak-{index}", f"{plan.seed}/{index}", plan.seconds)
+            for index in range(plan.clients)
+        ]
+        crowd = Crowd(path, f"{plan.seed}/crowd", plan.seconds, plan.connections)
+        load = _watch(front, [*clients, crowd], is_quiet)
         _wait_for(lambda: overseer.status().state == "idle", process)
-        _wait_for(lambda: front.num_fds() <= samples[0].num_fds + MAX_FD_GROWTH, process, 5.0)
+        visits: list[Sample] = []
+        visitors = [
+            Visitor(path, f"visitor-{index}", f"{plan.seed}/v{index}", share)
+            for index, share in enumerate(_shares(plan.visits, plan.visitors))
+        ]
+        if visitors:
+            visits = _watch(front, visitors, is_quiet)
+        _wait_for(lambda: overseer.status().state == "idle", process)
+        _wait_for(lambda: front.num_fds() <= before.num_fds + MAX_FD_GROWTH, process, 5.0)
         overseer.suggest(image, pixels, "dog")  # it still works, and a model process is there
-        samples.append(take_sample(front, started_s))
+        after = take_sample(front, time.monotonic())
         status = overseer.status()
     text = log.read_text(encoding="utf-8")
-    faults = [fault for client in clients for fault in client.tally.faults]
+    everyone = [*clients, crowd, *visitors]
+    faults = [fault for client in everyone for fault in client.tally.faults]
     faults += _compare(clients, text, status.num_done)
-    faults += _growth(samples)
+    faults += [
+        f"{one.name} asked {one.num_asked} times and saw {sum(one.tally.outcomes.values())} ends"
+        for one in visitors
+        if one.num_asked != sum(one.tally.outcomes.values())
+    ]
+    faults += _growth("load", load) + (_growth("visits", visits) if visits else [])
+    if after.num_fds > before.num_fds + MAX_FD_GROWTH:
+        faults.append(f"{after.num_fds} file descriptors, {before.num_fds} at the start")
     if status.num_queued:
         faults.append(f"{status.num_queued} requests still wait")
-    outcomes: Counter[str] = Counter()
-    for client in clients:
-        outcomes += client.tally.outcomes
     return {
-        "requests": num_requests,
-        "clients": num_clients,
-        "seed": seed,
-        "seconds": round(seconds, 1),
-        "outcomes": dict(outcomes.most_common()),
+        **vars(plan),
+        "asked": sum(client.num_asked for client in clients),
+        "outcomes": dict(_total(clients).most_common()),
+        "opened_by_crowd": crowd.num_connections,
+        "crowd_outcomes": dict(crowd.tally.outcomes),
+        "visit_outcomes": dict(_total(visitors).most_common()),
         "num_done": status.num_done,
         "model_starts": text.count("model.started"),
-        "samples": [vars(one) for one in _quartiles(samples)],
+        "load": [vars(one) for one in _quartiles(load)],
+        "visit_samples": [vars(one) for one in _quartiles(visits)] if visits else [],
+        "files": [before.num_fds, after.num_fds],
         "faults": faults,
     }
+
+
+def _watch(front: psutil.Process, clients: Sequence[Restless], is_quiet: bool) -> list[Sample]:
+    """Let clients work -> the daemon's size all along."""
+    started_s = time.monotonic()
+    for client in clients:
+        client.started_s = started_s
+        client.thread.start()
+    samples = [take_sample(front, started_s)]
+    reported_s = 0.0
+    while any(client.thread.is_alive() for client in clients):
+        time.sleep(SAMPLE_S)
+        samples.append(take_sample(front, started_s))
+        if not is_quiet and samples[-1].seconds >= reported_s + REPORT_S:
+            reported_s = samples[-1].seconds
+            _report_progress(samples[-1], clients)
+    return samples
+
+
+def _shares(total: int, number: int) -> list[int]:
+    return [total // number + (index < total % number) for index in range(number)] if total else []
+
+
+def _total(clients: Sequence[Restless]) -> Counter[str]:
+    return sum((client.tally.outcomes for client in clients), Counter[str]())
 
 
 def _compare(clients: list[Restless], text: str, num_done: int) -> list[str]:
@@ -389,16 +525,18 @@ def _compare(clients: list[Restless], text: str, num_done: int) -> list[str]:
     return faults
 
 
-def _growth(samples: list[Sample]) -> list[str]:
-    """Beyond the bounds above."""
+def _growth(name: str, samples: list[Sample]) -> list[str]:
+    """Beyond the bounds above, in the second half."""
     faults = []
-    _, settled, _, calm, last = _quartiles(samples)
+    _, _, settled, calm, last = _quartiles(samples)
     if last.front_bytes > settled.front_bytes + MAX_FRONT_GROWTH_BYTES:
-        faults.append(f"the front grew from {settled.front_bytes} to {last.front_bytes} bytes")
+        faults.append(
+            f"{name}: the front grew from {settled.front_bytes} to {last.front_bytes} bytes"
+        )
     if last.child_bytes > calm.child_bytes + MAX_CHILD_GROWTH_BYTES and calm.child_bytes:
-        faults.append(f"the model process grew from {calm.child_bytes} to {last.child_bytes} bytes")
-    if last.num_fds > samples[0].num_fds + MAX_FD_GROWTH:
-        faults.append(f"{last.num_fds} file descriptors, {samples[0].num_fds} at the start")
+        faults.append(
+            f"{name}: the model process grew from {calm.child_bytes} to {last.child_bytes} bytes"
+        )
     return faults
 
 
@@ -414,7 +552,7 @@ def _wait_for(is_so: Any, process: subprocess.Popen[bytes], seconds: float = 30.
         time.sleep(0.02)
 
 
-def _report_progress(sample: Sample, clients: list[Restless]) -> None:
+def _report_progress(sample: Sample, clients: Sequence[Restless]) -> None:
     num_asked = sum(client.num_asked for client in clients)
     print(
         f"{sample.seconds:6.0f} s  {num_asked:6} asked  front {sample.front_bytes / 1e6:.1f} MB  "
@@ -426,14 +564,21 @@ def _report_progress(sample: Sample, clients: list[Restless]) -> None:
 
 def _show(result: dict[str, Any]) -> None:
     print(
-        f"{result['requests']} requests of {result['clients']} clients in {result['seconds']} s, "
-        f"seed {result['seed']}; {result['model_starts']} starts of the model process"
+        f"{result['asked']} requests of {result['clients']} clients in {result['seconds']:g} s, "
+        f"beside {result['opened_by_crowd']} connections; seed {result['seed']}; "
+        f"{result['model_starts']} starts of the model process"
     )
     for outcome, count in result["outcomes"].items():
         print(f"  {outcome:<18} {count:6}")
+    _show_samples(result["load"])
+    print(f"{result['visits']} visits of {result['visitors']} at once: {result['visit_outcomes']}")
+    _show_samples(result["visit_samples"])
+    print("files before and after: {} {}".format(*result["files"]))
+
+
+def _show_samples(samples: list[dict[str, float]]) -> None:
     print("when      seconds  front MB  model MB  files  threads")
-    names = ("start", "1/4", "1/2", "3/4", "end")
-    for name, one in zip(names, result["samples"], strict=True):
+    for name, one in zip(("start", "1/4", "1/2", "3/4", "end"), samples, strict=False):
         print(
             f"{name:<8} {one['seconds']:8.1f} {one['front_bytes'] / 1e6:9.1f} "
             f"{one['child_bytes'] / 1e6:9.1f} {one['num_fds']:6} {one['num_threads']:8}"
@@ -443,13 +588,14 @@ def _show(result: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run it and tell."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
+    for one in fields(Plan):
+        kind = float if one.name == "seconds" else int
+        parser.add_argument(f"--{one.name}", type=kind, default=one.default)
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
-    result = soak(options.requests, options.clients, options.seed, is_quiet=options.json)
-    if options.json:
+    options = vars(parser.parse_args(arguments))
+    is_json = options.pop("json")
+    result = soak(Plan(**options), is_quiet=is_json)
+    if is_json:
         print(json.dumps(result, indent=1))
     else:
         _show(result)

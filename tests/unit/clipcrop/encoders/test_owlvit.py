@@ -359,6 +359,43 @@ def test_weights_of_the_other_family_are_refused(damaged: Path, tiny_owls: dict[
         load(damaged)
 
 
+@pytest.mark.parametrize("part", [None, "vision_config"])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("attn_implementation", "somebody/kernel"),
+        ("_attn_implementation", {"": "kernels-community/flash-attn"}),
+        ("quantization_config", {"quant_method": "mxfp4"}),
+        ("use_kernels", True),
+    ],
+    ids=str,
+)
+def test_a_config_that_names_code_is_refused_before_anything_is_loaded(
+    damaged: Path, part: str | None, key: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((damaged / "config.json").read_text())
+    (config if part is None else config[part])[key] = value
+    (damaged / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr("transformers.PreTrainedModel.from_pretrained", None)
+
+    with pytest.raises(CheckpointError, match=f"names code to be loaded .{key}"):
+        load(damaged)
+
+
+def test_code_that_lies_beside_the_weights_is_not_run(damaged: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    (damaged / "theirs.py").write_text(f"import pathlib; pathlib.Path({str(mark)!r}).touch()")
+    for name in ("config.json", "tokenizer_config.json"):
+        path = damaged / name
+        settings = json.loads(path.read_text()) if path.exists() else {}
+        settings["auto_map"] = dict.fromkeys(("AutoConfig", "AutoModel", "AutoTokenizer", "AutoProcessor"), "theirs.Theirs")
+        path.write_text(json.dumps(settings))
+
+    load(damaged)
+
+    assert not mark.exists()
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("num_attention_heads", 5), ("num_attention_heads", 0), ("hidden_size", "big")],
