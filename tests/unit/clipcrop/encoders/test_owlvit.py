@@ -382,13 +382,16 @@ def test_a_config_that_names_code_is_refused_before_anything_is_loaded(
         load(damaged)
 
 
+AUTO_CLASSES = ("AutoConfig", "AutoModel", "AutoTokenizer", "AutoProcessor")
+
+
 def test_code_that_lies_beside_the_weights_is_not_run(damaged: Path, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     (damaged / "theirs.py").write_text(f"import pathlib; pathlib.Path({str(mark)!r}).touch()")
     for name in ("config.json", "tokenizer_config.json"):
         path = damaged / name
         settings = json.loads(path.read_text()) if path.exists() else {}
-        settings["auto_map"] = dict.fromkeys(("AutoConfig", "AutoModel", "AutoTokenizer", "AutoProcessor"), "theirs.Theirs")
+        settings["auto_map"] = dict.fromkeys(AUTO_CLASSES, "theirs.Theirs")
         path.write_text(json.dumps(settings))
 
     load(damaged)
