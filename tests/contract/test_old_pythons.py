@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+REAL_HOME = str(Path.home())
 OLDEST = (3, 8)
 MINORS = range(8, 15)
 FOLDERS = ("daemon/clipcrop_wire", "plugin")
@@ -31,6 +32,9 @@ def interpreters() -> dict[str, str]:
     return found
 
 
+PYTHONS = interpreters()
+
+
 def test_every_file_is_in_the_oldest_pythons_syntax(checkout: Path):
     files = sorted(file for folder in FOLDERS for file in (checkout / folder).rglob("*.py"))
 
@@ -39,25 +43,30 @@ def test_every_file_is_in_the_oldest_pythons_syntax(checkout: Path):
     assert {"zmtp.py", "session.py"} <= {file.name for file in files}
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("real_home")
-@pytest.mark.parametrize("folder", ["tests/unit/wire", "tests/unit/plugin"])
-@pytest.mark.parametrize("version", sorted(interpreters(), key=lambda version: int(version[2:])))
-def test_the_unit_tests_pass_in_every_python_of_this_machine(
-    version: str, folder: str, tmp_path: Path, checkout: Path
-):
-    program = interpreters()[version]
-    subprocess.run([program, "-m", "venv", str(tmp_path / "env")], check=True)
-    python = str(tmp_path / "env" / "bin" / "python")
+@pytest.fixture(scope="module", params=sorted(PYTHONS, key=lambda version: int(version[2:])))
+def old_python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An environment's Python, with pytest and msgpack; of each version of this machine."""
+    folder = tmp_path_factory.mktemp("env")
+    subprocess.run([PYTHONS[request.param], "-m", "venv", str(folder)], check=True)
+    python = str(folder / "bin" / "python")
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*install, "pytest", "msgpack"], check=True)
+    variables = {**os.environ, "HOME": REAL_HOME}  # pip's cache is there
+    subprocess.run([*install, "pytest", "msgpack"], check=True, env=variables)
+    return python
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["tests/unit/wire", "tests/unit/plugin"])
+def test_the_unit_tests_pass_in_every_python_of_this_machine(
+    old_python: str, folder: str, checkout: Path
+):
     options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-c", os.devnull]
     options += ["--rootdir", ".", "--import-mode=importlib", f"--confcutdir={folder}"]
     path = os.pathsep.join(("daemon", "plugin"))
     variables = {**os.environ, "PYTHONPATH": path, "MSGPACK_PUREPYTHON": "1"}
 
     ran = subprocess.run(
-        [python, "-m", "pytest", *options, folder],
+        [old_python, "-m", "pytest", *options, folder],
         cwd=checkout,
         env=variables,
         capture_output=True,
