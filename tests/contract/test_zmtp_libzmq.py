@@ -15,7 +15,7 @@ import zmq
 from clipcrop_wire.errors import DaemonNotRunning, MalformedMessage
 from clipcrop_wire.zmtp import Dealer, Limits
 
-DEADLINE_S = 10.0
+DEADLINE_S = 120.0
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ class FakeDaemon:
         """Hang up and wait for the threads."""
         self.hang_up()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(120)
 
 
 def send(peer: socket.socket, frames) -> None:

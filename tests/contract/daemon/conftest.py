@@ -48,7 +48,7 @@ class RunningDaemon:
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
-    def wait_until_ready(self, seconds: float = 20.0) -> RunningDaemon:
+    def wait_until_ready(self, seconds: float = 120.0) -> RunningDaemon:
         """Until it answers."""
         deadline = time.monotonic() + seconds
         while True:
@@ -93,8 +93,8 @@ class RunningDaemon:
         """As kill -9, and all that it started."""
         children = self.children() if self.process.poll() is None else []
         self.process.kill()
-        self.process.wait(20)
-        deadline = time.monotonic() + 20
+        self.process.wait(120)
+        deadline = time.monotonic() + 120
         while any(map(self.is_alive, children)):
             assert time.monotonic() < deadline, "the model process outlives the front"
             time.sleep(0.01)
@@ -166,7 +166,7 @@ def suggest() -> Callable[..., SuggestReply]:
 def wait_for() -> Callable[..., None]:
     """Polls until something is so."""
 
-    def wait(is_so: Callable[[], object], seconds: float = 20.0) -> None:
+    def wait(is_so: Callable[[], object], seconds: float = 120.0) -> None:
         deadline = time.monotonic() + seconds
         while not is_so():
             assert time.monotonic() < deadline, "it did not happen in time"

@@ -62,7 +62,7 @@ def test_control_answers_while_the_model_works(daemon, suggest):
         cancel.cancel()
         with pytest.raises(Cancelled):
             outcome()
-    assert took < 5
+    assert took < SLOW_S / 2
 
 
 def test_a_running_request_is_cancelled_between_stages(daemon, suggest):
@@ -169,7 +169,7 @@ def test_stopping_answers_what_runs_and_leaves_nothing_behind(daemon, suggest):
 
         with pytest.raises(Cancelled, match="stopping"):
             outcome()
-    assert daemon.process.wait(20) == 0
+    assert daemon.process.wait(120) == 0
     wait_until(lambda: not any(map(daemon.is_alive, children)))
     assert not daemon.path.exists()
     assert list((daemon.folder / "sockets").iterdir()) == []

@@ -39,7 +39,7 @@ def test_no_deadline_follows_the_clock_on_the_wall(start, suggest, wait_for, set
         started = time.monotonic()
         with pytest.raises((Cancelled, RequestTimeout)):
             suggest(client, "sleep 60", timeout_s=0.5)
-        assert 0.4 < time.monotonic() - started < 10
+        assert 0.4 < time.monotonic() - started < 30
         assert suggest(client).suggestions
         wait_for(lambda: "model.released" in daemon.text())
         assert suggest(client).suggestions

@@ -139,7 +139,7 @@ def test_a_folder_in_its_place_is_told_by_both_and_left_alone(start, short_path)
 
     daemon = start(is_awaited=False)
 
-    assert daemon.process.wait(20) != 0
+    assert daemon.process.wait(120) != 0
     assert f"the connection file {path} cannot be written" in daemon.text()
     assert path.is_dir()
     names = {one.name for one in short_path.iterdir()}

@@ -30,7 +30,7 @@ def test_a_daemon_that_cannot_be_found_any_more_ends_and_the_next_one_starts(
 
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    assert daemon.process.wait(20) != 0
+    assert daemon.process.wait(120) != 0
     assert daemon.text().count("FilesRemoved:") == 1
     assert str(path) in daemon.text()
     second = start()
@@ -45,7 +45,7 @@ def test_a_request_that_runs_then_is_answered(daemon, begin):
         daemon.path.unlink()
 
         with pytest.raises(Cancelled):
-            waiting.result(20)
+            waiting.result(120)
 
 
 def test_nothing_is_bound_in_a_temporary_folder_that_was_made_anew(start, short_path):
@@ -60,7 +60,7 @@ def test_nothing_is_bound_in_a_temporary_folder_that_was_made_anew(start, short_
     folder.rename(moved)
     folder.mkdir(mode=0o777)
     try:
-        assert daemon.process.wait(20) != 0
+        assert daemon.process.wait(120) != 0
         assert list(folder.iterdir()) == []
     finally:
         folder.rmdir()
@@ -77,7 +77,7 @@ def test_the_user_is_told_by_one_line_in_the_log(start, short_path):
 
     path.with_name("connection.json.lock").unlink()
 
-    assert daemon.process.wait(20) == 1
+    assert daemon.process.wait(120) == 1
     lines = log.read_text(encoding="utf-8").splitlines()
     assert len([line for line in lines if "ERROR" in line and "removed" in line]) == 1
     assert "Traceback" not in daemon.text()

@@ -33,9 +33,9 @@ def test_two_hundred_connections_that_say_no_more(besieged, endpoint, says):
         for _ in range(200):
             peer = crowd.enter_context(HostilePeer(endpoint, is_greeted=says is None))
             peer.send(says or b"")
-        client.ping(timeout_s=2)
+        client.ping(timeout_s=20)
         with besieged.client() as newcomer:
-            newcomer.ping(timeout_s=2)
+            newcomer.ping(timeout_s=20)
 
         assert besieged.resident_bytes() < before + 16 * MB
 
@@ -64,7 +64,7 @@ def test_a_slow_sender_holds_nobody_up(besieged, endpoint):
     with HostilePeer(endpoint) as slow, besieged.client() as client:
         for byte in b"\x02" + (64 * MB).to_bytes(8, "big") + b"CCW\x02":
             slow.send(bytes([byte]))
-            client.ping(timeout_s=2)
+            client.ping(timeout_s=20)
 
     assert besieged.resident_bytes() < 80 * MB
 
@@ -76,7 +76,7 @@ def test_whoever_asks_and_never_reads_is_forgotten(besieged, endpoint):
         channel = deaf.hello(besieged.info())
         for _ in range(20_000):
             deaf.ask(channel, PingRequest(), "a" * 64)
-        client.ping(timeout_s=2)
+        client.ping(timeout_s=20)
 
         assert besieged.resident_bytes() < before + 16 * MB
 
@@ -87,7 +87,7 @@ def test_whoever_speaks_of_another_version_and_never_reads(besieged, endpoint):
     with HostilePeer(endpoint) as deaf, besieged.client() as client:
         for _ in range(20_000):
             deaf.say([b"CCW\x03"])
-        client.ping(timeout_s=2)
+        client.ping(timeout_s=20)
 
         assert besieged.resident_bytes() < before + 16 * MB
 
@@ -107,7 +107,7 @@ def test_a_message_of_a_hundred_thousand_frames_is_let_go(besieged, endpoint):
     with HostilePeer(endpoint) as peer, besieged.client() as client:
         channel = peer.hello(besieged.info())
         peer.send(frame(b"x", more=True) * 100_000 + frame(b""))
-        client.ping(timeout_s=2)
+        client.ping(timeout_s=20)
         asked = peer.ask(channel, PingRequest())
 
         assert peer.next_reply(channel).id == asked
@@ -183,9 +183,9 @@ def test_a_front_without_files_left_lives_on(start, suggest, wait_for):
         wait_for(lambda: front.num_fds() >= num_fds + 20)
         until = time.monotonic() + 1.2  # it looks at its memory twice a second, which takes a file
         while time.monotonic() < until:
-            client.ping(timeout_s=2)
+            client.ping(timeout_s=20)
     with daemon.client() as client:
-        assert suggest(client, timeout_s=5).suggestions
+        assert suggest(client, timeout_s=60).suggestions
 
 
 def send_until_dropped(peer: HostilePeer, piece: bytes) -> int:
@@ -198,7 +198,7 @@ def send_until_dropped(peer: HostilePeer, piece: bytes) -> int:
 
 
 def assert_ended_and_can_be_started(daemon, start) -> None:
-    assert daemon.process.wait(20) != 0
+    assert daemon.process.wait(120) != 0
     assert daemon.text().count("Flooded:") == 1
     with start().client() as client:
-        client.ping(timeout_s=2)
+        client.ping(timeout_s=20)

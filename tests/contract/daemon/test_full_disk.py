@@ -62,7 +62,7 @@ def test_without_room_for_the_connection_file_it_says_so_and_leaves_nothing(disk
 
     failed = start(is_awaited=False, command=[*disk.prefix, *command(path, "/dev/null")])
 
-    assert failed.process.wait(20) == 1
+    assert failed.process.wait(120) == 1
     sentence = f"the connection file {path} cannot be written: {NO_ROOM}; make room"
     wait_for(lambda: sentence in failed.text())
     left = {one.name for one in disk.folder.iterdir()}

@@ -92,7 +92,7 @@ def test_a_waiting_request_of_a_killed_client_is_not_worked_on(
 
         process.kill()
 
-        assert first.result(20).suggestions
+        assert first.result(120).suggestions
         wait_for(lambda: "outcome=client_gone" in daemon.text())
         status = control.status()
         assert (status.state, status.num_queued) == ("idle", 0)

@@ -46,7 +46,7 @@ class Squatter:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(120)
 
     def _serve(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -144,7 +144,7 @@ def test_a_daemon_does_not_start_where_others_could_listen(start, short_path, wh
 
     daemon = start(is_awaited=False)
 
-    assert daemon.process.wait(20) != 0
+    assert daemon.process.wait(120) != 0
     assert "UnsafeFolder" in daemon.text()
     assert not daemon.path.exists()
 
@@ -166,9 +166,9 @@ def assert_nothing_leaks(path: Path, squatter: Squatter) -> None:
     with Client(path) as client, pytest.raises(WireError):
         client.suggest(IMAGE, PIXELS, PROMPT, timeout_s=DEADLINE_S)
 
-    assert time.monotonic() - started < DEADLINE_S + 2
+    assert time.monotonic() - started < DEADLINE_S + 20
     while b"hello" not in squatter.received:  # it answers before it has read all
-        assert time.monotonic() - started < DEADLINE_S + 2
+        assert time.monotonic() - started < DEADLINE_S + 20
         time.sleep(0.01)
     assert PROMPT.encode() not in squatter.received
     assert PIXELS[:18] not in squatter.received

@@ -187,7 +187,7 @@ def test_whoever_waits_at_a_terminal_is_told_what_takes_so_long(
 
     def load(request: Request) -> Iterator[bytes]:
         yield protocol.encode_progress(request.id, Progress("loading", text="loading owlvit"))
-        assert terminal.has_told.wait(5)
+        assert terminal.has_told.wait(120)
         yield protocol.encode_reply(request.id, "suggest", GENERAL)
 
     daemon.reply_of["suggest"] = load
@@ -261,9 +261,9 @@ def test_stopping_it_cancels_the_request_at_the_daemon(daemon: FakeDaemon, astro
         [*command, "--daemon"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         try:
-            assert has_asked.wait(20)
+            assert has_asked.wait(120)
             os.kill(running.pid, signal.SIGINT)
-            out, err = running.communicate(timeout=20)
+            out, err = running.communicate(timeout=120)
         finally:
             running.kill()
 

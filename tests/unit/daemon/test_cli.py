@@ -87,8 +87,8 @@ def test_ping_says_it_in_json(
     assert run("ping", "--json") == 0
 
     told = json.loads(capsys.readouterr().out)
-    assert 0 < told["ms"] < 1000
-    assert 0 < told["first_ms"] < 1000
+    assert 0 < told["ms"] < 60_000
+    assert 0 < told["first_ms"] < 60_000
 
 
 def test_status_is_a_table_for_people(
@@ -328,9 +328,9 @@ def test_ctrl_c_ends_a_command_that_waits_with_exit_code_130(
     environ = {**os.environ, "CLIPCROP_CONNECTION_FILE": str(settings.connection_file)}
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert asked.wait(30)
+            assert asked.wait(120)
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=120)
         finally:
             process.kill()
 
@@ -364,7 +364,7 @@ def stop_as_asked(daemon: FakeDaemon, instance: Instance) -> threading.Thread:
         return [protocol.encode_reply(request.id, "shutdown", ShutdownReply())]
 
     def end() -> None:
-        assert asked.wait(30)
+        assert asked.wait(120)
         daemon.path.unlink()
         instance.close()
 
@@ -394,7 +394,7 @@ def test_stop_comes_back_when_the_daemon_is_gone(
 
     assert run("stop") == 0
 
-    thread.join(30)
+    thread.join(120)
     claim(settings).close()
     assert capsys.readouterr().out == f"stopped: process {os.getpid()}\n"
 
@@ -475,7 +475,7 @@ def test_a_daemon_that_is_just_starting_is_waited_for(
     thread.start()
 
     answer(request.getfixturevalue("fake_daemon"), "status", STATUS)
-    thread.join(30)
+    thread.join(120)
 
     assert found == [STATUS]
     instance.close()
@@ -495,10 +495,10 @@ def test_a_daemon_that_is_just_stopping_is_replaced(claimed_daemon: tuple[FakeDa
     settings = Settings(connection_file=daemon.path)
     thread = threading.Thread(target=lambda: found.append(claim_or_find(settings, patience_s=30)))
     thread.start()
-    assert asked.wait(30)
+    assert asked.wait(120)
     daemon.hang_up()
     instance.close()
-    thread.join(30)
+    thread.join(120)
 
     assert [type(one) for one in found] == [Instance]
     found[0].close()
@@ -525,9 +525,9 @@ def test_a_daemon_of_another_version_is_told_at_once(claimed_daemon: tuple[FakeD
     start = time.monotonic()
 
     with pytest.raises(VersionMismatch, match="version 99 of the protocol"):
-        claim_or_find(Settings(connection_file=daemon.path), patience_s=30)
+        claim_or_find(Settings(connection_file=daemon.path), patience_s=120)
 
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     instance.close()
 
 

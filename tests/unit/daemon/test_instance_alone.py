@@ -24,7 +24,7 @@ def test_another_process_that_holds_the_lock_is_respected(
 
 def test_a_killed_process_holds_nothing(settings: Settings, other_process: subprocess.Popen[str]):
     os.kill(other_process.pid, signal.SIGKILL)
-    other_process.wait(10)
+    other_process.wait(120)
 
     assert not is_claimed(settings.connection_file)
     claim(settings).close()
@@ -41,7 +41,7 @@ def test_of_fifty_threads_that_claim_at_once_exactly_one_holds(settings: Setting
     start = threading.Barrier(50)
 
     def attempt(_: int) -> Instance | None:
-        start.wait(30)
+        start.wait(120)
         try:
             return claim(settings)
         except AlreadyRunning:

@@ -84,7 +84,7 @@ def test_a_daemon_that_was_killed_leaves_nothing_in_the_way(
     bind(stale).close()
     settings.connection_file.write_text("{}")
     other_process.kill()
-    other_process.wait(10)
+    other_process.wait(120)
 
     with claim(settings):
         assert not stale.exists()

@@ -49,7 +49,7 @@ def link_to(loop):
         link.close()
         if launcher.process is not None:
             launcher.process.kill()
-            launcher.process.wait(10)
+            launcher.process.wait(120)
 
 
 @pytest.fixture

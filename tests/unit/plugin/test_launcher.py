@@ -34,7 +34,7 @@ def launch(tmp_path):
     yield launch_one
     for launcher in launchers:
         launcher.process.kill()
-        launcher.process.wait(20)
+        launcher.process.wait(120)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sessions are for Unix; see the next but one")

@@ -87,7 +87,7 @@ def test_time_runs_out(loop, pair):
     started = time.monotonic()
 
     assert not loop.run_until(lambda: False, 0.05)
-    assert 0.04 < time.monotonic() - started < 2
+    assert 0.04 < time.monotonic() - started < 20
 
 
 def test_a_loop_with_nothing_to_wait_for_ends_at_once():

@@ -148,7 +148,7 @@ def test_several_threads_may_share_a_client(client, tiny_image):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
 
     assert models == ["lite"] * 8
 
@@ -159,19 +159,19 @@ def test_control_answers_while_work_is_going_on(client, daemon, tiny_image):
 
     def be_slow(request):
         arrived.set()
-        finish.wait(5)
+        finish.wait(120)
         return [protocol.encode_reply(request.id, "suggest", reply)]
 
     daemon.reply_of["suggest"] = be_slow
     worker = threading.Thread(target=client.suggest, args=tiny_image)
     worker.start()
-    assert arrived.wait(5)
+    assert arrived.wait(120)
 
     assert client.ping() == PingReply()
     with pytest.raises(RequestTimeout, match="another call"):
         client.suggest(*tiny_image, timeout_s=0.05)
     finish.set()
-    worker.join(5)
+    worker.join(120)
 
 
 def test_a_reply_of_the_wrong_kind_ends_the_connection(client, daemon):

@@ -18,12 +18,12 @@ def test_a_cancel_from_another_thread_ends_the_call(client, daemon, tiny_image):
         return []
 
     daemon.reply_of["suggest"] = be_slow
-    threading.Thread(target=lambda: (arrived.wait(5), token.cancel())).start()
+    threading.Thread(target=lambda: (arrived.wait(120), token.cancel())).start()
 
     with token, pytest.raises(Cancelled):
         client.suggest(*tiny_image, "x", cancel=token)
 
-    assert daemon.cancelled.wait(5)
+    assert daemon.cancelled.wait(120)
 
 
 def test_a_cancel_that_comes_first_sends_nothing(client, daemon, tiny_image):
@@ -68,8 +68,8 @@ def test_no_answer_is_an_error_at_the_deadline_and_the_work_is_called_off(
     with pytest.raises(RequestTimeout):
         client.suggest(*tiny_image, "x", timeout_s=0.3)
 
-    assert 0.25 < time.monotonic() - started < 2
-    assert daemon.cancelled.wait(5)
+    assert 0.25 < time.monotonic() - started < 20
+    assert daemon.cancelled.wait(120)
     daemon.reply_of.clear()
     assert client.suggest(*tiny_image, "x").model == "lite"
 

@@ -76,7 +76,7 @@ def test_an_answer_that_comes_too_late_is_let_go(daemon):
     released = threading.Event()
 
     def be_late(request):
-        released.wait(5)
+        released.wait(120)
         return [protocol.encode_reply(request.id, "ping", PingReply())]
 
     daemon.reply_of["ping"] = be_late

@@ -63,7 +63,7 @@ class Squatter:
         return self
 
     def __exit__(self, *exc_info):
-        self._thread.join(10)
+        self._thread.join(120)
         self._listener.close()
         assert not self._thread.is_alive(), "the client has not closed the connection"
 
@@ -134,7 +134,7 @@ def test_whatever_a_squatter_does_it_gets_a_greeting_at_most(short_path, behave,
     with Squatter(short_path, behave) as squatter:
         with Client(squatter.path) as client, pytest.raises(error):
             client.suggest(Image.of(pixels, 1000, 100, "rgb8"), pixels, "secret", timeout_s=0.4)
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 20
 
     assert len(squatter.received.replace(PONG, b"")) < 600
     assert b"secret" not in squatter.received

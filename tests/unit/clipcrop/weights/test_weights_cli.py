@@ -52,7 +52,7 @@ def test_ctrl_c_says_how_to_go_on(fake_hub: FakeHub, variables: dict[str, str]):
             assert process.stderr is not None
             assert "downloading" in process.stderr.readline()
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=120)
         finally:
             process.kill()
 

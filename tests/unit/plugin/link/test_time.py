@@ -12,7 +12,7 @@ def test_runs_out_while_the_daemon_works(ask, wait, daemon):
     daemon.reply_of["suggest"] = never
 
     assert isinstance(wait(ask(timeout_s=0.2)), RequestTimeout)
-    assert daemon.cancelled.wait(5)
+    assert daemon.cancelled.wait(120)
 
 
 def test_runs_out_while_who_listens_says_nothing(ask, wait, daemon):
