@@ -285,8 +285,8 @@ def _tell_all(
             line = result if isinstance(result, str) else _line_about(photo.path, result)
             _say(f"error: {line}")
             continue
-        for warning in result.warnings:
-            _say(f"warning: {warning}")
+        for note in result.notes:
+            _say(f"warning: {note}")
         _print_answer(photo.path, result, options.json)
         if sheet is not None and result.row is not None:
             sheet.add(result.row)
@@ -307,7 +307,7 @@ class _Result:
     crops: Sequence[Path]
     """The files written, one for each suggestion; empty if none were asked for."""
 
-    warnings: Sequence[str]
+    notes: Sequence[str]
     """Sentences about what is damaged or could not be kept."""
 
     row: PictureRow | None
@@ -360,7 +360,7 @@ def _process(
 ) -> _Result:
     image, suggestions, seconds = _suggest_one(ask, photo.path)
     crops: Sequence[Path] = ()
-    warnings: list[str] = []
+    notes = list(image.notes)
     row = None
     if options.write_crops:
         from .crop_files import write_crops
@@ -371,7 +371,12 @@ def _process(
             for number in range(1, len(boxes_px) + 1)
         ]
         crops = write_crops(
-            photo.path, boxes_px, stems, overwrite=options.overwrite, inputs=protected
+            photo.path,
+            boxes_px,
+            stems,
+            overwrite=options.overwrite,
+            inputs=protected,
+            tell=notes.append,
         )
     if options.contact_sheet:
         from .contact_sheet import picture_row
@@ -379,7 +384,7 @@ def _process(
         row = picture_row(
             f"{photo.path.name}: {prompt or 'like the example image'}", image.rgb, suggestions
         )
-    return _Result(suggestions, seconds, crops, warnings, row)
+    return _Result(suggestions, seconds, crops, notes, row)
 
 
 def _line_about(path: Path, exc: Exception) -> str:
@@ -394,10 +399,11 @@ def _line_about(path: Path, exc: Exception) -> str:
 
 
 def _why_left_out(path: Path) -> str:
-    from .photo_inputs import RAW_SUFFIXES
+    from .deep_images import RAW_SUFFIXES
+    from .extras import install_command
 
     if path.suffix.lower() in RAW_SUFFIXES:
-        return "a raw photo; export it as TIFF or JPEG, or pip install 'clipcrop[raw]'"
+        return f"a raw photo; export it as TIFF or JPEG, or run `{install_command('raw')}`"
     return "of a kind that cannot be read; export it as TIFF or JPEG"
 
 

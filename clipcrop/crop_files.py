@@ -1,15 +1,18 @@
-"""Crops of the original file, as files: full size, its own mode and colour profile.
+"""Crops of the original file, as files: a crop is that file, smaller.
 
-Kept: mode and bit depth as Pillow reads them (16-bit grey stays; 16-bit RGB is read as 8 bits, and
-a warning is logged), the colour profile, transparency, what EXIF says about the photo. Not kept:
-the orientation tag (the crop is upright already), EXIF's preview (it shows the whole image),
-further frames or pages.
+Kept: format, bit depth, colour profile, transparency, what a JPEG was packed with (tables and
+subsampling), losslessness, and all metadata. Formats that cannot be written become PNG, or TIFF.
+Changed: the crop is upright, and its metadata say so; previews go, since they show the whole photo.
+What cannot be kept is told.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Collection, Sequence
+import mmap
+import shutil
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -17,14 +20,27 @@ from typing import Any
 
 from PIL import Image
 
-from .errors import InputError, InvalidImage
+from .errors import InputError
 from .images import (
-    BROKEN_FILE_ERRORS,
-    opened_image,
+    OpenPhoto,
+    decode,
+    opened_photo,
     pillow_limit_raised,
     read_orientation,
-    reason_of,
     turn_upright,
+)
+from .metadata import (
+    Content,
+    TiffPage,
+    box_tail,
+    crop_exif,
+    crop_xmp,
+    jpeg_head,
+    jpeg_segments,
+    note_boxes,
+    png_head,
+    png_notes,
+    tiff_tail,
 )
 from .output_files import FileId, file_id, keep_as, temporary_beside
 
@@ -33,58 +49,64 @@ logger = logging.getLogger(__name__)
 BoxPx = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the upright original; right and bottom are outside."""
 
-_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
-_PIXEL_WIDTH_TAG, _PIXEL_HEIGHT_TAG = 0xA002, 0xA003
-# What says something about the photo; the others (sizes, offsets, the preview) describe the file.
-_KEPT_TAGS = (
-    0x010E,  # description
-    0x010F,  # make
-    0x0110,  # model
-    0x0131,  # software
-    0x0132,  # date
-    0x013B,  # artist
-    0x4746,  # rating
-    0x8298,  # copyright
-)
-
-# High quality without asking: the crop is what the user keeps.
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95, "subsampling": "4:4:4", "optimize": True},
-    "WEBP": {"quality": 95, "method": 4},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
+_SUFFIXES = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+    "HEIF": ".heic",
+    "JPEG2000": ".jp2",
+    "JXL": ".jxl",
 }
-_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif"}
+_OWN_SUFFIXES = {
+    "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
+    "PNG": {".png"},
+    "WEBP": {".webp"},
+    "TIFF": {".tif", ".tiff"},
+    "AVIF": {".avif"},
+    "HEIF": {".heic", ".heif", ".hif"},
+    "JPEG2000": {".jp2"},
+    "JXL": {".jxl"},
+}
 _MODES = {
     "JPEG": {"1", "L", "RGB", "CMYK"},
     "PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I;16B"},
     "WEBP": {"RGB", "RGBA"},
     "TIFF": {"1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I", "F", "I;16", "I;16B"},
+    "AVIF": {"L", "RGB", "RGBA"},
+    "HEIF": {"L", "LA", "RGB", "RGBA"},
+    "JPEG2000": {"L", "LA", "RGB", "RGBA", "I;16"},
+    "JXL": {"L", "LA", "RGB", "RGBA"},
 }
+# Formats that do not tell how they were packed: without loss where that is cheap.
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "AVIF": {"quality": 90},
+    "HEIF": {"quality": 90},
+    "JXL": {"lossless": True, "use_container": True},
+}
+Carry = Callable[[Content, tuple[int, int]], tuple[bytes, int, bytes, list[str]]]
+"""A crop's file without metadata and its size -> the new head, where what follows it begins in the
+file, what comes after the file's end, and what could not be kept."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Original:
-    image: Image.Image
-    """Upright and decoded."""
+    """An image file whose pixels are in memory."""
+
+    size_px: tuple[int, int]
+    """Upright."""
 
     format: str
-    """In which crops are written: the file's own, where it is a common one."""
+    """In which crops are written."""
 
     suffix: str
-    """The file's own where it fits the format."""
+    carry: Carry | None
+    """Adds metadata of a file of the same format; None where ``save`` has written what is known."""
 
-    exif: Image.Exif
-    """What it says about the photo; empty where there is nothing."""
-
-
-def crop_original(path: str | PathLike[str], box_px: BoxPx) -> Image.Image:
-    """One crop of an image file, upright, in the file's own mode, with its profile in ``info``.
-
-    Raises:
-        InvalidImage: the file cannot be read as an image.
-        InputError: the box does not lie in the image.
-    """
-    return _crop(_read_original(Path(path)), box_px)
+    save: Callable[[BoxPx, Path], None]
+    """Write a crop of a box of the upright image."""
 
 
 def write_crops(
@@ -94,6 +116,7 @@ def write_crops(
     *,
     overwrite: bool = False,
     inputs: Collection[FileId] = (),
+    tell: Callable[[str], None] = logger.warning,
 ) -> list[Path]:
     """Write crops of an image file; the file is read once.
 
@@ -105,6 +128,7 @@ def write_crops(
         overwrite: whether files of these names are replaced. Otherwise a crop whose name is taken
             gets a number, unless the file there is the same.
         inputs: further files that are never replaced; the image file never is.
+        tell: told once what crops of this file cannot keep, in a sentence.
 
     Returns:
         The files, in the order of the boxes.
@@ -115,95 +139,285 @@ def write_crops(
     """
     if len(boxes_px) != len(stems):
         raise InputError(f"as many names as boxes are needed: {len(stems)} for {len(boxes_px)}")
-    original = _read_original(Path(path))
-    own = file_id(Path(path))
+    path = Path(path)
+    own = file_id(path)
     never = {*inputs, *([own] if own else [])}
-    return [
-        _write(original, _crop(original, box_px), Path(stem), overwrite, never)
-        for box_px, stem in zip(boxes_px, stems, strict=True)
-    ]
+    lost: list[str] = []
+    written = []
+    with opened_photo(path) as photo:
+        original = _original(photo, lost)
+        for box_px, stem in zip(boxes_px, stems, strict=True):
+            _check_box(box_px, original.size_px)
+            # Not with_suffix: "photo.v2-1" has no suffix to replace.
+            target = Path(stem).with_name(Path(stem).name + original.suffix)
+            with temporary_beside(target) as bare, temporary_beside(target) as whole:
+                original.save(box_px, bare)
+                done = bare
+                if original.carry is not None:
+                    left, top, right, bottom = box_px
+                    size_px = (right - left, bottom - top)
+                    lost += _add_metadata(bare, whole, original.carry, size_px)
+                    done = whole
+                written.append(keep_as(done, target, overwrite=overwrite, inputs=never))
+    if lost and written:
+        tell(f"crops of {photo.shown} lack {', '.join(dict.fromkeys(lost))}")
+    return written
 
 
-def _read_original(path: Path) -> _Original:
-    with opened_image(path) as opened:
-        try:
-            is_deep = _is_deep_colour(opened)
-            exif = _photo_exif(opened)  # before decoding, which closes some files
-            opened.load()
-            image = turn_upright(opened, read_orientation(opened))
-        except MemoryError as exc:
-            raise InvalidImage(f"not enough memory to cut crops out of {str(path)!r}") from exc
-        except BROKEN_FILE_ERRORS as exc:
-            raise InvalidImage(f"damaged image: {str(path)!r}: {reason_of(exc)}") from exc
-        keep = ("icc_profile", "transparency", "dpi")
-        image.info = {key: opened.info[key] for key in keep if key in opened.info}
-        if is_deep:
-            logger.warning("crop.depth_reduced from_bits=16 to_bits=8")
+def _original(photo: OpenPhoto, lost: list[str]) -> _Original:
+    if photo.deep is not None:
+        return _deep_original(photo, lost)
+    opened = photo.image
+    assert opened is not None
+    file_format = "JPEG" if opened.format == "MPO" else opened.format or ""
+    carry = _carrier(photo.path, file_format)
+    options = _packing(opened, photo.path)
+    lost += _lost_by_pillow(opened, file_format, photo.path)
 
-        file_format = "JPEG" if opened.format == "MPO" else opened.format or ""
-        if image.mode not in _MODES.get(file_format, ()):
-            file_format = "PNG" if image.mode in _MODES["PNG"] else "TIFF"
-        suffix = path.suffix
-        if Image.registered_extensions().get(suffix.lower()) != file_format:
-            suffix = _SUFFIXES[file_format]
-        return _Original(image, file_format, suffix, exif)
+    decoded = decode(photo)
+    orientation = read_orientation(decoded)
+    if decoded.mode not in _MODES.get(file_format, ()):
+        lost += _unknown_notes(opened)
+        file_format = "PNG" if decoded.mode in _MODES["PNG"] else "TIFF"
+        carry, options = None, {}
+    info = dict(decoded.info)
+    upright = turn_upright(decoded, orientation)
+    if upright is not decoded:
+        with contextlib.suppress(ValueError):
+            decoded.im = None  # type: ignore[assignment]  # two whole images are too many
+
+    def save(box_px: BoxPx, target: Path) -> None:
+        with pillow_limit_raised():
+            crop = upright.crop(box_px)
+        chosen = {**_SAVE_OPTIONS.get(file_format, {}), **options}
+        if "transparency" in info:
+            chosen["transparency"] = info["transparency"]
+        if file_format == "JXL" and "icc_profile" in info:
+            chosen["icc_profile"] = info["icc_profile"]
+        if carry is None:
+            chosen |= _pillow_notes(info, crop.size, file_format, lost)
+        if file_format == "JPEG" and 2 * crop.width * crop.height > upright.width * upright.height:
+            chosen.pop("progressive", None)  # it would take as much memory again
+        crop.info = {}
+        crop.save(target, file_format, **chosen)
+
+    return _Original(upright.size, file_format, _suffix(photo.path, file_format), carry, save)
 
 
-def _is_deep_colour(opened: Image.Image) -> bool:
-    """Whether the file has 16 bits a channel where Pillow reads 8."""
-    if opened.mode not in {"LA", "RGB", "RGBA"}:
-        return False
-    return any("16" in str(part) for tile in getattr(opened, "tile", ()) for part in tile[3:])
+def _deep_original(photo: OpenPhoto, lost: list[str]) -> _Original:
+    from . import deep_images
+
+    deep = photo.deep
+    assert deep is not None
+    lost += deep.lost
+    pixels = deep_images.decoded(deep)
+    width_px, height_px = pixels.width, pixels.height
+    stored_px = (width_px, height_px)
+    upright_px = (height_px, width_px) if deep.orientation in {5, 6, 7, 8} else stored_px
+    if deep.page is not None:
+        carry: Carry | None = _tiff_carrier(deep.page)
+    elif deep.format == "PNG":
+        carry = _carrier(photo.path, "PNG")
+    else:
+        carry = None
+
+    def save(box_px: BoxPx, target: Path) -> None:
+        stored = stored_box(box_px, stored_px, deep.orientation)
+        deep_images.write_crop(pixels, stored, deep.orientation, target, deep.format)
+
+    return _Original(upright_px, deep.format, _suffix(photo.path, deep.format), carry, save)
 
 
-def _crop(original: _Original, box_px: BoxPx) -> Image.Image:
+def stored_box(box_px: BoxPx, stored_px: tuple[int, int], orientation: int) -> BoxPx:
+    """A box of the upright image -> the same pixels as the file stores them.
+
+    Args:
+        box_px: Left, top, right, bottom, upright.
+        stored_px: Width and height, as stored.
+        orientation: 1 to 8.
+    """
     left, top, right, bottom = box_px
-    width_px, height_px = original.image.size
+    width, height = stored_px
+    boxes = {
+        2: (width - right, top, width - left, bottom),
+        3: (width - right, height - bottom, width - left, height - top),
+        4: (left, height - bottom, right, height - top),
+        5: (top, left, bottom, right),
+        6: (top, height - right, bottom, height - left),
+        7: (width - bottom, height - right, width - top, height - left),
+        8: (width - bottom, left, width - top, right),
+    }
+    return boxes.get(orientation, box_px)
+
+
+def _check_box(box_px: BoxPx, size_px: tuple[int, int]) -> None:
+    left, top, right, bottom = box_px
+    width_px, height_px = size_px
     if not (0 <= left < right <= width_px and 0 <= top < bottom <= height_px):
         raise InputError(
             f"no such box: {box_px} in an image of {width_px} x {height_px} pixels; "
             "left and top must be smaller than right and bottom, and all inside"
         )
-    with pillow_limit_raised():
-        crop = original.image.crop(box_px)
-    crop.info = dict(original.image.info)
-    return crop
 
 
-def _write(
-    original: _Original, crop: Image.Image, stem: Path, overwrite: bool, never: Collection[FileId]
-) -> Path:
-    # Not with_suffix: "photo.v2-1" has no suffix to replace.
-    target = stem.with_name(stem.name + original.suffix)
-    options = dict(_SAVE_OPTIONS.get(original.format, {}))
-    options |= {key: crop.info[key] for key in ("transparency", "dpi") if key in crop.info}
-    if exif_bytes := _exif_for(original.exif, crop.size):
-        options["exif"] = exif_bytes
-        options.pop("compression", None)  # libtiff's writer cannot nest EXIF data, Pillow's own can
-    with temporary_beside(target) as temporary:
-        crop.save(temporary, original.format, icc_profile=crop.info.get("icc_profile"), **options)
-        return keep_as(temporary, target, overwrite=overwrite, inputs=never)
+def _suffix(path: Path, file_format: str) -> str:
+    """The file's own suffix where it fits the format."""
+    suffix = path.suffix
+    return suffix if suffix.lower() in _OWN_SUFFIXES[file_format] else _SUFFIXES[file_format]
 
 
-def _photo_exif(opened: Image.Image) -> Image.Exif:
-    """What the file's EXIF data says about the photo; empty where there is none."""
-    kept = Image.Exif()
-    try:
-        exif = opened.getexif()
-        kept.update({tag: exif[tag] for tag in _KEPT_TAGS if tag in exif})
-        for ifd in (_EXIF_IFD, _GPS_IFD):
-            if details := exif.get_ifd(ifd):
-                kept.get_ifd(ifd).update(details)
-        kept.tobytes()  # fails here rather than while a crop is written
-    except BROKEN_FILE_ERRORS as exc:
-        logger.warning("crop.exif_dropped reason=%r", str(exc))
-        return Image.Exif()
-    return kept
+def _carrier(path: Path, file_format: str) -> Carry | None:
+    """What carries the metadata of a file over to its crops; None where Pillow has to do that."""
+    if file_format == "TIFF":
+        from .deep_images import best_page, read_pages
+
+        pages = read_pages(path)
+        return _tiff_carrier(pages[best_page(pages)])
+    if file_format not in {"JPEG", "PNG", "JPEG2000", "JXL"}:
+        return None
+    with _mapped(path) as content:
+        if file_format in {"JPEG2000", "JXL"}:
+            boxes = note_boxes(content)
+
+            def carry(
+                crop: Content, size_px: tuple[int, int]
+            ) -> tuple[bytes, int, bytes, list[str]]:
+                tail, lost = box_tail(boxes, size_px)
+                return b"", 0, tail, lost
+
+            return carry
+        if file_format == "JPEG":
+            segments, _ = jpeg_segments(content)
+            return lambda crop, size_px: _with_empty_tail(jpeg_head(crop, segments, size_px))
+        chunks = png_notes(content)
+        return lambda crop, size_px: _with_empty_tail(png_head(crop, chunks, size_px))
 
 
-def _exif_for(exif: Image.Exif, size_px: tuple[int, int]) -> bytes:
-    """EXIF data of a crop; empty where there is nothing to say."""
-    details = exif.get_ifd(_EXIF_IFD)
-    if _PIXEL_WIDTH_TAG in details:
-        details[_PIXEL_WIDTH_TAG], details[_PIXEL_HEIGHT_TAG] = size_px
-    return exif.tobytes() if len(exif) or details or exif.get_ifd(_GPS_IFD) else b""
+def _tiff_carrier(page: TiffPage) -> Carry:
+    def carry(crop: Content, size_px: tuple[int, int]) -> tuple[bytes, int, bytes, list[str]]:
+        head, tail, lost = tiff_tail(crop, page, size_px)
+        return head, len(head), tail, lost
+
+    return carry
+
+
+def _with_empty_tail(
+    head: tuple[bytes, int, list[str]],
+) -> tuple[bytes, int, bytes, list[str]]:
+    return head[0], head[1], b"", head[2]
+
+
+def _add_metadata(bare: Path, whole: Path, carry: Carry, size_px: tuple[int, int]) -> list[str]:
+    """A crop without metadata -> the same with the original's; returns what could not be kept."""
+    with _mapped(bare) as content, whole.open("wb") as written, bare.open("rb") as file:
+        head, rest_at, tail, lost = carry(content, size_px)
+        written.write(head)
+        file.seek(rest_at)
+        shutil.copyfileobj(file, written, 1 << 20)
+        written.write(tail)
+    return lost
+
+
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield content
+
+
+def _packing(opened: Image.Image, path: Path) -> dict[str, Any]:
+    """How the file was packed, as options for a crop's."""
+    if opened.format in {"JPEG", "MPO"}:
+        from PIL import JpegImagePlugin
+
+        options: dict[str, Any] = {"qtables": opened.quantization}  # type: ignore[attr-defined]
+        subsampling = JpegImagePlugin.get_sampling(opened)
+        if opened.mode == "RGB":
+            options["subsampling"] = max(0, subsampling)
+            options["keep_rgb"] = opened.info.get("adobe_transform") == 0
+        if opened.info.get("progressive"):
+            options["progressive"] = True
+        return options
+    if opened.format == "WEBP":
+        with path.open("rb") as file:
+            return {"lossless": True, "exact": True} if _is_lossless_webp(file) else {"quality": 95}
+    return {}
+
+
+def _is_lossless_webp(file: Any) -> bool:
+    """Whether the picture of a WebP is in a lossless chunk."""
+    file.seek(12)
+    while len(start := file.read(8)) == 8:
+        name, length = start[:4], int.from_bytes(start[4:], "little")
+        if name in {b"VP8L", b"VP8 "}:
+            return bool(name == b"VP8L")
+        file.seek(length + length % 2, 1)
+    return False
+
+
+def _lost_by_pillow(opened: Image.Image, file_format: str, path: Path) -> list[str]:
+    """What Pillow cannot read of a file, in words."""
+    lost = []
+    frames = getattr(opened, "n_frames", 1)
+    if frames > 1 and file_format in {"GIF", "WEBP", "AVIF", "JXL"}:
+        lost.append("further frames of the animation")
+    elif frames > 1 and file_format in {"HEIF", "TIFF"}:
+        lost.append("further pictures or pages in the file")
+    if file_format in {"AVIF", "HEIF", "JXL", "JPEG2000"} and _has_more_bits(path, file_format):
+        lost.append("bits beyond 8 a channel")
+    if file_format == "JPEG2000" and _has_profile(path):
+        lost.append("the colour profile")
+    if file_format == "PSD":
+        lost.append("layers")
+    return lost
+
+
+def _has_more_bits(path: Path, file_format: str) -> bool:
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    at = head.find(b"ihdr" if file_format == "JPEG2000" else b"pixi")
+    if at < 0:
+        return False
+    if file_format == "JPEG2000":
+        # height, width, channels, bits less one; Pillow keeps 16 bits of grey
+        channels = int.from_bytes(head[at + 12 : at + 14], "big")
+        return channels > 1 and (head[at + 14] & 0x7F) + 1 > 8
+    return head[at + 9] > 8  # version and flags, number of channels, bits of the first
+
+
+def _has_profile(path: Path) -> bool:
+    """Whether a JPEG 2000 has a colour profile, which Pillow neither reads nor writes."""
+    with path.open("rb") as file:
+        return b"colr\x02" in file.read(1 << 12)
+
+
+def _unknown_notes(opened: Image.Image) -> list[str]:
+    return ["the comment"] if opened.info.get("comment") else []
+
+
+def _pillow_notes(
+    info: dict[Any, Any], size_px: tuple[int, int], file_format: str, lost: list[str]
+) -> dict[str, Any]:
+    """Metadata as Pillow read it, as options for writing."""
+    options: dict[str, Any] = {}
+    if profile := info.get("icc_profile"):
+        options["icc_profile"] = profile
+    if dpi := info.get("dpi"):
+        options["dpi"] = dpi
+    exif = info.get("exif") or b""
+    exif = exif[6:] if exif.startswith(b"Exif\0\0") else exif
+    if exif:
+        changed = crop_exif(exif, size_px)
+        if changed is None:
+            lost.append("EXIF data, which is damaged")
+        elif file_format == "TIFF":
+            options["exif"] = changed
+            options["compression"] = None  # libtiff's writer cannot nest EXIF data
+        else:
+            options["exif"] = changed
+    xmp = info.get("xmp") or b""
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    if xmp and file_format in {"WEBP", "AVIF", "HEIF"}:
+        options["xmp"] = crop_xmp(xmp, size_px)
+    elif xmp:
+        lost.append("XMP data")
+    return options

@@ -11,6 +11,7 @@ DISTRIBUTION = "clipcrop-desktop"
 
 _MODULES = {
     "owlvit": ("torch", "transformers", "huggingface_hub"),
+    "raw": ("rawpy",),
     "train": ("torch", "transformers", "huggingface_hub", "scipy"),
     "train-lite": ("torch", "onnx", "onnxruntime"),
 }
@@ -30,7 +31,7 @@ def require_extra(extra: str, what: str) -> None:
     """Refuse what cannot run in this installation.
 
     Args:
-        extra: "owlvit", "train" or "train-lite".
+        extra: "owlvit", "raw", "train" or "train-lite".
         what: What needs it, as the subject of a sentence: "the model owlvit".
 
     Raises:

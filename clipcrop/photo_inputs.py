@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
+from .deep_images import RAW_SUFFIXES
 from .errors import EmptyPrompt, InputError
+from .extras import has_extra
 from .output_files import shortened
 
 
@@ -23,10 +24,6 @@ READABLE_SUFFIXES = _suffixes(
 )
 """Names of photos in a folder; what a file really is decides only when it is opened."""
 
-RAW_SUFFIXES = _suffixes(
-    ".3fr .arw .cr2 .cr3 .crw .dcr .dng .erf .fff .iiq .kdc .mef .mos .mrw .nef .nrw "
-    ".orf .pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"
-)
 _OTHER_PHOTO_SUFFIXES = frozenset([".exr", ".hdr", ".jxr", ".kra", ".psb", ".xcf"])
 
 
@@ -99,9 +96,7 @@ def _photos_in(folder: Path, *, recursive: bool) -> tuple[list[Path], list[Path]
         files = sorted(_files_in(folder, recursive=recursive))
     except OSError as exc:
         raise InputError(f"cannot read the folder {str(folder)!r}: {exc.strerror}") from exc
-    unreadable = (
-        _OTHER_PHOTO_SUFFIXES if find_spec("rawpy") else _OTHER_PHOTO_SUFFIXES | RAW_SUFFIXES
-    )
+    unreadable = _OTHER_PHOTO_SUFFIXES if has_extra("raw") else _OTHER_PHOTO_SUFFIXES | RAW_SUFFIXES
     readable = (READABLE_SUFFIXES | RAW_SUFFIXES) - unreadable
     found = [path for path in files if path.suffix.lower() in readable]
     left_out = [path for path in files if path.suffix.lower() in unreadable]

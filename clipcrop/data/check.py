@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import InputError, InvalidImage
-from ..images import opened_image, read_orientation
+from ..images import upright_size
 from .examples import Example
 from .sets import kind_of
 from .texts import Texts, read_texts
@@ -128,18 +128,12 @@ def _check_photos(
     for photo in progress(list(of_photo)):
         source = of_photo[photo][0].source if of_photo[photo] else "a query image"
         try:
-            size_px = _upright_size(photo)
+            size_px = upright_size(photo)
         except InvalidImage as exc:
             findings.wrong.append(f"{source}: {exc}")
             continue
         for example in of_photo[photo]:
             findings.odd += _odd_sizes(example, size_px)
-
-
-def _upright_size(photo: Path) -> tuple[int, int]:
-    with opened_image(photo) as image:
-        turned = read_orientation(image) in {5, 6, 7, 8}
-        return (image.height, image.width) if turned else image.size
 
 
 def _odd_sizes(example: Example, photo_size_px: tuple[int, int]) -> Iterator[str]:

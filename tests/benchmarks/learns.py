@@ -41,7 +41,7 @@ from clipcrop.evaluation.bootstrap import estimate
 from clipcrop.evaluation.crops import evaluate_crops
 from clipcrop.evaluation.methods import CentreCrop, Suggested, TowerBox, WholeImage
 from clipcrop.evaluation.methods import ClipCrop as Trained
-from clipcrop.images import LoadedImage, opened_image
+from clipcrop.images import LoadedImage, upright_size
 from clipcrop.predictor import Predictor
 from clipcrop.prompt import parse_prompt
 from clipcrop.ranking import judge, pick_different
@@ -320,8 +320,7 @@ def example_of(
     scorer: CompositionScorer,
 ) -> Example:
     """Frames of a photo with the composition score's opinion of each, mapped to 1..5."""
-    with opened_image(photo) as image:
-        width_px, height_px = image.size
+    width_px, height_px = upright_size(photo)
     union = union_box(subjects)
     free = Constraints()
     frames = torch.cat([candidates(around, free, width_px, height_px) for around in (union, None)])

@@ -1,0 +1,651 @@
+"""What a file says about its photo, carried over to a crop of it byte for byte.
+
+JPEG segments, PNG chunks, TIFF tags. Changed are only the values that a crop makes wrong: the
+orientation (crops are upright), the size in pixels, and the preview, which shows the whole photo.
+
+Pixels are not looked at: the head of a crop's file is made anew, what follows it stays.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+SizePx = tuple[int, int]
+Content = bytes | mmap.mmap
+PngChunk = tuple[bytes, bytes | None]
+
+_EXIF, _XMP, _MORE_XMP = (
+    b"Exif\0\0",
+    b"http://ns.adobe.com/xap/1.0/\0",
+    b"http://ns.adobe.com/xmp/e",
+)
+_ICC = b"ICC_PROFILE\0"
+_MAX_SEGMENT = 65_533
+# Start of image and further segments without a length.
+_BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_APP0, _APP1, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+# Chunks about animation, and about colours of a palette that the writer may have changed.
+_PNG_DROPPED = {b"acTL", b"fcTL", b"fdAT", b"hIST", b"sPLT", b"oFFs"}
+_PNG_OF_COLOUR_TYPE = {b"bKGD", b"sBIT"}
+_PNG_BEFORE_PALETTE = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"sBIT", b"cICP", b"mDCV", b"cLLI"}
+
+_TAG_WIDTH, _TAG_HEIGHT, _TAG_ORIENTATION = 0x100, 0x101, 0x112
+_TAG_EXIF, _TAG_GPS, _TAG_INTEROP = 0x8769, 0x8825, 0xA005
+_TAG_PIXELS_X, _TAG_PIXELS_Y = 0xA002, 0xA003
+_TAG_PREVIEW_AT, _TAG_PREVIEW_SIZE = 0x201, 0x202
+
+
+# JPEG
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Of a JPEG: a marker, and what it says."""
+
+    marker: int
+    payload: bytes
+
+    def encoded(self) -> bytes:
+        """As it stands in a file."""
+        return struct.pack(">BBH", 0xFF, self.marker, len(self.payload) + 2) + self.payload
+
+
+def jpeg_segments(content: Content) -> tuple[list[Segment], int]:
+    """The segments before the first scan, and where that scan begins."""
+    segments: list[Segment] = []
+    at = 2
+    while at + 4 <= len(content):
+        if content[at] != 0xFF:  # rubbish between segments
+            at += 1
+            continue
+        marker = content[at + 1]
+        if marker == 0xFF or marker == 0 or marker in _BARE_MARKERS:
+            at += 1 if marker == 0xFF else 2
+            continue
+        if marker in {_START_OF_SCAN, _END_OF_IMAGE}:
+            return segments, at
+        (length,) = struct.unpack_from(">H", content, at + 2)
+        segments.append(Segment(marker, content[at + 4 : at + 2 + max(2, length)]))
+        at += 2 + max(2, length)
+    return segments, len(content)
+
+
+def jpeg_for_decoding(content: bytes) -> bytes:
+    """A JPEG with only what its pixels need, and with an end: for readers that stumble."""
+    segments, scans_at = jpeg_segments(content)
+    kept = [
+        segment
+        for segment in segments
+        if not _APP0 <= segment.marker <= _APP15 and segment.marker != _COMMENT
+    ]
+    kept += [one for one in segments if one.marker == _APP14 and len(one.payload) >= 12]
+    return b"\xff\xd8" + b"".join(one.encoded() for one in kept) + content[scans_at:] + b"\xff\xd9"
+
+
+def jpeg_exif(segments: Sequence[Segment]) -> bytes:
+    """The EXIF data, joined where it takes several segments; empty where there is none."""
+    parts = [one.payload[6:] for one in segments if _is_exif(one)]
+    return b"".join([*parts[:1], *(part for part in parts[1:] if not _is_tiff_header(part))])
+
+
+def jpeg_xmp(segments: Sequence[Segment]) -> bytes:
+    """The main XMP packet; empty where there is none."""
+    return next(
+        (
+            one.payload[len(_XMP) :]
+            for one in segments
+            if one.marker == _APP1 and one.payload.startswith(_XMP)
+        ),
+        b"",
+    )
+
+
+def jpeg_profile(segments: Sequence[Segment]) -> bytes:
+    """The colour profile, joined from its segments; empty where there is none."""
+    parts = [one.payload for one in segments if one.marker == _APP2 and one.payload[:12] == _ICC]
+    return b"".join(part[14:] for part in sorted(parts, key=lambda part: part[12:13]))
+
+
+def is_last_scan(content: bytes) -> bool:
+    """Whether a progressive JPEG goes on to the scan with the finest detail, if not to its end."""
+    segments, at = jpeg_segments(content)
+    if not any(one.marker == 0xC2 for one in segments):
+        return False
+    last = content.rfind(b"\xff\xda", at)
+    if last < 0 or last + 5 > len(content):
+        return False
+    end = last + 2 + int.from_bytes(content[last + 2 : last + 4], "big")
+    first_frequency, _, precision = content[end - 3 : end]
+    return first_frequency > 0 and precision & 15 == 0 and precision >> 4 > 0
+
+
+def jpeg_head(
+    crop: Content, segments: Sequence[Segment], size_px: SizePx
+) -> tuple[bytes, int, list[str]]:
+    """The head of a crop's JPEG with the original's metadata.
+
+    Args:
+        crop: The crop's file without metadata.
+        segments: Of the original.
+        size_px: Of the crop.
+
+    Returns:
+        The new head, where what follows it begins in ``crop``, and what could not be kept.
+    """
+    lost: list[str] = []
+    carried: list[Segment] = []
+    is_exif_done = False
+    for segment in segments:
+        marker, payload = segment.marker, segment.payload
+        if marker == _COMMENT or _APP0 <= marker <= _APP15:
+            if _is_exif(segment):
+                if not is_exif_done:
+                    carried += _exif_segments(jpeg_exif(segments), size_px, lost)
+                is_exif_done = True
+            elif marker == _APP1 and payload.startswith(_XMP):
+                packet = crop_xmp(payload[len(_XMP) :], size_px)
+                carried.append(Segment(marker, _XMP + packet))
+            elif marker == _APP2 and payload.startswith(b"MPF\0"):
+                lost.append("further pictures in the file (a depth map, a gain map, a second view)")
+            elif marker == _APP14 or (marker == _APP0 and payload.startswith(b"JFXX")):
+                pass  # how the colours are stored, which the writer says; a preview
+            else:
+                carried.append(segment)
+    too_long = [one for one in carried if len(one.payload) > _MAX_SEGMENT]
+    if too_long:
+        lost.append("XMP data")
+        carried = [one for one in carried if one not in too_long]
+
+    own, scans_at = jpeg_segments(crop)
+    kept = [
+        one
+        for one in own
+        if one.marker == _APP14 or (one.marker != _COMMENT and not _APP0 <= one.marker <= _APP15)
+    ]
+    carried.sort(key=lambda one: one.marker != _APP0)  # JFIF comes first
+    return b"\xff\xd8" + b"".join(one.encoded() for one in [*carried, *kept]), scans_at, lost
+
+
+def _exif_segments(exif: bytes, size_px: SizePx, lost: list[str]) -> list[Segment]:
+    changed = crop_exif(exif, size_px)
+    if changed is None:
+        lost.append("EXIF data, which is damaged")
+        return []
+    step = _MAX_SEGMENT - len(_EXIF)
+    return [
+        Segment(_APP1, _EXIF + changed[start : start + step])
+        for start in range(0, len(changed), step)
+    ]
+
+
+def _is_exif(segment: Segment) -> bool:
+    return segment.marker == _APP1 and segment.payload.startswith(_EXIF)
+
+
+# PNG
+
+
+def png_chunks(content: Content) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Name, data and whether the checksum is right, up to where the file is cut."""
+    at = len(_PNG_SIGNATURE)
+    while at + 8 <= len(content):
+        (length,) = struct.unpack_from(">I", content, at)
+        name, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
+        checksum = content[at + 8 + length : at + 12 + length]
+        yield name, data, checksum == struct.pack(">I", zlib.crc32(name + data))
+        at += 12 + length
+
+
+def png_for_decoding(content: bytes) -> bytes:
+    """A PNG with only the chunks that its pixels need: for readers that stumble over others."""
+    chunks = [(name, data) for name, data, _ in png_chunks(content) if name in _PNG_PIXELS]
+    if not chunks or chunks[-1][0] != b"IEND":
+        chunks.append((b"IEND", b""))
+    return _PNG_SIGNATURE + b"".join(_png_chunk(*chunk) for chunk in chunks)
+
+
+def png_notes(content: Content) -> list[PngChunk]:
+    """All chunks but the pixels themselves; None stands for the data of a damaged one."""
+    return [
+        (name, data if is_sound else None)
+        for name, data, is_sound in png_chunks(content)
+        if name != b"IDAT"
+    ]
+
+
+def png_head(
+    crop: Content, notes: Sequence[PngChunk], size_px: SizePx
+) -> tuple[bytes, int, list[str]]:
+    """The head of a crop's PNG with the original's metadata.
+
+    Args:
+        crop: The crop's file without metadata.
+        notes: Of the original, from `png_notes`.
+        size_px: Of the crop.
+
+    Returns:
+        The new head, where what follows it begins in ``crop``, and what could not be kept.
+    """
+    lost: list[str] = []
+    own = []
+    rest_at = len(_PNG_SIGNATURE)
+    for name, content, _ in png_chunks(crop):
+        if name == b"IDAT":
+            break
+        own.append((name, content))
+        rest_at += 12 + len(content)
+    header, old_header = own[0][1], notes[0][1] or bytes(13)
+    same_colours = header[8:10] == old_header[8:10]  # bit depth and colour type
+    before: list[bytes] = []
+    after: list[bytes] = []
+    for name, said in notes:
+        if name in _PNG_PIXELS or name in _PNG_DROPPED:
+            if name == b"acTL":
+                lost.append("further frames of the animation")
+            continue
+        data = said
+        if data is None:
+            lost.append(f"a damaged note ({name.decode('latin-1')})")
+            continue
+        if name in _PNG_OF_COLOUR_TYPE and not same_colours:
+            continue
+        if name == b"iCCP" and (header[9] & 2) != (old_header[9] & 2):
+            continue  # grey became colour or the other way round
+        if name == b"eXIf":
+            changed = crop_exif(data, size_px)
+            if changed is None:
+                lost.append("EXIF data, which is damaged")
+                continue
+            data = changed
+        if name == b"iTXt" and data.startswith(b"XML:com.adobe.xmp\0\0\0\0\0"):
+            data = data[:22] + crop_xmp(data[22:], size_px)
+        (before if name in _PNG_BEFORE_PALETTE else after).append(_png_chunk(name, data))
+    pixels = [_png_chunk(*chunk) for chunk in own if chunk[0] in _PNG_PIXELS]
+    return b"".join([_PNG_SIGNATURE, pixels[0], *before, *pixels[1:], *after]), rest_at, lost
+
+
+def _png_chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_exif(content: Content) -> bytes:
+    """The EXIF data; empty where there is none."""
+    return next((data for name, data, _ in png_chunks(content) if name == b"eXIf"), b"")
+
+
+# JPEG 2000 and JPEG XL: boxes
+
+_UUID_EXIF, _UUID_XMP = b"JpgTiffExif->JP2", bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_NOTE_BOXES = {b"uuid", b"xml ", b"Exif", b"brob", b"jumb"}
+
+
+def note_boxes(content: Content) -> list[tuple[bytes, bytes]]:
+    """Name and data of the boxes about the photo; none where the file is not made of boxes."""
+    boxes = []
+    at = 0
+    while at + 8 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, at)
+        head = 8
+        if length == 1 and at + 16 <= len(content):
+            (length,) = struct.unpack_from(">Q", content, at + 8)
+            head = 16
+        end = at + length if length else len(content)
+        if end < at + head or not name.isascii():
+            break
+        if name in _NOTE_BOXES:
+            boxes.append((name, content[at + head : end]))
+        at = end
+    return boxes
+
+
+def box_tail(boxes: Sequence[tuple[bytes, bytes]], size_px: SizePx) -> tuple[bytes, list[str]]:
+    """What to add at the end of a crop's file; and what could not be kept, in words."""
+    tail = b""
+    lost: list[str] = []
+    for name, data in boxes:
+        head, body = (data[:16], data[16:]) if name == b"uuid" else (b"", data)
+        if name == b"Exif":
+            head, body = body[:4], body[4:]
+        if name == b"Exif" or head == _UUID_EXIF:
+            changed = crop_exif(body, size_px)
+            if changed is None:
+                lost.append("EXIF data, which is damaged")
+                continue
+            body = changed
+        if name == b"xml " or head == _UUID_XMP:
+            body = crop_xmp(body, size_px)
+        tail += struct.pack(">I4s", 8 + len(head) + len(body), name) + head + body
+    return tail, lost
+
+
+# EXIF and XMP
+
+
+def crop_exif(exif: bytes, size_px: SizePx) -> bytes | None:
+    """EXIF data (from its TIFF header on) of a crop; None where it cannot be understood.
+
+    Nothing moves, since makers' notes point to places in it; only values are changed, and the
+    preview is cut off or blanked.
+    """
+    content = bytearray(exif)
+    try:
+        order = {b"II": "<", b"MM": ">"}[bytes(content[:2])]
+        (first,) = struct.unpack_from(order + "I", content, 4)
+        entries, next_at = _entries(content, order, first)
+        _set_number(content, order, entries, _TAG_ORIENTATION, 1)
+        _set_number(content, order, entries, _TAG_WIDTH, size_px[0])
+        _set_number(content, order, entries, _TAG_HEIGHT, size_px[1])
+        if _TAG_EXIF in entries:
+            details, _ = _entries(content, order, _number(content, order, entries[_TAG_EXIF]))
+            _set_number(content, order, details, _TAG_PIXELS_X, size_px[0])
+            _set_number(content, order, details, _TAG_PIXELS_Y, size_px[1])
+        (preview,) = struct.unpack_from(order + "I", content, next_at)
+    except (KeyError, struct.error):
+        return None
+    if preview:
+        struct.pack_into(order + "I", content, next_at, 0)
+        try:
+            entries, _ = _entries(content, order, preview)
+            at = _number(content, order, entries[_TAG_PREVIEW_AT])
+            end = at + _number(content, order, entries[_TAG_PREVIEW_SIZE])
+        except (KeyError, struct.error):
+            return bytes(content)
+        if end >= len(content) - 4:
+            del content[at:]
+        else:
+            content[at:end] = bytes(end - at)
+    return bytes(content)
+
+
+def exif_orientation(exif: bytes) -> int | None:
+    """The orientation that EXIF data (from its TIFF header on) tells; None where it tells none."""
+    try:
+        order = {b"II": "<", b"MM": ">"}[exif[:2]]
+        (first,) = struct.unpack_from(order + "I", exif, 4)
+        entries, _ = _entries(exif, order, first)
+        return _number(exif, order, entries[_TAG_ORIENTATION])
+    except (KeyError, struct.error):
+        return None
+
+
+def crop_xmp(packet: bytes, size_px: SizePx) -> bytes:
+    """An XMP packet of a crop: upright, and of its size."""
+    values = {
+        b"tiff:Orientation": 1,
+        b"tiff:ImageWidth": size_px[0],
+        b"tiff:ImageLength": size_px[1],
+        b"exif:PixelXDimension": size_px[0],
+        b"exif:PixelYDimension": size_px[1],
+    }
+    for name, value in values.items():
+        text = str(value).encode()
+        packet = re.sub(name + rb'(\s*=\s*["\'])\d+', name + rb"\g<1>" + text, packet)
+        packet = re.sub(rb"<" + name + rb">\d+<", b"<" + name + b">" + text + b"<", packet)
+    return packet
+
+
+def _entries(content: bytes | bytearray, order: str, at: int) -> tuple[dict[int, int], int]:
+    """Of a directory: tag -> place of its entry; and the place of the next directory's offset."""
+    (count,) = struct.unpack_from(order + "H", content, at)
+    places = {
+        struct.unpack_from(order + "H", content, at + 2 + 12 * number)[0]: at + 2 + 12 * number
+        for number in range(count)
+    }
+    return places, at + 2 + 12 * count
+
+
+def _number(content: bytes | bytearray, order: str, entry_at: int) -> int:
+    (kind,) = struct.unpack_from(order + "H", content, entry_at + 2)
+    value: int = struct.unpack_from(order + ("H" if kind == 3 else "I"), content, entry_at + 8)[0]
+    return value
+
+
+def _set_number(
+    content: bytearray, order: str, entries: dict[int, int], tag: int, value: int
+) -> None:
+    if tag not in entries:
+        return
+    (kind,) = struct.unpack_from(order + "H", content, entries[tag] + 2)
+    struct.pack_into(order + ("H" if kind == 3 else "I"), content, entries[tag] + 8, value)
+
+
+def _is_tiff_header(content: bytes) -> bool:
+    return content[:4] in {b"II*\0", b"MM\0*"}
+
+
+# TIFF
+
+_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+_TYPE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
+_TYPE_UNITS = {5: 4, 10: 4}  # two numbers each; the others are one
+_POINTERS = {_TAG_EXIF, _TAG_GPS, _TAG_INTEROP}
+_TAG_SUBFILE, _TAG_PHOTOMETRIC, _TAG_SUB_IFDS, _TAG_XMP = 0xFE, 0x106, 0x14A, 0x2BC
+_TAG_DNG_VERSION, _TAG_LAYERS = 0xC612, 0x935C
+_TAG_STRIPS, _TAG_STRIP_BYTES, _TAG_TILES, _TAG_TILE_BYTES = 0x111, 0x117, 0x144, 0x145
+_PHOTOMETRIC_RAW = {32803, 34892}
+# Of DNG and of sensors.
+_RAW_TAGS = {*range(33421, 33423), *range(50706, 52600), *range(37393, 37400)}
+_MAP_TAGS = {33550, 33922, 34264}
+# How the pixels are stored: the writer says.
+_STORAGE_TAGS = {
+    *range(0xFE, 0x10E), _TAG_STRIPS, _TAG_ORIENTATION, 0x115, 0x116, _TAG_STRIP_BYTES,
+    0x118, 0x119, 0x11C, *range(0x120, 0x126), 0x129, 0x13D, 0x140, 0x141, 0x142, 0x143,
+    _TAG_TILES, _TAG_TILE_BYTES, 0x146, 0x147, 0x148, _TAG_SUB_IFDS, 0x152, 0x153, 0x154, 0x155,
+    0x156, 0x15B, *range(0x200, 0x20A), 0x211, 0x212, 0x213, 0x214, _TAG_LAYERS,
+}  # fmt: skip
+
+
+@dataclass
+class TiffPage:
+    """A directory of a TIFF: tag -> type, count and values as bytes in the file's order."""
+
+    order: str
+    tags: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
+    children: dict[int, TiffPage] = field(default_factory=dict)
+    sub_pages: list[TiffPage] = field(default_factory=list)
+
+    def numbers(self, tag: int) -> list[int]:
+        """Whole numbers of a tag; empty where it is missing or holds others."""
+        if tag not in self.tags:
+            return []
+        kind, count, raw = self.tags[tag]
+        letter = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}.get(kind)
+        if letter is None:
+            return []
+        return list(struct.unpack(f"{self.order}{count}{letter}", raw))
+
+    def number(self, tag: int, default: int) -> int:
+        """The first number of a tag."""
+        return (self.numbers(tag) or [default])[0]
+
+    @property
+    def size_px(self) -> SizePx:
+        """As stored."""
+        return self.number(_TAG_WIDTH, 0), self.number(_TAG_HEIGHT, 0)
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether it calls itself a smaller copy of another page."""
+        return bool(self.number(_TAG_SUBFILE, 0) & 1)
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether its pixels are those of a sensor, or it is from a raw file."""
+        return (
+            _TAG_DNG_VERSION in self.tags
+            or self.number(_TAG_PHOTOMETRIC, 0) in _PHOTOMETRIC_RAW
+            or any(page.is_raw for page in self.sub_pages)
+        )
+
+    def missing_share(self, num_bytes: int) -> float:
+        """How much of the pixels' data lies behind the end of a file of so many bytes."""
+        places = self.numbers(_TAG_STRIPS) or self.numbers(_TAG_TILES)
+        sizes = self.numbers(_TAG_STRIP_BYTES) or self.numbers(_TAG_TILE_BYTES)
+        missing = sum(
+            min(size, max(0, at + size - num_bytes))
+            for at, size in zip(places, sizes, strict=False)
+        )
+        return missing / sum(sizes) if any(sizes) else 1.0
+
+
+def tiff_pages(content: Content, max_pages: int = 10_000) -> list[TiffPage]:
+    """The directories of a TIFF, BigTIFF included, as far as they can be read.
+
+    Raises:
+        ValueError: It has no directory that can be read.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(bytes(content[:2]), "")
+    try:
+        is_big = struct.unpack_from(order + "H", content, 2)[0] == 43
+        at = struct.unpack_from(order + ("Q" if is_big else "I"), content, 8 if is_big else 4)[0]
+        pages: list[TiffPage] = []
+        seen: set[int] = set()
+        while at and at not in seen and len(pages) < max_pages:
+            seen.add(at)
+            page, at = _tiff_page(content, order, is_big, at)
+            pages.append(page)
+    except struct.error as exc:
+        if not pages:
+            raise ValueError(f"no TIFF directory: {exc}") from exc
+    return pages
+
+
+def _tiff_page(
+    content: Content, order: str, is_big: bool, at: int, depth: int = 0
+) -> tuple[TiffPage, int]:
+    """One directory, and where the next is."""
+    counter, entry_bytes, inline = ("Q", 20, 8) if is_big else ("H", 12, 4)
+    (count,) = struct.unpack_from(order + counter, content, at)
+    at += struct.calcsize(counter)
+    if count > 4096:
+        raise struct.error(f"{count} entries")
+    page = TiffPage(order)
+    for number in range(count):
+        entry = at + entry_bytes * number
+        tag, kind = struct.unpack_from(order + "HH", content, entry)
+        (length,) = struct.unpack_from(order + ("Q" if is_big else "I"), content, entry + 4)
+        num_bytes = _TYPE_BYTES.get(kind, 0) * length
+        place = entry + (12 if is_big else 8)
+        if num_bytes > inline:
+            (place,) = struct.unpack_from(order + ("Q" if is_big else "I"), content, place)
+        raw = bytes(content[place : place + num_bytes])
+        if num_bytes and len(raw) == num_bytes:
+            page.tags[tag] = (kind, length, raw)
+    if depth < 3:
+        for tag in _POINTERS & page.tags.keys():
+            try:
+                child, _ = _tiff_page(content, order, is_big, page.number(tag, 0), depth + 1)
+                page.children[tag] = child
+            except struct.error:
+                continue
+        for place in page.numbers(_TAG_SUB_IFDS)[:16]:
+            try:
+                page.sub_pages.append(_tiff_page(content, order, is_big, place, depth + 1)[0])
+            except struct.error:
+                continue
+    after = at + entry_bytes * count
+    following: int = struct.unpack_from(order + ("Q" if is_big else "I"), content, after)[0]
+    return page, following
+
+
+def tiff_tail(crop: Content, original: TiffPage, size_px: SizePx) -> tuple[bytes, bytes, list[str]]:
+    """What makes a crop's TIFF carry the original's metadata: a new directory at its end.
+
+    Args:
+        crop: The crop's file without metadata.
+        original: The original's page.
+        size_px: Of the crop.
+
+    Returns:
+        The new first bytes of the file, what to add at its end, and what could not be kept.
+    """
+    lost = []
+    (own, *_) = tiff_pages(crop)
+    order, is_big = own.order, struct.unpack_from(own.order + "H", crop, 2)[0] == 43
+    dropped = _STORAGE_TAGS | _MAP_TAGS | (_RAW_TAGS if original.is_raw else set())
+    carried = original.tags.keys() - dropped - _POINTERS
+    if _MAP_TAGS & original.tags.keys():
+        lost.append("its place on the map (GeoTIFF)")
+    if _TAG_LAYERS in original.tags:
+        lost.append("Photoshop's layers")
+    merged = TiffPage(order, dict(own.tags), {})
+    own_bands, old_bands = own.number(0x115, 1), original.number(0x115, 1)
+    if own_bands == old_bands and 0x152 in original.tags:
+        carried.add(0x152)  # which kind of alpha
+    for tag in carried:
+        kind, count, raw = original.tags[tag]
+        if tag == _TAG_XMP:
+            raw = crop_xmp(raw, size_px)
+            count = len(raw) // _TYPE_BYTES[kind]
+        merged.tags[tag] = (kind, count, _swapped(kind, raw, original.order, order))
+    for tag, child in original.children.items():
+        merged.children[tag] = _reordered(child, order)
+    details = merged.children.get(_TAG_EXIF)
+    if details is not None:
+        for tag, value in zip((_TAG_PIXELS_X, _TAG_PIXELS_Y), size_px, strict=True):
+            if tag in details.tags:
+                details.tags[tag] = (4, 1, struct.pack(order + "I", value))
+    merged.tags.pop(_TAG_ORIENTATION, None)
+
+    tail = bytearray(len(crop) % 2)
+    at = _append_page(tail, len(crop), merged, is_big)
+    head = crop[: 8 if is_big else 4] + struct.pack(order + ("Q" if is_big else "I"), at)
+    return head, bytes(tail), lost
+
+
+def _append_page(content: bytearray, base: int, page: TiffPage, is_big: bool) -> int:
+    """Write a directory and what it points to at the end; returns its place.
+
+    Args:
+        content: What is added to.
+        base: Where that begins in the file.
+        page: The directory.
+        is_big: Whether it is a BigTIFF.
+    """
+    order = page.order
+    offset, inline = ("Q", 8) if is_big else ("I", 4)
+    tags = {tag: value for tag, value in page.tags.items() if tag not in _POINTERS}
+    for tag, child in page.children.items():
+        at = _append_page(content, base, child, is_big)
+        tags[tag] = (18 if is_big else 4, 1, struct.pack(order + offset, at))
+    entries = []
+    for tag in sorted(tags):
+        kind, count, raw = tags[tag]
+        if len(raw) > inline:
+            content += bytes((base + len(content)) % 2)
+            value = struct.pack(order + offset, base + len(content))
+            content += raw
+        else:
+            value = raw.ljust(inline, b"\0")
+        entries.append(struct.pack(order + "HH" + offset, tag, kind, count) + value)
+    content += bytes((base + len(content)) % 2)
+    at = base + len(content)
+    content += struct.pack(order + ("Q" if is_big else "H"), len(entries))
+    content += b"".join(entries) + struct.pack(order + offset, 0)
+    return at
+
+
+def _reordered(page: TiffPage, order: str) -> TiffPage:
+    tags = {
+        tag: (kind, count, _swapped(kind, raw, page.order, order))
+        for tag, (kind, count, raw) in page.tags.items()
+    }
+    children = {tag: _reordered(child, order) for tag, child in page.children.items()}
+    return TiffPage(order, tags, children)
+
+
+def _swapped(kind: int, raw: bytes, old: str, new: str) -> bytes:
+    """Values in the other byte order."""
+    unit = _TYPE_UNITS.get(kind, _TYPE_BYTES[kind])
+    if old == new or unit == 1:
+        return raw
+    return b"".join(raw[at : at + unit][::-1] for at in range(0, len(raw), unit))
