@@ -17,19 +17,19 @@ from .errors import EditorNotFound, InstallError
 from .login.step import STEP_NAME as LOGIN
 from .login.step import StartAtLogin, login_item
 from .machine import Machine
-from .manifest import Manifest
+from .manifest import Item, Manifest
 from .places import Places, pip_cache, weights_here
 from .plan import Plan, Step, World
 from .programs import Environment
 from .steps.daemon import StartDaemon, StopDaemon
 from .steps.environment import STEP_NAME as ENVIRONMENT
-from .steps.environment import ClearUp, MakeEnvironment
+from .steps.environment import MakeEnvironment
 from .steps.link_commands import STEP_NAME as COMMANDS
 from .steps.link_commands import LinkCommands, bin_folder
 from .steps.plug_in import NAMES_BEGIN, InstallPlugIn, gimp_target, krita_target
+from .steps.removal import Remove
 from .steps.self_test import SelfTest
 from .steps.settings import WriteSettings
-from .steps.unwanted import RemoveUnwanted
 from .undo import Undo
 
 _VERSION = re.compile(r'^version = "(.+)"$', re.MULTILINE)
@@ -123,7 +123,7 @@ def plan_install(
             steps.append(SelfTest(environment, places))
     steps += _removals(steps, manifest, kinds)
     if recipe is not None or manifest.of_step(ENVIRONMENT):
-        steps.append(ClearUp(environment.python.parent.parent, kinds))
+        steps.append(_clearing_up(environment.python.parent.parent, kinds))
     return Plan(f"{_verb(source, manifest)} ClipCrop {source.version}", steps, notes, engine.name)
 
 
@@ -210,7 +210,22 @@ def _removals(steps: list[Step], manifest: Manifest, kinds: Mapping[str, Undo]) 
         if name not in names and (name.startswith(NAMES_BEGIN) or name in (LOGIN, COMMANDS))
     ]
     if unwanted:
-        yield RemoveUnwanted(unwanted, kinds)
+        yield Remove(
+            "what is not wanted any more",
+            ["take back what is not wanted any more", *unwanted],
+            lambda manifest: [item for item in manifest.items if item.step in unwanted],
+            kinds,
+        )
+
+
+def _clearing_up(current: Path, kinds: Mapping[str, Undo]) -> Step:
+    """Removes what is not needed once plug-ins, login and daemon use the environment."""
+
+    def old(manifest: Manifest) -> list[Item]:
+        trees = [item for item in manifest.of_step(ENVIRONMENT) if item.kind == "tree"]
+        return [item for item in trees if item.path != str(current)]
+
+    return Remove("clearing up", ["remove downloads and older environments"], old, kinds)
 
 
 def _list(folders: Sequence[PurePath]) -> str:

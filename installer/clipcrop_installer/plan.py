@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from .disk import Disk
 from .machine import Machine
@@ -44,25 +43,24 @@ def agrees(world: World, question: str = "Go on?") -> bool:
     return answer.lower().strip() in ("", "y", "yes") and answer != ""
 
 
-class Step(Protocol):
+class Step:
     """One part of an installation."""
 
-    @property
-    def name(self) -> str:
-        """Such as "plug-in for GIMP 3.0"; always the same for the same thing.
+    name = ""
+    """Such as "plug-in for GIMP 3.0"; always the same for the same thing.
 
-        The manifest's items carry it, and the summary shows it.
-        """
+    The manifest's items carry it, and the summary shows it.
+    """
 
-    @property
-    def is_needed(self) -> bool:
-        """Nothing works without it: if it fails, the command ends there.
+    is_needed = False
+    """Nothing works without it: if it fails, the command ends there.
 
-        Any other is reported as not done, with the reason, and the next one follows.
-        """
+    Any other is reported as not done, with the reason, and the next one follows.
+    """
 
     def describe(self) -> Sequence[str]:
         """What it would do, for people: one line, perhaps some more with paths. Touches nothing."""
+        raise NotImplementedError
 
     def items(self, world: World, manifest: Manifest) -> Sequence[Item]:
         """What it is about to make, folders before what is in them; touches nothing.
@@ -75,6 +73,7 @@ class Step(Protocol):
             NotOurs: it is in the way.
             InstallError: it cannot be done; the reason in a sentence.
         """
+        return ()
 
     def apply(self, world: World, manifest: Manifest) -> Sequence[str]:
         """Do it. May have been done before, wholly or in part: then only what is missing is done.
@@ -86,6 +85,7 @@ class Step(Protocol):
             InstallError: it failed; the reason in a sentence.
             OSError: likewise; the disk's reason is put in a sentence.
         """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

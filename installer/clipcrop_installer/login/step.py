@@ -16,7 +16,7 @@ from ..disk import sha256_of
 from ..errors import InstallError, NotOurs
 from ..files import NewFile, missing_folders, write_all
 from ..manifest import Item, Manifest
-from ..plan import World
+from ..plan import Step, World
 from ..process import Runner
 from ..programs import last_line
 from ..undo import GONE, KEPT, REMOVED, Outcome, Undo
@@ -75,7 +75,7 @@ def has_user_manager(run: Runner) -> bool:
         return False
 
 
-class StartAtLogin:
+class StartAtLogin(Step):
     """A step of the installer (`plan.Step`).
 
     Args:
@@ -84,7 +84,6 @@ class StartAtLogin:
     """
 
     name = STEP_NAME
-    is_needed = False
 
     def __init__(self, wanted: LoginItem, registry: Registry | None = None) -> None:
         self._wanted = wanted

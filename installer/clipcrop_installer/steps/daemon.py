@@ -10,7 +10,7 @@ from ..errors import InstallError
 from ..files import missing_folders
 from ..manifest import Item, Manifest
 from ..places import Places
-from ..plan import World
+from ..plan import Step, World
 from ..programs import CONNECTION_VARIABLE, Environment, last_line
 
 START_PATIENCE_S = 30.0
@@ -45,11 +45,10 @@ def traces(step: str, places: Places, world: World, manifest: Manifest) -> list[
     ]
 
 
-class StopDaemon:
+class StopDaemon(Step):
     """The one of an older version."""
 
     name = "daemon of the older version"
-    is_needed = False
 
     def __init__(self, environment: Environment, places: Places) -> None:
         self._environment = environment
@@ -59,17 +58,13 @@ class StopDaemon:
         """One line."""
         return ["stop the daemon of the older version"]
 
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
-        """It makes nothing."""
-        return []
-
     def apply(self, world: World, manifest: Manifest) -> list[str]:
         """Stop it, if it runs."""
         stop_daemon(self._environment, self._places, world)
         return []
 
 
-class StartDaemon:
+class StartDaemon(Step):
     """Starts it unless it runs.
 
     Args:
@@ -80,7 +75,6 @@ class StartDaemon:
     """
 
     name = "daemon"
-    is_needed = False
 
     def __init__(
         self,
@@ -95,10 +89,6 @@ class StartDaemon:
     def describe(self) -> list[str]:
         """One line."""
         return ["start the daemon, unless it runs, and wait for its answer"]
-
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
-        """What it makes is listed with its settings: others may start it, too."""
-        return []
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
         """Start it.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from ..disk import size_of
 from ..engine import LIGHT, OWLVIT, Engine, how_to_change
 from ..environment import Recipe, ensure, is_ready
-from ..errors import InstallError
 from ..files import missing_folders
 from ..manifest import KEPT_ON_FAILURE, Item, Manifest
-from ..plan import World
+from ..plan import Step, World
 from ..programs import PACKAGES_NEEDED, Environment
-from ..undo import FAILED, KEPT, Undo, undo_items
 from .self_test import crop_sample
 
 STEP_NAME = "environment"
@@ -21,7 +18,7 @@ STEP_NAME = "environment"
 _KEPT = {KEPT_ON_FAILURE: True}
 
 
-class MakeEnvironment:
+class MakeEnvironment(Step):
     """Makes it, and lets it make a crop: only then it stands."""
 
     name = STEP_NAME
@@ -87,39 +84,3 @@ class MakeEnvironment:
             f"{engine.cost.memory_gb:.1f} GB of memory while the model is loaded; to change it: "
             f"{advice}"
         ]
-
-
-class ClearUp:
-    """Takes away what is not needed once plug-ins, login and daemon use the environment."""
-
-    name = "clearing up"
-    is_needed = False
-
-    def __init__(self, current: Path, kinds: Mapping[str, Undo]) -> None:
-        self._current = current
-        self._kinds = kinds
-
-    def describe(self) -> list[str]:
-        """One line."""
-        return ["remove downloads and older environments"]
-
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
-        """It makes nothing."""
-        return []
-
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
-        """Remove them.
-
-        Raises:
-            InstallError: one cannot be removed.
-        """
-        old = [
-            item
-            for item in manifest.of_step(STEP_NAME)
-            if item.kind == "tree" and item.path != str(self._current)
-        ]
-        outcomes = undo_items(old, world, manifest, self._kinds)
-        failed = [one.note for one in outcomes if one.verdict == FAILED]
-        if failed:
-            raise InstallError(failed[0])
-        return [one.note for one in outcomes if one.verdict == KEPT]

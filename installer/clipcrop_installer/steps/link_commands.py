@@ -8,7 +8,7 @@ from pathlib import Path
 from ..files import missing_folders
 from ..machine import Machine
 from ..manifest import Item, Manifest
-from ..plan import World
+from ..plan import Step, World
 from ..programs import COMMANDS, Environment
 from ..undo import is_our_link
 
@@ -20,11 +20,10 @@ def bin_folder(machine: Machine) -> Path:
     return Path(machine.home, ".local", "bin")
 
 
-class LinkCommands:
+class LinkCommands(Step):
     """Makes the links. What is there already and is not ours stays."""
 
     name = STEP_NAME
-    is_needed = False
 
     def __init__(self, environment: Environment, folder: Path) -> None:
         self._environment = environment

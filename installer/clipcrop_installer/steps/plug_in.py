@@ -19,7 +19,7 @@ from ..files import (
     write_all,
 )
 from ..manifest import Item, Manifest
-from ..plan import World
+from ..plan import Step, World
 from ..plugin_files import (
     GIMP_NAME,
     KRITA_NAME,
@@ -87,7 +87,7 @@ def _warning(title: str, build: str) -> str:
     return f"{title} may find no daemon: Snap hides the folders of others; other builds do find it"
 
 
-class InstallPlugIn:
+class InstallPlugIn(Step):
     """Copies what is not there yet, and switches it on.
 
     Args:
@@ -96,8 +96,6 @@ class InstallPlugIn:
         force: Move aside what is in the way.
         hashes: SHA-256 of all files that earlier installations have made, in any editor.
     """
-
-    is_needed = False
 
     def __init__(
         self,

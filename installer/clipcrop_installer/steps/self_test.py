@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from ..errors import InstallError
-from ..manifest import Item, Manifest
+from ..manifest import Manifest
 from ..places import Places
-from ..plan import World
+from ..plan import Step, World
 from ..programs import CONNECTION_VARIABLE, Environment, last_line
 
 _PHOTO = Path("samples", "astronaut.jpg")
@@ -47,11 +47,10 @@ def crop_sample(
     return f'"{_PROMPT}" gave a crop of {right - left} x {bottom - top} pixels'
 
 
-class SelfTest:
+class SelfTest(Step):
     """The way that a crop takes in an editor, but for the editor."""
 
     name = "self-test"
-    is_needed = False
 
     def __init__(self, environment: Environment, places: Places) -> None:
         self._environment = environment
@@ -60,10 +59,6 @@ class SelfTest:
     def describe(self) -> list[str]:
         """One line."""
         return ["crop a sample photo through the daemon"]
-
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
-        """It makes nothing."""
-        return []
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
         """Do it.

@@ -9,14 +9,14 @@ from pathlib import Path
 from ..files import NewFile, claim, items_of, move_aside, write_all
 from ..manifest import Item, Manifest
 from ..places import Places
-from ..plan import World
+from ..plan import Step, World
 from ..programs import Environment
 from .daemon import traces
 
 STEP_NAME = "settings for the plug-ins"
 
 
-class WriteSettings:
+class WriteSettings(Step):
     """Writes ``plugin.json``. Until then all use the older version, from then on the new one.
 
     So the manifest names the new version from here on, too.
