@@ -37,8 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     default = CagicOptions()
     group = parser.add_argument_group(
         "--method cagic",
-        "searches crops by gradient descent through a captioner and an aesthetic network; takes "
-        "seconds to minutes, and Ctrl-C gives the best until then",
+        "searches crops by gradient descent through a captioner and an aesthetic network;\n"
+        "takes seconds to minutes, and Ctrl-C gives the best until then",
     )
     group.add_argument("--steps", type=int, help=f"of the search ({default.steps})")
     group.add_argument("--restarts", type=int, help=f"crops that search ({default.restarts})")

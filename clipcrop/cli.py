@@ -137,52 +137,104 @@ def _parser(*, is_training: bool = False) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_common(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.add_argument("--verbose", action="store_true", help="log what happens")
 
 
-def _add_model(parser: argparse.ArgumentParser) -> None:
+def _add_model(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--model",
         default="auto",
-        help="auto (owlvit where its weights and PyTorch are here, else lite), lite, owlvit, "
-        "owlv2, another name that `clipcrop models` lists, or a folder of weights",
+        help="auto (owlvit when its weights are here, else lite), lite, owlvit, owlv2, another "
+        "name that `clipcrop models` lists, or a folder of weights",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
 
 
+_SUGGEST_EXAMPLES = """\
+examples:
+  clipcrop suggest photo.jpg "the dog"
+  clipcrop suggest photo.jpg "the rider" --aspect 16:9 --exclude "the car"
+  clipcrop suggest photos/ "the bride" --write-crops crops/ --contact-sheet sheet.jpg
+
+The exit code is 0, 1 when some photos of several failed, 2 when nothing could be done.
+"""
+
+
 def _add_suggest(parser: argparse.ArgumentParser) -> None:
     parser.usage = "clipcrop suggest IMAGE... PROMPT [options]"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _SUGGEST_EXAMPLES
     parser.add_argument(
         "inputs",
         nargs="+",
         metavar="IMAGE... PROMPT",
-        help='images or folders, then what to keep; "" for a good crop of anything',
+        help='photos or folders, then in English what to keep; "" for a good crop of anything',
     )
-    parser.add_argument("--count", type=int, default=8, help="crops for each image")
-    parser.add_argument("--aspect", default="free", help="free, original, or width:height as 3:2")
-    parser.add_argument(
-        "--min-size", default="", help="smallest crop in pixels: 1200x800, or 1200 for both sides"
-    )
-    parser.add_argument(
+    crops = parser.add_argument_group("crops")
+    crops.add_argument(
         "--exclude", action="append", default=[], metavar="TEXT", help="leave this out; repeatable"
     )
-    parser.add_argument(
+    crops.add_argument(
         "--query-image",
         type=Path,
         metavar="FILE",
-        help="an example of what to keep; no PROMPT then",
+        help="a picture of what to keep, in place of PROMPT",
     )
-    parser.add_argument(
+    crops.add_argument(
+        "--aspect",
+        default="free",
+        metavar="W:H",
+        help="width to height, such as 3:2; original, as the photo; free (default)",
+    )
+    crops.add_argument(
+        "--min-size",
+        default="",
+        metavar="SIZE",
+        help="smallest crop in pixels: 1200x800, or 1200 for both sides",
+    )
+    crops.add_argument("--count", type=int, default=8, metavar="N", help="crops of each photo (8)")
+
+    output = parser.add_argument_group("output")
+    output.add_argument("--write-crops", type=Path, metavar="DIR", help="write the crops there")
+    output.add_argument(
+        "--contact-sheet", type=Path, metavar="FILE", help="draw photos and crops into this picture"
+    )
+    output.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace crops and pictures of the same names; photos that are looked at never are",
+    )
+    _add_common(output)
+
+    folders = parser.add_argument_group("folders")
+    folders.add_argument(
+        "--recursive", action="store_true", help="look into the folders within folders, too"
+    )
+    folders.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="photos to work on at once, each by a process with the model in its memory; "
+        "by default as many as there are cores with lite and many photos, else 1",
+    )
+
+    model = parser.add_argument_group("model")
+    _add_model(model)
+    model.add_argument(
+        "--daemon",
+        action="store_true",
+        help="ask the running daemon, which has the model loaded already",
+    )
+    model.add_argument(
         "--grounding",
         choices=("default", "main", "key", "both"),
         default="default",
         help="how the prompt selects boxes: default, or as in the paper by the whole prompt "
         "(main), its keywords (key), or both",
     )
-    _add_model(parser)
-    parser.add_argument(
+    model.add_argument(
         "--decoder",
         default="auto",
         metavar="FILE",
@@ -190,38 +242,13 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
         "the models folder that is named after the model, decoders/MODEL.safetensors, if it is "
         "there; none",
     )
-    parser.add_argument(
-        "--daemon",
-        action="store_true",
-        help="ask the running daemon, which has the model loaded already",
-    )
-    parser.add_argument(
+    model.add_argument(
         "--method",
         choices=("clipcrop", cagic_command.METHOD),
         default="clipcrop",
         help="how crops are found: clipcrop (default), or cagic as below",
     )
-    parser.add_argument("--write-crops", type=Path, metavar="DIR", help="write the crops there")
-    parser.add_argument(
-        "--contact-sheet", type=Path, metavar="FILE", help="draw images and crops into this picture"
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace crops and pictures of the same names; photos that are looked at never are",
-    )
-    parser.add_argument(
-        "--recursive", action="store_true", help="look into the folders within folders, too"
-    )
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="photos to work on at once, each by a process with the model in its memory; "
-        "by default as many as there are cores with lite and many photos, else 1",
-    )
     cagic_command.add_options(parser)
-    _add_common(parser)
     parser.set_defaults(run=_suggest)
 
 
