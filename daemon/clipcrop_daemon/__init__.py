@@ -15,7 +15,7 @@ server          the loop over its sockets; it decides nothing
 sockets         how the sockets are bound, and their limits
 dispatcher      the decisions: what is answered, queued, cancelled, and when
 sessions        who has proved the key, and the seals
-line            requests that wait; clients take turns
+request_queue   requests that wait; clients take turns
 model_process   the front's end of the model process
 
 Both:

@@ -40,8 +40,8 @@ from clipcrop_wire.rules import Message
 from clipcrop_wire.sealing import Buffer
 
 from . import __version__
-from .line import Job, Line
-from .model_process import Ended, Said
+from .model_process import WorkerExited, WorkerMessage
+from .request_queue import Job, RequestQueue
 from .sessions import Peer, Sessions
 
 logger = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Dispatcher:
         self._resident_bytes, self._num_connections = resident_bytes, num_connections
         self._started_s = now_s
         self._idle_s, self._stuck_s = idle_s, stuck_s
-        self._line = Line()
+        self._queue = RequestQueue()
         self._running: _Running | None = None
         self._model: Model | None = None
         self._model_state: StatusReply | None = None
@@ -146,11 +146,11 @@ class Dispatcher:
         else:
             self._on_request(peer, request, now_s)
 
-    def on_model(self, event: Said | Ended, now_s: float) -> None:
+    def on_model(self, event: WorkerMessage | WorkerExited, now_s: float) -> None:
         """The model process said something, or ended."""
         if event.process is not self._model:
             return  # one that was told to end
-        if isinstance(event, Ended):
+        if isinstance(event, WorkerExited):
             self._on_model_ended(event, now_s)
         elif event.kind == "status":
             self._model_state = StatusReply.from_map(event.body)
@@ -166,8 +166,8 @@ class Dispatcher:
 
     def on_time(self, now_s: float) -> None:
         """Do what is due; to be called at `wakeup_s` at the latest."""
-        for job in [job for job in self._line if now_s >= job.deadline_s]:
-            self._line.remove(job.id)
+        for job in [job for job in self._queue if now_s >= job.deadline_s]:
+            self._queue.remove(job.id)
             self._finish(job, now_s, _timed_out(job))
         self._give_up_asked(now_s)
         running = self._running
@@ -199,7 +199,7 @@ class Dispatcher:
                 times.append(cancelled_at_s + min(grace_s, self._stuck_s))
         elif self._is_idle and self._idle_s:
             times.append(self._worked_at_s + self._idle_s)
-        next_deadline_s = self._line.next_deadline_s()
+        next_deadline_s = self._queue.next_deadline_s()
         if next_deadline_s is not None:
             times.append(next_deadline_s)
         return min(times, default=None)
@@ -207,12 +207,12 @@ class Dispatcher:
     def stop(self, now_s: float) -> None:
         """Answer what waits or runs as cancelled, and end the model process."""
         self.is_stopping = True
-        jobs = list(self._line)
+        jobs = list(self._queue)
         if self._running is not None and not self._running.is_answered:
             jobs.append(self._running.job)
         self._running = None
         for job in jobs:
-            self._line.remove(job.id)
+            self._queue.remove(job.id)
             self._finish(job, now_s, Cancelled("cancelled; the daemon is stopping"))
         self._end_model(now_s)
 
@@ -227,7 +227,7 @@ class Dispatcher:
             state=self._state(),
             loaded=model.loaded if model else (),
             device=model.device if model else "",
-            num_queued=len(self._line),
+            num_queued=len(self._queue),
             num_clients=self._num_connections(),
             num_done=self._num_done,
             num_cached_images=model.num_cached_images if model else 0,
@@ -238,7 +238,7 @@ class Dispatcher:
     @property
     def _is_idle(self) -> bool:
         """The model process is there, and nobody needs it."""
-        return self._model is not None and not (self._running or self._asked or len(self._line))
+        return self._model is not None and not (self._running or self._asked or len(self._queue))
 
     def _state(self) -> str:
         if self.is_stopping:
@@ -279,7 +279,7 @@ class Dispatcher:
         except RequestError as exc:
             self._finish(job, now_s, exc)
             return
-        self._line.add(job)
+        self._queue.add(job)
         if self._running is not None:
             header = protocol.encode_progress(job.id, Progress("queued"))
             self._send(job.peer, header)
@@ -290,10 +290,10 @@ class Dispatcher:
         if self.is_stopping:
             raise Unavailable("the daemon is stopping")
         running = self._running
-        known = [*self._line, *([running.job] if running else [])]
+        known = [*self._queue, *([running.job] if running else [])]
         if any(other.id == job.id for other in known):
             raise InvalidRequest(f"there is a request {job.id!r} already; ids are used once")
-        self._line.check_room(job, running.job if running and not running.is_answered else None)
+        self._queue.check_room(job, running.job if running and not running.is_answered else None)
         body = job.request.body
         if self._model is None and isinstance(body, SuggestRequest) and not body.image.is_inline:
             # No need to start the process to find out.
@@ -301,7 +301,7 @@ class Dispatcher:
 
     def _start_next(self, now_s: float) -> None:
         while self._running is None and not self.is_stopping:
-            job = self._line.take()
+            job = self._queue.take()
             if job is None:
                 return
             # Who has gone away meanwhile needs no work done.
@@ -338,7 +338,7 @@ class Dispatcher:
         job.request = replace(request, pixels=())
         return True
 
-    def _on_answer(self, event: Said, now_s: float) -> None:
+    def _on_answer(self, event: WorkerMessage, now_s: float) -> None:
         running = self._running
         self._worked_at_s = now_s
         code = event.body["code"] if event.is_error else "ok"
@@ -358,7 +358,7 @@ class Dispatcher:
             self._end_model(now_s)
         self._start_next(now_s)
 
-    def _on_model_ended(self, event: Ended, now_s: float) -> None:
+    def _on_model_ended(self, event: WorkerExited, now_s: float) -> None:
         logger.error("model.ended reason=%s", event.reason)
         running, self._running = self._running, None
         self._end_model(now_s)
@@ -373,7 +373,7 @@ class Dispatcher:
                 self._finish(running.job, now_s, Unavailable(text))
         self._start_next(now_s)
 
-    def _pass_back(self, job: Job, event: Said, code: str, now_s: float) -> None:
+    def _pass_back(self, job: Job, event: WorkerMessage, code: str, now_s: float) -> None:
         self._send(job.peer, event.header)
         self._note_end(job, now_s, code)
 
@@ -397,7 +397,7 @@ class Dispatcher:
             self._end_model(now_s)
 
     def _cancel(self, request_id: str, now_s: float) -> str:
-        job = self._line.remove(request_id)
+        job = self._queue.remove(request_id)
         if job is not None:
             self._finish(job, now_s, Cancelled("cancelled"))
             return "queued"

@@ -41,7 +41,7 @@ _LOG_LINE = re.compile(r"(DEBUG|INFO|WARNING|ERROR|CRITICAL) (\S+) (.*)", re.DOT
 
 
 @dataclass(frozen=True)
-class Said:
+class WorkerMessage:
     """The process has sent a message."""
 
     process: ModelProcess
@@ -57,7 +57,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Ended:
+class WorkerExited:
     """The process is gone; nothing comes after this."""
 
     process: ModelProcess
@@ -68,7 +68,7 @@ class Ended:
     """As the system does when memory is short; else it ended with a code."""
 
 
-Event = Said | Ended
+Event = WorkerMessage | WorkerExited
 
 
 class ModelProcess:
@@ -130,15 +130,15 @@ class ModelProcess:
         else:
             self._outbox.put((header, parts))
 
-    def pump(self) -> list[Said] | None:
-        """What it has said by now; None once nothing more can come, and `Ended` follows."""
+    def pump(self) -> list[WorkerMessage] | None:
+        """What it has said by now; None once nothing more can come, and `WorkerExited` follows."""
         said = self._read()
         if said is None:
             self._start(self._reap)
         return said
 
     def kill(self) -> None:
-        """End it at once; `Ended` follows."""
+        """End it at once; `WorkerExited` follows."""
         self._process.kill()
 
     @property
@@ -164,13 +164,13 @@ class ModelProcess:
                 self._on_event(one)
         self._reap()
 
-    def _read(self) -> list[Said] | None:
+    def _read(self) -> list[WorkerMessage] | None:
         """Read once; None at the end. What cannot be read ends the process."""
         data = os.read(self._stdout.fileno(), _READ_BYTES)
         if not data:
             return None
         try:
-            return [self._said(header) for header in self._reader.feed(data)]
+            return [self._message(header) for header in self._reader.feed(data)]
         except Exception:
             logger.exception("model.unreadable pid=%d", self.pid)
             self._process.kill()
@@ -183,12 +183,12 @@ class ModelProcess:
         if self._shared is not None:
             self._shared.close()
         reason = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        self._on_event(Ended(self, reason, is_killed=code < 0))
+        self._on_event(WorkerExited(self, reason, is_killed=code < 0))
 
-    def _said(self, header: bytes) -> Said:
+    def _message(self, header: bytes) -> WorkerMessage:
         values = msgpack.unpackb(header)
         kind = values["kind"]
-        return Said(
+        return WorkerMessage(
             process=self,
             kind=kind,
             id=values["id"],

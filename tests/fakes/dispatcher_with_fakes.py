@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from clipcrop_daemon.dispatcher import Dispatcher
-from clipcrop_daemon.model_process import Ended, Said
+from clipcrop_daemon.model_process import WorkerExited, WorkerMessage
 from clipcrop_daemon.sessions import Peer, Sessions
 from clipcrop_wire import protocol, sealing
 from clipcrop_wire.errors import RequestError
@@ -145,11 +145,13 @@ class Front:
             header = protocol.encode_reply(request_id, kind, answer)
         is_error = isinstance(answer, RequestError)
         body = {"code": answer.code} if is_error else answer.to_map()
-        event = Said(self.model, kind, request_id, kind != "progress", is_error, body, header)  # type: ignore[arg-type]
+        event = WorkerMessage(
+            self.model, kind, request_id, kind != "progress", is_error, body, header
+        )  # type: ignore[arg-type]
         self.dispatcher.on_model(event, self.now_s)
 
     def model_ends(self, reason: str = "killed by signal 9") -> None:
-        self.dispatcher.on_model(Ended(self.model, reason), self.now_s)  # type: ignore[arg-type]
+        self.dispatcher.on_model(WorkerExited(self.model, reason), self.now_s)  # type: ignore[arg-type]
 
     def status(self) -> StatusReply:
         return self.dispatcher.status(self.now_s)

@@ -14,7 +14,7 @@ from dispatcher_with_fakes import (
 )
 
 from clipcrop_daemon.dispatcher import ANSWER_GRACE_S, ASK_TIMEOUT_S, MAX_ASKED
-from clipcrop_daemon.model_process import Ended, Said
+from clipcrop_daemon.model_process import WorkerExited, WorkerMessage
 from clipcrop_wire import protocol
 from clipcrop_wire.errors import (
     Cancelled,
@@ -131,9 +131,9 @@ def test_what_a_process_that_was_ended_still_says_is_not_heard(front: Front):
     client.ask("2", suggest(), PIXELS)
 
     header = protocol.encode_reply("2", "suggest", CROPS)
-    event = Said(old, "suggest", "2", True, False, CROPS.to_map(), header)  # type: ignore[arg-type]
+    event = WorkerMessage(old, "suggest", "2", True, False, CROPS.to_map(), header)  # type: ignore[arg-type]
     front.dispatcher.on_model(event, front.now_s)
-    front.dispatcher.on_model(Ended(old, "killed"), front.now_s)  # type: ignore[arg-type]
+    front.dispatcher.on_model(WorkerExited(old, "killed"), front.now_s)  # type: ignore[arg-type]
 
     assert client.last("2") is None
 

@@ -17,7 +17,13 @@ import psutil
 import pytest
 from polling import PATIENCE_S, wait_until
 
-from clipcrop_daemon.model_process import Ended, Event, ModelProcess, Said, relay_log
+from clipcrop_daemon.model_process import (
+    Event,
+    ModelProcess,
+    WorkerExited,
+    WorkerMessage,
+    relay_log,
+)
 from clipcrop_daemon.worker_options import WorkerOptions
 from clipcrop_wire import protocol
 from clipcrop_wire.messages import ModelsRequest
@@ -76,16 +82,16 @@ class Child:
         for one in said or ():
             self._events.put(one)
 
-    def next_said(self) -> Said:
+    def next_message(self) -> WorkerMessage:
         """Waits for it; it must not have ended."""
         event = self.next_event()
-        assert isinstance(event, Said), event
+        assert isinstance(event, WorkerMessage), event
         return event
 
-    def end(self) -> Ended:
+    def end(self) -> WorkerExited:
         """Waits for it; nothing else may come."""
         event = self.next_event()
-        assert isinstance(event, Ended), event
+        assert isinstance(event, WorkerExited), event
         return event
 
     def has_more(self) -> bool:
@@ -130,7 +136,7 @@ def test_a_request_arrives_with_its_pixels(run: Run, num_bytes: int):
     parts = [pixels[: num_bytes // 2], pixels[num_bytes // 2 :]] if pixels else []
     child.model.send(REQUEST, parts)
 
-    body = child.next_said().body
+    body = child.next_message().body
     assert body["size"] == num_bytes
     assert body["sha"] == hashlib.sha256(pixels).hexdigest()
     assert body["header"] == REQUEST.hex()
@@ -142,7 +148,7 @@ def test_what_it_says_comes_in_order_and_is_told_apart(run: Run):
         'say("progress", stage="loading"); say("suggest", n=1); say("warm", "error", code="x")'
     )
 
-    first, second, third = child.next_said(), child.next_said(), child.next_said()
+    first, second, third = child.next_message(), child.next_message(), child.next_message()
 
     assert (first.kind, first.is_final, first.body) == ("progress", False, {"stage": "loading"})
     assert (second.is_final, second.is_error, second.id) == (True, False, "1")
@@ -221,7 +227,7 @@ def test_an_ended_one_gives_back_its_files_and_threads(run: Run):
         child.model.send(REQUEST, [b"pixels"])
         if body == WAITS:
             child.model.kill()
-        while not isinstance(child.next_event(), Ended):
+        while not isinstance(child.next_event(), WorkerExited):
             pass
 
     wait_until(lambda: resources() == before)
@@ -229,7 +235,7 @@ def test_an_ended_one_gives_back_its_files_and_threads(run: Run):
 
 def test_sending_to_one_that_reads_nothing_does_not_wait(run: Run):
     child = run("say(); time.sleep(60)")
-    child.next_said()
+    child.next_message()
     started = time.monotonic()
 
     child.model.send(bytes(20_000), [bytes(5_000_000)])  # larger than any request's header
@@ -244,7 +250,7 @@ def test_it_inherits_no_file_but_its_pipes_and_the_pixels(run: Run, tmp_path: Pa
             "names = [f'/proc/self/fd/{name}' for name in os.listdir('/proc/self/fd')]\n"
             "say(links=[os.readlink(name) for name in names if os.path.islink(name)])\n"
         )
-        links = child.next_said().body["links"]
+        links = child.next_message().body["links"]
 
     pipes = {link for link in links if link.startswith("pipe:")}
     others = {link.partition(":")[0] for link in links} - {"pipe"}
@@ -253,7 +259,7 @@ def test_it_inherits_no_file_but_its_pipes_and_the_pixels(run: Run, tmp_path: Pa
 
 def test_its_end_is_seen_though_its_own_child_lives_on(run: Run):
     child = run("p = subprocess.Popen(['sleep', '60'], stdout=2); say(pid=p.pid); os._exit(0)")
-    grandchild = psutil.Process(child.next_said().body["pid"])
+    grandchild = psutil.Process(child.next_message().body["pid"])
 
     assert child.end().reason == "ended with code 0"
     grandchild.kill()

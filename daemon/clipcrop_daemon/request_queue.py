@@ -40,7 +40,7 @@ class Job:
         return sum(part.nbytes for part in self.request.pixels)
 
 
-class Line:
+class RequestQueue:
     """Jobs that wait, one row for each client."""
 
     def __init__(self) -> None:
