@@ -1,14 +1,12 @@
 """The programs that work before anything is installed; standard library only.
 
 cli            ``python3 installer COMMAND`` and ``clipcrop-setup COMMAND``
-commands       a module each: install and upgrade, uninstall, models, doctor, demo
-install        decides what an installation does: the plan
-uninstall      takes away what the manifest lists
+demo, doctor, install, models, uninstall     a command each; install is upgrade too
 choices        what the user can choose
 steps, login   the parts of an installation
 plan, apply    steps that say what they would do; doing them
 manifest       what was made, written before and after every step
-undo, kinds    how an item is taken away; all kinds of items that there are
+undo           how an item is taken away
 installation   the folder of all this: one installer at a time
 files          files that a step makes; what is in their way
 settings_line  one line of another program's settings
@@ -19,9 +17,6 @@ engine         ONNX Runtime alone or PyTorch too, and which build of that
 machine        what decisions are made from
 disk, process  the edges: files; other programs
 lock           two installers at once are one too many
-doctor         what is wrong with an installation, and what to do
-weights        listing, fetching, checking, removing them
-demo           crop the sample photos by description
 environment    a virtual environment, made once and made again when it must be
 programs       the programs and packages of one
 pip_output     what pip says -> progress, and the sentence that explains a failure

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import demo, install, models, uninstall
 from .apply import sentence_for
-from .commands import demo, doctor, install, models, uninstall
 from .disk import Disk
+from .doctor import command as doctor
 from .errors import InstallError
 from .machine import this_machine
 from .plan import World

@@ -1,7 +1,8 @@
-"""Crop the bundled sample photos by description, through the command line that users have."""
+"""``demo``: crop the bundled sample photos, through the command line that users have."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,21 @@ from typing import Any
 
 from .environment import Recipe, ensure, program
 from .errors import InstallError
+from .plan import World
 from .process import Runner, run_command
 from .programs import last_line
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add it."""
+    text = "crop the sample photos by description, in an own environment"
+    commands.add_parser("demo", help=text, description=text).set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace, world: World) -> int:
+    run_demo(options.checkout, world.say, is_live=world.is_live)
+    return 0
+
 
 SAMPLES = Path("clipcrop", "samples")
 OUTPUT = Path("out", "demo")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from .errors import InstallError
+
 # Settings of the caller's shell that would point an environment of ours at other packages.
 _MISLEADING = (
     "PYTHONPATH",
@@ -119,3 +121,18 @@ def start_detached(
         **apart,
     )
     _left_to_themselves.append(process)
+
+
+def checked(command: Sequence[str]) -> tuple[str, ...]:
+    """The command, if every format can hold it.
+
+    Raises:
+        InstallError: a part has a line break, another control character, or bytes that are no text.
+    """
+    for part in command:
+        if not part.isprintable():  # as are control characters, and bytes that could not be decoded
+            raise InstallError(
+                f"no start at login with {part!r}: there are characters in it that cannot be "
+                "written down; install into a folder with a plainer name"
+            )
+    return tuple(command)

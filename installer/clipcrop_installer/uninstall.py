@@ -1,15 +1,18 @@
-"""Takes away exactly what the manifest lists. What the user made or changed is kept, and named."""
+"""``uninstall``: take away what the manifest lists; what the user made or changed is kept."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .installation import items_besides_folder
+from .errors import IncompleteInstall
+from .installation import is_there, items_besides_folder, opened, read_manifest
+from .login.step import all_kinds
 from .manifest import Item, Manifest
-from .places import Places
-from .plan import World
+from .places import Places, places
+from .plan import World, agrees
 from .programs import Environment
 from .steps.daemon import stop_daemon
 from .undo import FAILED, KEPT, REMOVED, Undo, undo_items
@@ -108,3 +111,40 @@ def uninstall(
 def _to_remove(manifest: Manifest, *, keep_models: bool) -> list[Item]:
     every = items_besides_folder(manifest)
     return [item for item in every if not (keep_models and item.step == MODELS)]
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add it."""
+    text = "take away what was installed, and nothing else"
+    parser = commands.add_parser("uninstall", help=text, description=text)
+    parser.add_argument("--keep-models", action="store_true", help="leave downloaded weights")
+    parser.add_argument("--dry-run", action="store_true", help="show what would go, and do nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask on a terminal")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace, world: World) -> int:
+    where = places(world.machine)
+    if not is_there(where, world):
+        world.say("Nothing is installed here.")
+        return 0
+    if options.dry_run:
+        manifest = read_manifest(where, world)
+        for line in removal_lines(manifest, keep_models=options.keep_models):
+            world.say(line)
+        return 0
+    with opened(where, world) as manifest:
+        if world.ask is not None and not options.yes:
+            for line in removal_lines(manifest, keep_models=options.keep_models):
+                world.say(line)
+            if not agrees(world):
+                world.say("Nothing was done.")
+                return 0
+        removal = uninstall(where, world, manifest, all_kinds(), keep_models=options.keep_models)
+    world.say(f"\nTaken away: files, folders and settings, {removal.num_removed} in all.")
+    for line in (*removal.kept, *(f"NOT REMOVED: {one}" for one in removal.failed)):
+        world.say(f"  {line}")
+    if removal.failed:
+        world.say("Run the same again when that is put right.")
+        return IncompleteInstall.exit_code
+    return 0

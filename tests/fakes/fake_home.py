@@ -11,11 +11,10 @@ from fake_programs import FakePrograms
 
 from clipcrop_installer.apply import Result, carry_out
 from clipcrop_installer.choices import Choices
-from clipcrop_installer.commands.install import summary
 from clipcrop_installer.disk import Disk
-from clipcrop_installer.install import Source, plan_install
+from clipcrop_installer.install import Source, plan_install, summary
 from clipcrop_installer.installation import opened
-from clipcrop_installer.kinds import all_kinds
+from clipcrop_installer.login.step import all_kinds
 from clipcrop_installer.machine import Machine
 from clipcrop_installer.places import Places, places
 from clipcrop_installer.plan import World

@@ -6,7 +6,7 @@ import plistlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from .commands import checked
+from ..process import checked
 
 LABEL = "org.clipcrop.daemon"
 

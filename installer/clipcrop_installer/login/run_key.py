@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ..errors import InstallError
-from .commands import checked
+from ..process import checked
 
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 APPROVED_KEY = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"

@@ -19,7 +19,7 @@ from ..manifest import Item, Manifest
 from ..plan import Step, World
 from ..process import Runner
 from ..programs import last_line
-from ..undo import GONE, KEPT, REMOVED, Outcome, Undo
+from ..undo import FILES, GONE, KEPT, REMOVED, Outcome, Undo
 from .items import ASK_MANAGER, LoginFile, LoginItem, Way, choose_way, make_login_item
 from .run_key import (
     RUN_KEY,
@@ -215,3 +215,8 @@ def _run(world: World, command: Sequence[str]) -> tuple[int, str]:
 def windows_registry() -> Registry:
     """Windows' own."""
     return cast("Registry", import_module("winreg"))
+
+
+def all_kinds() -> Mapping[str, Undo]:
+    """Every kind of item -> what undoes it."""
+    return {**FILES, **login_kinds()}

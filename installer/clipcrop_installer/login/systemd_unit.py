@@ -21,7 +21,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .commands import checked
+from ..process import checked
 
 UNIT_NAME = "clipcrop-daemon.service"
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .commands import checked
+from ..process import checked
 
 ENTRY_NAME = "clipcrop-daemon.desktop"
 

@@ -355,7 +355,7 @@ def test_with_pytorch_the_weights_are_offered(
 ):
     fetched: list[object] = []
     monkeypatch.setattr(
-        "clipcrop_installer.commands.install.run_models",
+        "clipcrop_installer.install.run_models",
         lambda words, world: fetched.append(words) or 0,
     )
     given = iter(answers)

@@ -22,7 +22,7 @@ from clipcrop_installer.errors import (
 )
 from clipcrop_installer.install import Source, plan_install
 from clipcrop_installer.installation import opened, read_manifest
-from clipcrop_installer.kinds import all_kinds
+from clipcrop_installer.login.step import all_kinds
 from clipcrop_installer.manifest import Manifest
 
 

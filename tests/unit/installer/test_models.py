@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from fake_installation import FakeInstallation
 
-from clipcrop_installer.commands import models
+from clipcrop_installer import models
 from clipcrop_installer.errors import InstallError
-from clipcrop_installer.kinds import all_kinds
+from clipcrop_installer.login.step import all_kinds
 from clipcrop_installer.manifest import Manifest
+from clipcrop_installer.models import names_in
 from clipcrop_installer.places import places
 from clipcrop_installer.plan import World
 from clipcrop_installer.uninstall import uninstall
-from clipcrop_installer.weights import names_in
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clipcrop_installer import cli
-from clipcrop_installer.commands import demo
+from clipcrop_installer import cli, demo
 from clipcrop_installer.errors import InstallError, PythonUnsuitable
 from clipcrop_installer.old_python import EXIT_CODE, refuse_old_python
 from clipcrop_installer.pip_output import Progress

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from fake_installation import FakeInstallation
 
-from clipcrop_installer.doctor.editor_files import read_krita_log, read_pluginrc
-from clipcrop_installer.doctor.editors import check_editors
+from clipcrop_installer.doctor.editors import check_editors, read_krita_log, read_pluginrc
 from clipcrop_installer.doctor.finding import Finding
 from clipcrop_installer.manifest import Item
 

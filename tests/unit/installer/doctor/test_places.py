@@ -13,13 +13,13 @@ from fake_installation import FakeInstallation
 from fake_registry import FakeRegistry
 
 from clipcrop_installer.doctor import login as login_check
-from clipcrop_installer.doctor.connection import (
+from clipcrop_installer.doctor.daemon import (
     MAX_IPC_PATH_BYTES,
     MAX_SOCKET_NAME_BYTES,
     check_connection,
 )
+from clipcrop_installer.doctor.environment import check_room
 from clipcrop_installer.doctor.login import check_login
-from clipcrop_installer.doctor.room import check_room
 from clipcrop_installer.login.run_key import APPROVED_KEY, write_run_value
 from clipcrop_installer.login.step import STEP_NAME
 from clipcrop_installer.manifest import Item

@@ -9,8 +9,8 @@ from pathlib import Path, PureWindowsPath
 import pytest
 from fake_installation import FakeInstallation
 
-from clipcrop_installer.commands import doctor
-from clipcrop_installer.doctor.checks import CHECKS, checks_for, run_checks
+from clipcrop_installer.doctor import command as doctor
+from clipcrop_installer.doctor.command import CHECKS, checks_for, run_checks
 from clipcrop_installer.doctor.finding import Context, Finding
 from clipcrop_installer.doctor.report import Private, has_problems, redacted, to_lines
 from clipcrop_installer.errors import InstallError

@@ -1,20 +1,27 @@
-"""``models``: weights. The environment's ``clipcrop models`` does it, and needs its packages."""
+"""``models``: weights. The environment's ``clipcrop models`` does the work, and needs its packages.
+
+What is had through the installer is in its manifest, so that it can be taken away again. What was
+put there without it is the user's.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..engine import LIGHT, OWLVIT, how_to_change
-from ..errors import InstallError
-from ..installation import opened, read_manifest
-from ..places import Places, places
-from ..plan import World
-from ..programs import Environment, installed_environment
-from ..weights import names_in, note_begin, note_end
+from .engine import LIGHT, OWLVIT, how_to_change
+from .errors import InstallError
+from .files import missing_folders
+from .installation import opened, read_manifest
+from .manifest import Item, Manifest
+from .places import Places, places
+from .plan import World
+from .programs import Environment, installed_environment
+from .uninstall import MODELS
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -77,3 +84,48 @@ def _pass_on(words: Sequence[str], environment: Environment, world: World) -> in
 
     command: list[str | Path] = [environment.program("clipcrop"), "models", *words]
     return world.run(command, folder=Path.cwd(), variables={}, on_line=show)
+
+
+CHANGES = ("download", "place", "remove")
+"""The commands of ``clipcrop models`` after which there is more or less than before."""
+
+
+def names_in(words: Sequence[str]) -> list[str]:
+    """The models that a command line is about, if it changes anything."""
+    plain = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if not word.startswith("-") and before != "--revision"
+    ]
+    if not plain or plain[0] not in CHANGES:
+        return []
+    return plain[1:2] if plain[0] == "place" else plain[1:]
+
+
+def note_begin(
+    names: Sequence[str], environment: Environment, world: World, manifest: Manifest
+) -> None:
+    """List what is about to be made, before it is."""
+    for name in names:
+        code, lines = environment.run("clipcrop", ["models", "where", name, "--json"], world, {})
+        if code == 0:
+            folder = Path(json.loads(lines[-1])["folder"])
+            manifest.begin(_items(folder, world, manifest))
+
+
+def note_end(world: World, manifest: Manifest) -> None:
+    """Strike off what is not there, whatever became of the command."""
+    items = manifest.of_step(MODELS)
+    there = [item for item in items if world.disk.kind_of(Path(item.path))]
+    manifest.finish(there)
+    manifest.forget(item for item in items if item not in there)
+
+
+def _items(folder: Path, world: World, manifest: Manifest) -> Iterator[Item]:
+    for path in missing_folders(folder.parent, world, manifest):
+        yield Item(kind="folder", path=str(path), step=MODELS)
+    # As clipcrop.weights.store calls them.
+    yield Item(kind="trace", path=str(folder.with_name(f".{folder.name}.lock")), step=MODELS)
+    for path in (folder.with_name(f".{folder.name}.part"), folder):
+        if not world.disk.kind_of(path) or manifest.find("tree", path):
+            yield Item(kind="tree", path=str(path), step=MODELS)
