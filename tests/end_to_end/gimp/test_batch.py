@@ -311,7 +311,7 @@ def test_settings_that_are_of_no_use_count_as_none(gimp: Gimp, photo: int, note:
     answer = call(gimp, REPEAT, photo)
 
     assert answer["status"] == "success"
-    assert answer["sentence"] == "General crops, since nothing was described."
+    assert answer["sentence"].startswith("General crops, since nothing was described.")
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_without_words_there_are_good_crops_of_anything(gimp: Gimp, photo: int):
     answer = ask(gimp, photo, aspect="1:1")
 
     assert (answer["kind"], answer["matched"]) == ("general", [])
-    assert answer["sentence"] == "General crops, since nothing was described."
+    assert answer["sentence"].startswith("General crops, since nothing was described.")
     assert selection(gimp, photo) == boxes(answer)[0]
 
 
