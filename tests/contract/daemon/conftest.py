@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from hostile_peer import endpoint_of
+from polling import wait_until
 
 from clipcrop_wire.client import Client
 from clipcrop_wire.endpoint import ConnectionFile, read_connection_file
@@ -94,10 +95,7 @@ class RunningDaemon:
         children = self.children() if self.process.poll() is None else []
         self.process.kill()
         self.process.wait(120)
-        deadline = time.monotonic() + 120
-        while any(map(self.is_alive, children)):
-            assert time.monotonic() < deadline, "the model process outlives the front"
-            time.sleep(0.01)
+        wait_until(lambda: not any(map(self.is_alive, children)))
 
     @staticmethod
     def is_alive(process: psutil.Process) -> bool:
@@ -165,14 +163,7 @@ def suggest() -> Callable[..., SuggestReply]:
 @pytest.fixture
 def wait_for() -> Callable[..., None]:
     """Polls until something is so."""
-
-    def wait(is_so: Callable[[], object], seconds: float = 120.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not is_so():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.01)
-
-    return wait
+    return wait_until
 
 
 @pytest.fixture
