@@ -372,7 +372,7 @@ def _recipe(
         "",
         parent=places.environments,
         is_copy=True,
-        extras=engine.extras,
+        extras=("raw", *engine.extras),  # small, and a photographer has raw photos
         torch=engine.torch,
         torch_fallback=engine.fallback,
         cache=None if pip_cache(machine) else places.downloads,

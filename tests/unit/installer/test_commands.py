@@ -304,7 +304,7 @@ def test_an_installation_is_light_unless_something_needs_pytorch(
     assert run("install") == 0
 
     plan, summary = capsys.readouterr().out.split("Done:")
-    assert requirement_of(user) == str(user.checkout)
+    assert requirement_of(user) == f"{user.checkout}[raw]"
     assert not [one for one in user.programs.commands_with("pip install") if " torch" in one]
     assert re.search(r"engine light: .*--engine owlvit", plan)
     assert re.search(r"fetches about \d+ MB, takes [\d.]+ GB .* [\d.]+ GB of memory", plan)
@@ -315,18 +315,18 @@ def test_an_upgrade_moves_between_the_engines(run: Run, user: FakeHome):
     run("install")
 
     assert run("upgrade", "--engine", "owlvit") == 0
-    assert requirement_of(user) == f"{user.checkout}[owlvit]"
+    assert requirement_of(user) == f"{user.checkout}[raw,owlvit]"
     assert run("upgrade") == 0  # it is remembered
     assert len(list(user.places.environments.iterdir())) == 1
     assert run("upgrade", "--engine", "light") == 0
 
-    assert requirement_of(user) == str(user.checkout)
+    assert requirement_of(user) == f"{user.checkout}[raw]"
     assert len(list(user.places.environments.iterdir())) == 1
     assert run("uninstall") == 0
     assert not user.places.data.exists()
 
 
-@pytest.mark.parametrize(("has_weights", "extra"), [(False, ""), (True, "[owlvit]")])
+@pytest.mark.parametrize(("has_weights", "extra"), [(False, "[raw]"), (True, "[raw,owlvit]")])
 def test_an_installation_from_before_there_were_engines_is_moved(
     run: Run, user: FakeHome, has_weights: bool, extra: str
 ):
