@@ -227,7 +227,8 @@ def _is_ours(folder: Path) -> bool:
 def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: bool) -> None:
     python = program(recipe, "python")
     groups = [part for group in recipe.groups for part in ("--group", group)]
-    pip: list[str | Path] = [python, "-m", "pip", "install", "--constraint", _constraints(recipe)]
+    pip: list[str | Path] = [python, "-I", "-m", "pip", "install"]
+    pip += ["--constraint", _constraints(recipe)]
     # Compiling everything takes longer than all the rest; Python compiles what it uses.
     pip += ["--progress-bar", "off", "--no-compile"]
     place = f"{recipe.checkout}[{','.join(recipe.extras)}]" if recipe.extras else recipe.checkout
@@ -266,7 +267,7 @@ def _build(recipe: Recipe, say: Callable[[str], None], run: Runner, *, is_live: 
             if error is not None:
                 raise error
 
-        need(do("an empty environment", [sys.executable, "-m", "venv", recipe.folder]))
+        need(do("an empty environment", [sys.executable, "-I", "-m", "venv", recipe.folder]))
         need(do("pip", [*pip, "--upgrade", "pip"]))  # dependency groups need pip 25.1
         if recipe.torch:
             error = do("PyTorch", [*pip, *recipe.torch])

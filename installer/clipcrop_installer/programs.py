@@ -71,7 +71,7 @@ class Environment:
         """
         lines: list[str] = []
         code = world.run(
-            [self.python, "-c", _FIND, *names],
+            [self.python, "-I", "-c", _FIND, *names],
             folder=self.python.parent,
             variables={},
             on_line=lines.append,

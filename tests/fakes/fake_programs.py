@@ -61,7 +61,7 @@ class FakePrograms:
             if part in self.commands[-1]:
                 on_line(line)
                 return code
-        program, arguments = Path(words[0]), words[1:]
+        program, arguments = Path(words[0]), [word for word in words[1:] if word != "-I"]
         if arguments[:2] == ["-m", "venv"]:
             self._make_venv(Path(words[-1]))
         elif arguments[:3] == ["-m", "pip", "install"]:
