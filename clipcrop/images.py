@@ -92,6 +92,9 @@ _AVERAGEABLE_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"
 # Nominal; Pillow may take a byte more.
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 4, "LA": 2, "RGB": 3, "I;16": 2, "I;16B": 2}
 
+_WEBP_COPIES = 3
+"""Reading and writing WebP takes several copies, so that it counts more against the limit."""
+
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 # What is often given as a photo and is none, by its first bytes.
@@ -306,6 +309,8 @@ def _pillow_image(path: Path, head: bytes, shown: str) -> tuple[Image.Image, lis
         raise InvalidImage(
             f"a Photoshop document with {bits} bits a channel: {shown}; save it as TIFF"
         )
+    if size_px := _webp_size(head):  # Pillow makes room for it when it opens the file
+        check_decoded(*size_px, 3 * _WEBP_COPIES, path.stat().st_size, shown)
     formats = [*FORMATS, *_register_plugins(head)]
     try:
         with pillow_limit_raised():
@@ -322,6 +327,19 @@ def _pillow_image(path: Path, head: bytes, shown: str) -> tuple[Image.Image, lis
                 f"cannot read {shown}: {reason_of(exc)}; get the file again"
             ) from exc
         return mended, [f"{shown} has damaged notes beside its picture, which are left out"]
+
+
+def _webp_size(head: bytes) -> tuple[int, int] | None:
+    """Width and height that the first bytes of a WebP tell; None for others."""
+    if head[:4] != b"RIFF" or head[8:12] != b"WEBP" or len(head) < 30:
+        return None
+    if head[12:16] == b"VP8X":
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    sides = int.from_bytes(head[26:28], "little"), int.from_bytes(head[28:30], "little")
+    return sides[0] & 0x3FFF, sides[1] & 0x3FFF
 
 
 def _register_plugins(head: bytes) -> list[str]:

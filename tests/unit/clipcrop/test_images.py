@@ -161,6 +161,144 @@ def test_more_than_the_cap_is_refused_before_it_is_decoded(
         load_image(path)
 
 
+def png_bomb(side_px: int) -> bytes:
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", side_px, side_px, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+
+
+def tiff_bomb(side_px: int) -> bytes:
+    tags = ((256, side_px), (257, side_px), (258, 8), (259, 1), (262, 1), (273, 8), (279, 1 << 30))
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+BOMBS = {
+    "webp": b"RIFF\x1a\0\0\0WEBPVP8L\x0d\0\0\0\x2f\xff\xff\xff\x0f" + bytes(9),
+    "webp vp8x": b"RIFF\x1a\0\0\0WEBPVP8X\x0a\0\0\0"
+    + bytes(4)
+    + b"\xff\x3f\0\xff\x3f\0"
+    + bytes(9),
+    "png": png_bomb(9000),
+    "gif": b"GIF89a"
+    + struct.pack("<HH", 65535, 65535)
+    + b"\0\0\0,"
+    + bytes(4)
+    + struct.pack("<HH", 65535, 65535)
+    + b"\0\x02\x02\x44\x01\0;",
+    "tiff": tiff_bomb(20_000),
+    "bmp": b"BM"
+    + struct.pack("<IHHI", 54, 0, 0, 54)
+    + struct.pack("<IiiHHIIiiII", 40, 15_000, 15_000, 1, 24, 0, 0, 0, 0, 0, 0),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_few_bytes_that_claim_a_large_picture_are_refused_before_they_are_decoded(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "bomb.jpg"
+    path.write_bytes(BOMBS[kind])
+
+    def decodes(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(Image.core, "new", decodes)
+    monkeypatch.setattr("clipcrop.deep_images.reduced_pixels", decodes)
+
+    with pytest.raises(InvalidImage, match=r"megapixels|missing"):
+        load_image(path)
+
+
+def test_the_limit_can_be_set_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (1000, 500)).save(path)
+
+    monkeypatch.setenv("CLIPCROP_MAX_IMAGE_MB", "1")
+    with pytest.raises(InvalidImage, match=r"photo\.png.* 1 MB.*CLIPCROP_MAX_IMAGE_MB"):
+        load_image(path)
+    monkeypatch.setenv("CLIPCROP_MAX_IMAGE_MB", "2")
+    assert load_image(path).width_px == 1000
+    monkeypatch.setenv("CLIPCROP_MAX_IMAGE_MB", "much")
+    with pytest.raises(InvalidImage, match="'much'"):
+        load_image(path)
+
+
+def test_no_other_program_is_started_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def starts(*_: object, **__: object) -> None:
+        raise AssertionError("a program is started")
+
+    for name in ("subprocess.Popen", "subprocess.check_call", "os.system"):
+        monkeypatch.setattr(name, starts)
+    contents = {
+        "eps.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\nshowpage\n",
+        "dos_eps.jpg": b"\xc5\xd0\xd3\xc6" + struct.pack("<II", 32, 60) + bytes(20) + b"%!PS-Adobe",
+        "pdf.jpg": b"%PDF-1.7\n",
+        "svg.jpg": b"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>",
+        "wmf.jpg": b"\xd7\xcd\xc6\x9a" + bytes(60),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InvalidImage, match=name):
+            load_image(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["baseline", "progressive"])
+def test_a_jpeg_that_lacks_its_last_bytes_is_opened_with_a_note(
+    tmp_path: Path, astronaut_path: Path, kind: str
+):
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    with Image.open(astronaut_path) as image:
+        image.save(whole, quality=90, progressive=kind == "progressive")
+    cut.write_bytes(whole.read_bytes()[:-10])
+
+    loaded = load_image(cut)
+
+    assert "cut.jpg" in loaded.notes[0]
+    assert load_image(whole).notes == ()
+    difference = np.asarray(loaded.rgb, int) - np.asarray(load_image(whole).rgb, int)
+    assert np.abs(difference[:480]).max() <= 8
+
+
+def test_a_png_without_its_end_is_opened(tmp_path: Path, astronaut_path: Path):
+    path = tmp_path / "cut.png"
+    with Image.open(astronaut_path) as image:
+        image.save(path)
+    path.write_bytes(path.read_bytes()[:-16])
+
+    assert load_image(path).rgb.size == (512, 512)
+
+
+def test_a_short_marker_in_a_jpeg_is_passed_over_with_a_note(tmp_path: Path, astronaut_path: Path):
+    path = tmp_path / "photo.jpg"
+    content = astronaut_path.read_bytes()
+    path.write_bytes(content[:2] + b"\xff\xee\x00\x08Adobe\0" + content[2:])
+
+    loaded = load_image(path)
+
+    assert len(loaded.notes) == 1
+    assert np.array_equal(np.asarray(loaded.rgb), np.asarray(load_image(astronaut_path).rgb))
+
+
+@pytest.mark.parametrize("name", [b"tEXt", b"zTXt"])
+def test_a_png_with_a_damaged_or_huge_note_is_opened(tmp_path: Path, name: bytes):
+    path = tmp_path / "photo.png"
+    four_corners().save(path)
+    content = path.read_bytes()
+    data = b"Comment\0" + (b"\0" + zlib.compress(bytes(70_000_000)) if name == b"zTXt" else b"x")
+    checksum = zlib.crc32(name + data) ^ (1 if name == b"tEXt" else 0)
+    note = struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
+    path.write_bytes(content[:33] + note + content[33:])
+
+    assert corner_colours(load_image(path).rgb) == [RED, GREEN, BLUE, WHITE]
+
+
 def test_an_image_without_pixels_is_refused():
     with pytest.raises(InvalidImage, match="no pixels: the image is 0 x 7"):
         prepare_image(Image.new("RGB", (0, 7)))
