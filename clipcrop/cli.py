@@ -357,17 +357,16 @@ class _Task:
 
     def asking(self) -> contextlib.AbstractContextManager[Ask]:
         """Load what answers."""
-        arguments = (self.options, self.prompt, self.request)
         if self.options.method == cagic_command.METHOD:
-            return _a_search(*arguments)
+            return _a_search(self.options, self.prompt, self.request)
         if self.options.daemon:
-            return _the_daemon(*arguments)
-        return contextlib.nullcontext(_a_predictor(*arguments))
+            return _the_daemon(self.options, self.request)
+        return contextlib.nullcontext(_a_predictor(self.options, self.request))
 
     def worker(self) -> Callable[[Photo], _Result | str]:
         """In a worker process: load the model."""
         _set_up_logging(self.options)
-        ask = _a_predictor(self.options, self.prompt, self.request)
+        ask = _a_predictor(self.options, self.request)
         return lambda photo: self.result_or_line(photo, ask)
 
     def result_or_line(self, photo: Photo, ask: Ask) -> _Result | str:
@@ -503,9 +502,11 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
 
         query = load_image(options.query_image)
     constraints = Constraints.parse(options.aspect, options.min_size)
-    # Either raises what is wrong with it; the daemon has spaCy, so that stays unloaded here.
-    (check_prompt if options.daemon else parse_prompt)(prompt, options.exclude)
+    if options.daemon:  # which has spaCy, so that stays unloaded here
+        check_prompt(prompt, options.exclude)
     return {
+        # Read once: workers need no spaCy, either.
+        "prompt": prompt if options.daemon else parse_prompt(prompt, options.exclude),
         "constraints": constraints,
         "exclude": options.exclude,
         "image_query": query,
@@ -554,7 +555,7 @@ def _grounding(name: str) -> GroundingOptions | None:
     return None if name == "default" else GroundingOptions.paper(cast("Variant", name))
 
 
-def _a_predictor(options: argparse.Namespace, prompt: str, request: dict[str, Any]) -> Ask:
+def _a_predictor(options: argparse.Namespace, request: dict[str, Any]) -> Ask:
     """The model in this process."""
     from .predictor import Predictor
 
@@ -563,7 +564,7 @@ def _a_predictor(options: argparse.Namespace, prompt: str, request: dict[str, An
 
     def ask(image: LoadedImage) -> tuple[Suggestions, float]:
         encoded = predictor.encode(image)
-        suggestions = predictor.suggest(encoded, prompt, grounding=grounding, **request)
+        suggestions = predictor.suggest(encoded, grounding=grounding, **request)
         return suggestions, encoded.seconds
 
     return ask
@@ -577,7 +578,7 @@ def _a_search(options: argparse.Namespace, prompt: str, request: dict[str, Any])
 
 
 @contextlib.contextmanager
-def _the_daemon(options: argparse.Namespace, prompt: str, request: dict[str, Any]) -> Iterator[Ask]:
+def _the_daemon(options: argparse.Namespace, request: dict[str, Any]) -> Iterator[Ask]:
     """The model in the running daemon."""
     from .remote import RemotePredictor
 
@@ -586,7 +587,7 @@ def _the_daemon(options: argparse.Namespace, prompt: str, request: dict[str, Any
     told: set[str] = set()
 
     def ask(image: LoadedImage) -> tuple[Suggestions, float]:
-        answer = predictor.suggest(image, prompt, **request)
+        answer = predictor.suggest(image, **request)
         for note in answer.notes:
             if note not in told:
                 _say(f"note: {note}")

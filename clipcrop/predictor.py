@@ -143,7 +143,7 @@ class Predictor:
     def suggest(
         self,
         encoded: EncodedImage,
-        prompt: str = "",
+        prompt: str | Prompt = "",
         *,
         exclude: Sequence[str] = (),
         image_query: Image.Image | LoadedImage | None = None,
@@ -156,7 +156,8 @@ class Predictor:
         Args:
             encoded: From `encode`.
             prompt: What to keep, in English; blank, without an image query, for a good crop of
-                anything.
+                anything. For many images what `clipcrop.prompt.parse_prompt` made of it and of
+                ``exclude``, once.
             exclude: What to leave out, besides what the prompt itself excludes.
             image_query: An example of what to keep.
             constraints: Aspect ratio and minimum size; free by default.
@@ -240,12 +241,12 @@ class Predictor:
 
     def _encode_prompt(
         self,
-        prompt: str,
+        prompt: str | Prompt,
         exclude: Sequence[str],
         image_query: Image.Image | LoadedImage | None,
     ) -> tuple[Prompt, list[FloatArray]]:
         """The prompt's parts, and an embedding, [E], for each of its texts."""
-        parsed = parse_prompt(prompt, exclude)
+        parsed = parse_prompt(prompt, exclude) if isinstance(prompt, str) else prompt
         if image_query is not None:
             parsed = parsed.with_image_query()
         words = [text for text in parsed.all_texts if text is not IMAGE_QUERY]

@@ -94,6 +94,8 @@ def test_every_output_is_that_of_a_model_in_this_process(
         assert main([*ask, *who, *files, "--json"]) == 0
         record = json.loads(capsys.readouterr().out)
         stages = list(record.pop("seconds"))
+        for crop in record["suggestions"]:
+            crop["file"] = str(Path(crop["file"]).relative_to(folder))
         written = {
             str(path.relative_to(folder)): path.read_bytes()
             for path in folder.rglob("*")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from clipcrop import Constraints, EncodedImage, GroundingOptions, Predictor
 from clipcrop.boxes import coverage
 from clipcrop.errors import EmptyPrompt, InputError
 from clipcrop.images import load_image
+from clipcrop.prompt import parse_prompt
 
 floats = partial(np.array, dtype=np.float32)
 
@@ -156,3 +158,12 @@ def test_what_of_a_prompt_is_not_used_is_noted(predictor: Predictor, cat: Encode
     assert "asked for and excluded" in contradiction
     assert contradiction.endswith("cat")
     assert unused.endswith("rule of thirds")
+
+
+def test_a_prompt_that_was_read_before_gives_the_same_crops(
+    predictor: Predictor, cat: EncodedImage
+):
+    read = predictor.suggest(cat, parse_prompt("the cat, 4:5", ["the sofa"]))
+    written = predictor.suggest(cat, "the cat, 4:5", exclude=["the sofa"])
+
+    assert dataclasses.replace(read, seconds=0) == dataclasses.replace(written, seconds=0)
