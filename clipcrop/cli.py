@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import __version__, cagic_command
 from .data.cli import add_data
-from .errors import CheckpointError, ClipCropError, InputError, WorkerDied
+from .errors import CheckpointError, ClipCropError, DaemonUnavailable, InputError, WorkerDied
 from .evaluation.cli import add_evaluate
 from .extras import require_extra
 from .reports import printable
@@ -273,8 +273,7 @@ def _suggest(options: argparse.Namespace) -> int:
             )
         else:
             ask = stack.enter_context(task.asking())
-            process = task.process if len(inputs.photos) == 1 else task.result_or_line
-            results = (process(photo, ask) for photo in inputs.photos)
+            results = task.one_by_one(inputs.photos, ask)
         return _tell_all(options, inputs.photos, results, sheet)
 
 
@@ -363,18 +362,36 @@ class _Task:
             return _the_daemon(self.options, self.request)
         return contextlib.nullcontext(_a_predictor(self.options, self.request))
 
+    def one_by_one(self, photos: Sequence[Photo], ask: Ask) -> Iterator[_Result | str]:
+        """The results of photos, or lines about what went wrong with them.
+
+        Raises:
+            ClipCropError: What went wrong with the only photo, or the daemon cannot be asked.
+        """
+        has_answer = False
+        for photo in photos:
+            try:
+                result: _Result | str = self.process(photo, ask)
+                has_answer = True
+            except Exception as exc:
+                is_hopeless = isinstance(exc, DaemonUnavailable) and not has_answer
+                if len(photos) == 1 or is_hopeless:
+                    raise
+                result = _line_about(photo.path, exc)
+            yield result
+
     def worker(self) -> Callable[[Photo], _Result | str]:
         """In a worker process: load the model."""
         _set_up_logging(self.options)
         ask = _a_predictor(self.options, self.request)
-        return lambda photo: self.result_or_line(photo, ask)
 
-    def result_or_line(self, photo: Photo, ask: Ask) -> _Result | str:
-        """As `process`, or the line about what went wrong with this photo."""
-        try:
-            return self.process(photo, ask)
-        except Exception as exc:
-            return _line_about(photo.path, exc)
+        def work(photo: Photo) -> _Result | str:
+            try:
+                return self.process(photo, ask)
+            except Exception as exc:
+                return _line_about(photo.path, exc)
+
+        return work
 
     def process(self, photo: Photo, ask: Ask) -> _Result:
         """Everything about one photo; depends on no other photo."""
