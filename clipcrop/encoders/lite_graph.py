@@ -7,6 +7,7 @@ gives is named in `LiteOutput`.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,6 +118,8 @@ class LiteGraph:
 
 
 def _open(path: Path, threads: int | None) -> InferenceSession:
+    # Else newer versions of it keep an id of the machine in the user's cache, and report its use.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

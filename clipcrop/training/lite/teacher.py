@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ class Teacher:
 
     def __init__(self, onnx_file: Path) -> None:
         try:
+            os.environ["ORT_DISABLE_TELEMETRY"] = "1"
             import onnxruntime  # only this training needs it
         except ImportError as exc:
             raise CheckpointError(
