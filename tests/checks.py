@@ -68,7 +68,9 @@ class Outcome:
 
 def main(checkout: Path, arguments: Sequence[str]) -> int:
     """Make the environment, run the checks; the return value is the process's exit code."""
-    recipe = Recipe(checkout, ".venv-tests", groups=("test", "lint"))
+    recipe = Recipe(
+        checkout, ".venv-tests", groups=("test", "lint"), extras=("owlvit", "train", "train-lite")
+    )
     rest = [one for one in arguments if one != FAST]
     commands = Commands()
     # As Ctrl-C: the checks are in groups of their own, and would go on without us.

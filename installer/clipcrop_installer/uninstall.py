@@ -61,14 +61,16 @@ def _summed_up(items: Sequence[Item]) -> list[str]:
     folders = [item.path for item in items if item.kind == "folder"]
     others = [item for item in items if item.kind not in ("file", "trace", "folder")]
     lines = [f"{_VERBS.get(item.kind, item.kind)} {item.path}" for item in reversed(others)]
-    num_files: dict[str, int] = {}
+    files_in: dict[str, list[str]] = {}
     for item in items:
         if item.kind in ("file", "trace"):
             parents = {str(one) for one in Path(item.path).parents}
             place = next((one for one in folders if one in parents), item.path)  # the outermost
-            num_files[place] = num_files.get(place, 0) + 1
-    lines += [f"remove {path}" for path in num_files if path not in folders]
-    lines += [f"remove {num_files[one]} files in {one}" for one in folders if one in num_files]
+            files_in.setdefault(place, []).append(item.path)
+    for place, files in files_in.items():
+        lines.append(
+            f"remove {files[0]}" if len(files) == 1 else f"remove {len(files)} files in {place}"
+        )
     return lines or [f"remove {item.path}, if it is empty" for item in reversed(items)]
 
 

@@ -14,15 +14,16 @@ _START_S = 180.0
 class Daemon:
     """``clipcrop-daemon run`` with the lite tower and a connection file of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path = Path(sys.executable)) -> None:
         self.folder = folder
+        self.python = python
         self.connection_file = folder / "connection.json"
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def command(self) -> list[str]:
         """What starts it."""
-        program = Path(sys.executable).with_name("clipcrop-daemon")
+        program = self.python.with_name("clipcrop-daemon")
         options = {
             "--model": "lite",
             "--device": "cpu",

@@ -125,9 +125,9 @@ def check_device(context: Context) -> list[Finding]:
     is_private = context.places.environments in context.environment.python.parents
     change = f"; to change it: {how_to_change(found is not None, is_private=is_private)}"
     if found is None:
-        text = f"engine {LIGHT}: the small model on the processor, by ONNX Runtime{change}"
+        text = f"{LIGHT}: the small model on the processor, by ONNX Runtime{change}"
         return [Finding("ok", "engine", text)]
-    build = f"engine {OWLVIT}: PyTorch {found['torch']}"
+    build = f"{OWLVIT}: PyTorch {found['torch']}"
     if found["devices"]:
         return [Finding("ok", "engine", f"{build} on {', '.join(found['devices'])}{change}")]
     if found["has_mps"]:

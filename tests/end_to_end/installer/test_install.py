@@ -46,7 +46,7 @@ def test_everything_is_installed_makes_crops_in_both_editors_and_goes_again(user
     assert "plug-in into GIMP 3.0" in plan
     assert "plug-in into Krita" in plan
 
-    said = user.installer("install", "--torch", "cpu")
+    said = user.installer("install")
     assert "Not done:" not in said, said
     assert '"the woman in the orange suit" gave a crop of' in said
     away = user.copy.rename(user.folder / "away")  # the copy is not needed any more
@@ -55,7 +55,9 @@ def test_everything_is_installed_makes_crops_in_both_editors_and_goes_again(user
     _crop_in_krita(user, samples / "astronaut.jpg")
 
     away.rename(user.copy)
-    assert "All is well." in user.installer("doctor")
+    examined = user.installer("doctor")
+    assert "All is well." in examined
+    assert "engine: light" in examined
     again = user.installer("upgrade")
     assert "use the environment that is there" in again
     gone = user.installer("uninstall")

@@ -91,13 +91,13 @@ def test_an_interrupted_download_is_no_interrupted_installation(installation: Fa
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        pytest.param({}, "engine owlvit: PyTorch 2.13.0 on the processor", id="processor"),
+        pytest.param({}, "owlvit: PyTorch 2.13.0 on the processor", id="processor"),
         pytest.param(
             {"cuda_build": "12.8", "devices": ["NVIDIA A", "NVIDIA B"]},
-            "engine owlvit: PyTorch 2.13.0 on NVIDIA A, NVIDIA B",
+            "owlvit: PyTorch 2.13.0 on NVIDIA A, NVIDIA B",
             id="cuda",
         ),
-        pytest.param({"has_mps": True}, "engine owlvit: PyTorch 2.13.0 on this Mac's", id="mac"),
+        pytest.param({"has_mps": True}, "owlvit: PyTorch 2.13.0 on this Mac's", id="mac"),
     ],
 )
 def test_the_device_is_told(found: dict[str, object], text: str, installation: FakeInstallation):
@@ -118,7 +118,7 @@ def test_an_environment_without_pytorch_has_the_light_engine(installation: FakeI
 
     assert (environment.verdict, engine.verdict) == ("ok", "ok")
     assert "torch" not in environment.text
-    assert engine.text.startswith("engine light: ")
+    assert engine.text.startswith("light: ")
     assert "pip install 'clipcrop-desktop[owlvit]'" in engine.text
 
 
