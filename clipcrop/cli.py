@@ -425,7 +425,9 @@ def _process(
         from .contact_sheet import picture_row
 
         row = picture_row(
-            f"{photo.path.name}: {prompt or 'like the example image'}", image.rgb, suggestions
+            printable(f"{photo.path.name}: {prompt or 'like the example image'}"),
+            image.rgb,
+            suggestions,
         )
     return _Result(suggestions, seconds, crops, notes, row)
 

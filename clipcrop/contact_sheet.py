@@ -186,7 +186,11 @@ def draw_pictures(rows: Sequence[PictureRow]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     top = _GAP_PX
     for row, titled in zip(cells, rows, strict=True):
-        draw.text((_GAP_PX, top), _fitted(titled.title, title_font, width), _INK, title_font)
+        if titled.title.isascii():
+            draw.text((_GAP_PX, top), _fitted(titled.title, title_font, width), _INK, title_font)
+        else:
+            mask = _text_of_any_script(titled.title, 15, width - 2 * _GAP_PX)
+            sheet.paste(_INK, (_GAP_PX, top), mask)
         left = _GAP_PX
         for picture, lines in row:
             sheet.paste(picture, (left, top + _LABEL_PX))
@@ -258,6 +262,16 @@ def _wrapped(label: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, px:
         else:
             lines[-1] = longer
     return lines
+
+
+def _text_of_any_script(text: str, size_px: int, width_px: int) -> Image.Image:
+    """A line as a mask, in the fonts of the system: Pillow's own has ASCII only."""
+    import html
+
+    import pyvips  # few sheets need it
+
+    mask = pyvips.Image.text(html.escape(text), font=f"sans {size_px}", dpi=72)
+    return Image.fromarray(mask.crop(0, 0, min(mask.width, width_px), mask.height).numpy())
 
 
 def _fitted(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width_px: int) -> str:

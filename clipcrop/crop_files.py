@@ -367,7 +367,7 @@ def _lost_by_pillow(opened: Image.Image, file_format: str, path: Path) -> list[s
     if file_format == "JPEG2000" and _has_profile(path):
         lost.append("the colour profile")
     if file_format == "PSD":
-        lost.append("layers")
+        lost.append("layers and notes of Photoshop")
     return lost
 
 

@@ -374,8 +374,10 @@ def _why_unreadable(path: Path, head: bytes, shown: str) -> str:
             return (
                 f"damaged image, or a rare kind of {kind}: {shown}; export it again, as TIFF or PNG"
             )
+    if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS | {b"avif"}:
+        return f"damaged image: {shown}; get it again"
     if head[4:8] == b"ftyp":
-        return f"a damaged photo or a film: {shown}; get it again, or export it as TIFF or JPEG"
+        return f"a film, or a photo of a rare kind: {shown}; export it as TIFF or JPEG"
     return f"not an image: {shown}; use JPEG, PNG, TIFF, WebP, HEIC or AVIF"
 
 

@@ -59,9 +59,12 @@ def photo(side_px: int, kind: str, path: Path) -> int:
         else:
             deep.tiffsave(str(path))
         return side_px * side_px * 6
-    options = {"orientation": 6} if "turned" in kind else {}
+    if kind == "heic":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     exif = Image.Exif()
-    exif[0x0112] = options.get("orientation", 1)
+    exif[0x0112] = 6 if "turned" in kind else 1
     saved = {"compress_level": 1} if path.suffix == ".png" else {"quality": 90}
     image.save(path, exif=exif, progressive="progressive" in kind, **saved)
     return side_px * side_px * 3
@@ -76,6 +79,8 @@ KINDS = {
     "tiff": ".tif",
     "tiff 16": ".tif",
     "webp": ".webp",
+    "heic": ".heic",
+    "avif": ".avif",
 }
 
 

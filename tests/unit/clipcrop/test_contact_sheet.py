@@ -86,6 +86,22 @@ def test_a_long_label_goes_on_below_its_picture():
     assert short.height < long.height < short.height + 100
 
 
+def test_titles_of_any_script_are_drawn_as_letters_not_as_boxes():
+    picture = Image.new("RGB", (300, 240), RED)
+    sheets = [
+        draw_pictures([PictureRow(title, [(picture, "label")])]).tobytes()
+        for title in ("é", "ñ", "я", "חתול & <b>", "猫 " * 100)
+    ]
+
+    assert len(set(sheets)) == len(sheets)
+
+
+def test_a_sheet_of_many_rows_fits_into_webp():
+    row = PictureRow("title", [(Image.new("RGB", (300, 240)), "so many words that they wrap " * 2)])
+
+    assert draw_pictures([row] * MAX_ROWS).height <= 16_383
+
+
 def test_many_images_give_several_sheets(tmp_path: Path):
     rows = [made_row((8, 4), num_crops=1)] * (MAX_ROWS + 1)
 

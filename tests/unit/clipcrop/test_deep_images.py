@@ -115,7 +115,8 @@ def tiff_of(pixels: bytes, entries: list[tuple[int, int, list[int]]]) -> bytes:
     content = b"II*\0" + bytes(4) + pixels
     directory = struct.pack("<H", len(entries))
     for tag, kind, numbers in entries:
-        raw = struct.pack(f"<{len(numbers)}{'H' if kind == 3 else 'I'}", *numbers)
+        letter = {1: "B", 3: "H", 4: "I"}[kind]
+        raw = struct.pack(f"<{len(numbers)}{letter}", *numbers)
         if len(raw) > 4:
             content += bytes(len(content) % 2)
             raw, content = struct.pack("<I", len(content)), content + raw
@@ -242,21 +243,40 @@ def test_a_raw_photo_is_called_one_and_its_preview_is_not_taken(
         load_image(path)
 
 
+def test_a_raw_photo_is_developed_where_that_is_installed(tmp_path: Path):
+    pytest.importorskip("rawpy")
+    path = tmp_path / "a.dng"
+    sensor = np.full((192, 256), 20_000, np.uint16)
+    path.write_bytes(
+        grey_tiff(
+            sensor,
+            32803,
+            (254, 4, [0]),
+            (33421, 3, [2, 2]),
+            (33422, 1, [0, 1, 1, 2]),
+            (50706, 1, [1, 4, 0, 0]),
+            (50717, 4, [65535]),
+        )
+    )
+
+    written, said = cut(path)
+
+    loaded = load_image(path)
+    assert (loaded.width_px, loaded.height_px) == (256, 192)
+    assert crop_values(written).dtype == np.uint16
+    assert written.suffix == ".tif"
+    assert said == []
+
+
 def test_a_tiff_that_lacks_a_little_is_opened_with_a_note_and_one_that_lacks_much_is_not(
     tmp_path: Path,
 ):
     path = tmp_path / "a.tif"
-    array = values(3, "uint16")
-    whole = planar_tiff(array)
-    # pixels at the end of the file, as many programs write them
-    head = whole[: 8 + array.nbytes]
-    vips_of(values(1, "uint16"), "grey16").tiffsave(str(path))
-    moved = bytearray(grey_tiff(array[..., 0].copy(), 1))
-    at = len(moved)
-    moved[moved.index(struct.pack("<HHII", 273, 4, 1, 8)) + 8 :][:0] = b""
+    array = values(1, "uint16")[..., 0]
+    moved = bytearray(grey_tiff(array, 1))
     entry = moved.index(struct.pack("<HHII", 273, 4, 1, 8))
-    moved[entry + 8 : entry + 12] = struct.pack("<I", at)
-    moved += head[8 : 8 + array[..., 0].nbytes]
+    moved[entry + 8 : entry + 12] = struct.pack("<I", len(moved))
+    moved += array.tobytes()  # at the end of the file, as many programs write them
 
     path.write_bytes(moved[:-100])
     assert load_image(path).notes
