@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from pathlib import Path
 
 from .errors import NotInstalled
 
 DISTRIBUTION = "clipcrop-desktop"
 """What `pip install` knows the project by."""
+
+_ENVIRONMENTS = "environments"
+"""The folder in which the installer makes private environments, to which it adds extras."""
 
 _MODULES = {
     "owlvit": ("torch", "transformers", "huggingface_hub"),
@@ -19,6 +24,8 @@ _MODULES = {
 
 def install_command(extra: str) -> str:
     """What a user runs to get an extra."""
+    if extra == "owlvit" and Path(sys.prefix).parent.name == _ENVIRONMENTS:
+        return "python3 installer upgrade --engine owlvit"
     return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 

@@ -44,6 +44,7 @@ def extras(checkout: Path) -> dict[str, list[str]]:
             names.get(name, name.replace("-", "_"))
             for requirement in requirements
             for name in re.findall(r"^[\w.-]+", requirement)
+            if name != "clipcrop-desktop"  # another extra of ours
         ]
         for extra, requirements in found.items()
     }
