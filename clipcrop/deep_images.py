@@ -165,9 +165,11 @@ def reduced_pixels(deep: DeepImage, max_side_px: int) -> tuple[npt.NDArray[np.ui
         image = deep.pixels.copy(interpretation="multiband")
         if image.bands > bands:
             image = image.extract_band(0, n=bands)
-        factor = max(image.width, image.height) // (2 * max_side_px)
+        factor = int(max(image.width, image.height) / (1.25 * max_side_px))
         if factor > 1:
             image = image.shrink(min(factor, image.width), min(factor, image.height))
+        if image.format in {"ushort", "uint"}:  # here it is done row by row
+            image = (image >> (8 if image.format == "ushort" else 24)).cast("uchar")
         values = image.numpy().reshape(image.height, image.width, bands)
     mode = {1: "L", 3: "RGB", 4: "CMYK"}[deep.colour_bands]
     if deep.has_alpha:
@@ -341,7 +343,7 @@ def read_pages(path: Path) -> list[TiffPage]:
 
 
 def _eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Values of any type -> 8 bits.
+    """Bytes stay, values of other types -> 8 bits.
 
     Taken as white of floats: the smallest of 1, 255 and 65535 that holds every value; where a value
     is negative or larger, the values' own range is stretched from black to white.
@@ -351,8 +353,6 @@ def _eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if values.dtype == np.uint8:
         same: npt.NDArray[np.uint8] = values
         return same
-    if values.dtype.kind == "u":
-        return (values >> (8 * values.dtype.itemsize - 8)).astype(np.uint8)
     floats = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     black, highest = float(floats.min()), float(floats.max())
     white = next((white for white in (1.0, 255.0, 65535.0) if highest <= white), None)

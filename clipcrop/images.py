@@ -92,8 +92,10 @@ _AVERAGEABLE_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"
 # Nominal; Pillow may take a byte more.
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 4, "LA": 2, "RGB": 3, "I;16": 2, "I;16B": 2}
 
-_WEBP_COPIES = 3
-"""Reading and writing WebP takes several copies, so that it counts more against the limit."""
+_HEAVY_FORMATS = {"AVIF", "HEIF", "JPEG2000", "JXL", "WEBP"}
+_HEAVY_FACTOR = 4
+"""Their encoders take up to 12 times the decoded size (tests/benchmarks/image_memory.py), so that
+they count fourfold against the limit."""
 
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"}
 _JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
@@ -310,7 +312,7 @@ def _pillow_image(path: Path, head: bytes, shown: str) -> tuple[Image.Image, lis
             f"a Photoshop document with {bits} bits a channel: {shown}; save it as TIFF"
         )
     if size_px := _webp_size(head):  # Pillow makes room for it when it opens the file
-        check_decoded(*size_px, 3 * _WEBP_COPIES, path.stat().st_size, shown)
+        check_decoded(*size_px, 3 * _HEAVY_FACTOR, path.stat().st_size, shown)
     formats = [*FORMATS, *_register_plugins(head)]
     try:
         with pillow_limit_raised():
@@ -534,7 +536,9 @@ def _reading(shown: str) -> Iterator[None]:
 
 
 def _bytes_per_pixel(image: Image.Image) -> int:
-    return _BYTES_PER_PIXEL.get(image.mode, 4)
+    """What counts against the limit."""
+    factor = _HEAVY_FACTOR if image.format in _HEAVY_FORMATS else 1
+    return factor * _BYTES_PER_PIXEL.get(image.mode, 4)
 
 
 def _reduced_size(size_px: tuple[int, int], max_side_px: int) -> tuple[int, int]:
