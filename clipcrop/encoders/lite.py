@@ -1,8 +1,8 @@
 """The embedded encoder: small, offline, on any CPU; needs no PyTorch.
 
-A class embedding is a token's activation for each of 1,080 concepts (COCO's 80 classes, ImageNet's
-1,000), a text embedding a weight for each of them, so a score is a dot product between 0 and 1. The
-texts need no network: `lite_words` looks them up in a table.
+A class embedding is a token's activation for each of 1,231 concepts (COCO's 80 classes, ImageNet's
+1,000, ADE20K's 150, faces), a text embedding a weight for each of them, so a score is a dot product
+between 0 and 1. The texts need no network: `lite_words` looks them up in a table.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from ..device import memory_errors_named
 from ..prompt import Text
 from .base import ImageTokens
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
-from .lite_graph import LiteGraph
+from .lite_graph import LiteGraph, LiteOutput
 from .lite_imagenet import imagenet_activations
 from .lite_pixels import STRIDES, cell_grid, letterbox
-from .lite_words import NUM_COCO, NUM_CONCEPTS, WordTable
+from .lite_regions import find_faces, find_regions
+from .lite_words import FACE, FIRST_SCENE, NUM_COCO, NUM_CONCEPTS, WordTable
 
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
 
@@ -71,7 +72,10 @@ class LiteEncoder:
         return cls(graph, WordTable.read(words_path or EMBEDDED_WORDS))
 
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
-        """Encode RGB images; tokens are the cells of strides 8 (the best ones), 16 and 32.
+        """Encode RGB images.
+
+        Tokens are the cells of strides 8 (the best ones), 16 and 32, then regions of scenery and
+        faces, which are no objects of their own: their objectness is 0.
 
         Raises:
             CheckpointError: What the weights give are no numbers.
@@ -139,17 +143,44 @@ class LiteEncoder:
         embeddings = np.zeros((len(kept), NUM_CONCEPTS), np.float32)
         embeddings[:, :NUM_COCO] = objectness[:, None] * sigmoid(output.classes[0, kept])
         named = _named_by_imagenet(objectness, strides)
-        embeddings[named, NUM_COCO:] = imagenet_activations(
+        embeddings[named, NUM_COCO:FIRST_SCENE] = imagenet_activations(
             output.imagenet[0], (boxes_xyxy * limit)[named], centres_px[named], objectness[named]
         )
+        added_xyxy, added = _scene(output, view.width_px, view.height_px)
+        at = _coarse_cell(added_xyxy * limit, (height_px, width_px))
+        boxes_xyxy = np.concatenate([boxes_xyxy, added_xyxy])
+        prominence = np.concatenate([objectness, added.max(axis=1, initial=0)])
         return ImageTokens(
-            tokens=output.tokens[:, kept],
-            class_embeddings=embeddings[None],
+            tokens=np.concatenate([output.tokens[:, kept], output.tokens[:, at]], axis=1),
+            class_embeddings=np.concatenate([embeddings, added])[None],
             initial_boxes_cxcywh=xyxy_to_cxcywh(boxes_xyxy)[None],
-            objectness=objectness[None],
-            mask=inside[None],
-            attributes=_colours(image, boxes_xyxy, objectness)[None],
+            objectness=np.pad(objectness, (0, len(added)))[None],
+            mask=np.pad(inside, (0, len(added)), constant_values=True)[None],
+            attributes=_colours(image, boxes_xyxy, prominence)[None],
         )
+
+
+def _scene(output: LiteOutput, width_px: int, height_px: int) -> tuple[FloatArray, FloatArray]:
+    """[K, 4] xyxy of regions and faces, normalised; [K, E] their embeddings."""
+    regions = find_regions(output.scene[0], width_px, height_px)
+    faces_xyxy, face_scores = find_faces(output.faces[0], width_px, height_px)
+    embeddings = np.zeros((len(regions.scores) + len(faces_xyxy), NUM_CONCEPTS), np.float32)
+    rows = np.arange(len(regions.scores))
+    embeddings[rows, FIRST_SCENE + regions.classes] = regions.scores
+    embeddings[len(rows) :, FACE] = face_scores
+    return np.concatenate([regions.boxes_xyxy, faces_xyxy]), embeddings
+
+
+def _coarse_cell(boxes_xyxy_px: FloatArray, size_px: tuple[int, int]) -> IntArray:
+    """[K] index, among all cells, of the one of stride 32 that each box's centre lies in."""
+    stride = STRIDES[-1]
+    rows, columns = (side // stride for side in size_px)
+    first = sum((size_px[0] // each) * (size_px[1] // each) for each in STRIDES[:-1])
+    centres = (boxes_xyxy_px[:, :2] + boxes_xyxy_px[:, 2:]) / 2
+    at = (centres / stride).astype(np.int64)
+    column, row = at[:, 0].clip(0, columns - 1), at[:, 1].clip(0, rows - 1)
+    cells: IntArray = first + row * columns + column
+    return cells
 
 
 def _decode_boxes(boxes: FloatArray, corners: FloatArray, strides: FloatArray) -> FloatArray:

@@ -21,7 +21,7 @@ from .lite_pixels import STRIDES
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-FORMAT = "clipcrop-lite-1"
+FORMAT = "clipcrop-lite-2"
 """In the metadata of the file; the number rises when older code would misread newer files."""
 
 INPUT = "pixels"
@@ -46,6 +46,12 @@ class LiteOutput(NamedTuple):
     imagenet: FloatArray
     """[1, 1000, H/32, W/32] logits of ImageNet's classes at every cell of stride 32."""
 
+    scene: FloatArray
+    """[1, 150, H/8, W/8] logits of ADE20K's classes."""
+
+    faces: FloatArray
+    """[1, 5, H/8, W/8] faces, as `lite_regions.find_faces` takes them."""
+
     tokens: FloatArray
     """[1, N, D] features of the cells, for a decoder; zeros fill up narrow levels."""
 
@@ -55,6 +61,8 @@ _SHAPES = {
     "classes": (1, None, 80),
     "boxes": (1, None, 4),
     "imagenet": (1, 1000, None, None),
+    "scene": (1, 150, None, None),
+    "faces": (1, 5, None, None),
     "tokens": (1, None, None),
 }
 """None for what differs between images or networks."""

@@ -23,8 +23,13 @@ from ..errors import CheckpointError
 from ..prompt import Text
 from .lite_colours import COLOUR_WORDS
 
-NUM_COCO, NUM_CONCEPTS = 80, 1080
-"""The concepts: COCO's classes, then ImageNet-1k's; E of them."""
+NUM_COCO, NUM_IMAGENET, NUM_SCENE = 80, 1000, 150
+FIRST_SCENE = NUM_COCO + NUM_IMAGENET
+FACE = FIRST_SCENE + NUM_SCENE
+NUM_CONCEPTS = FACE + 1
+"""The concepts: COCO's classes, ImageNet-1k's, ADE20K's, a face; E of them."""
+
+_PERSON = 0  # COCO's first class
 
 TEMPERATURE = 0.05
 """Of the softmax over similarities; from the experiment that this encoder follows."""
@@ -147,7 +152,7 @@ class WordTable:
             and self._offsets[-1] == len(self._targets) == len(self._similarities)
             and groups[-1] == len(members)
             and max(self._targets, default=0) < NUM_CONCEPTS + len(groups) - 1
-            and len(self._parents) == NUM_CONCEPTS - NUM_COCO
+            and len(self._parents) == NUM_IMAGENET
         )
         if not fits:
             raise CheckpointError("the table of words is damaged (sizes differ); install it anew")
@@ -191,6 +196,8 @@ class WordTable:
         for span in spans:
             if span.first <= head < span.end:
                 role = HEAD_WEIGHT
+            elif not span.weights[:FIRST_SCENE].any():
+                continue  # "a dog on the beach" is not to be found as the beach
             elif set(words[span.first : span.end]) & set(text.modifiers) or (
                 not text.modifiers and span.end == head
             ):
@@ -199,7 +206,7 @@ class WordTable:
                 role = REST_WEIGHT
             weights += np.float32(role) * span.weights
             total += role
-        result: FloatArray = weights / np.float32(total)
+        result: FloatArray = weights / np.float32(total or 1)
         return result
 
     def embed_phrase(self, phrase: str) -> FloatArray | None:
@@ -213,12 +220,17 @@ class WordTable:
 
     @staticmethod
     def _owner(words: list[str], head: int, spans: list[Span]) -> Span | None:
-        """Whose body part the head is, if the text says it before it or after an "of"."""
+        """Whose body part the head is, if the text says it before it or after an "of".
+
+        None for a person's face, which is found as such.
+        """
         if not 0 <= head < len(words) or not BODY_PARTS.intersection(singulars(words[head])):
             return None
         before = [span for span in spans if span.end == head]
         after = [span for span in spans if span.first > head and "of" in words[head : span.first]]
-        return next(iter([*before, *after]), None)
+        owner = next(iter([*before, *after]), None)
+        is_face = any(span.first <= head < span.end and span.weights[FACE] for span in spans)
+        return None if owner and is_face and owner.weights[_PERSON] else owner
 
     def _meaning_of_head(self, text: Text) -> FloatArray:
         """For a text whose head the grammar put another word for: "a crowd" is about a person."""
@@ -290,14 +302,15 @@ class WordTable:
 
     def _with_parents(self, weights: FloatArray) -> FloatArray:
         """Add to the COCO classes of ImageNet classes; keep what a token can score below 1."""
-        coco, imagenet = weights[:NUM_COCO], weights[NUM_COCO:]
+        coco, imagenet, scene = np.split(weights, [NUM_COCO, FIRST_SCENE])
         beside = np.append(coco, np.float32(0))[self._parents] >= imagenet
         imagenet = np.where(beside, np.float32(CHILD_WEIGHT) * imagenet, imagenet)
         below = np.zeros(NUM_COCO + 1, np.float32)
         np.maximum.at(below, self._parents, imagenet)
         coco = np.maximum(coco, PARENT_WEIGHT * below[:NUM_COCO])
         highest = max(float((coco + MAX_IMAGENET_ACTIVATION * below[:NUM_COCO]).max()), 1.0)
-        result: FloatArray = np.concatenate([coco, imagenet]) / np.float32(highest)
+        scale = np.float32(1 / highest)
+        result: FloatArray = np.concatenate([coco * scale, imagenet * scale, scene])
         return result
 
 

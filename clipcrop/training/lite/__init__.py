@@ -7,9 +7,11 @@ trunk      EfficientNet-Lite0's published weights, folded into our trunk
 shards     views as the frozen trunk and the teacher see them, kept on disk
 losses     what the heads are told about the teacher
 train      the loop: shards in, checkpoints out, stopped and resumed at any step
-export     a checkpoint -> `lite.safetensors`
-concepts   the 1,080 concepts: names (also `extra_names.json`), groups, parents
+export     checkpoints -> `lite.onnx`
+concepts   the 1,231 concepts: names (also `extra_names.json`, `scene_names.json`), groups, parents
 meanings   what a word means, by the names and by WordNet (wordnet reads its files)
+scene_photos, scene_shards, scene_head, scene_train, scene_measure
+           the same for scenery, rooms and faces, on features of the trained network
 queries    annotated boxes -> queries to measure on
 words      the table word -> concepts; minilm guesses where nothing else knows a word
 """

@@ -2,7 +2,10 @@
 
     cache   views through the frozen trunk and the teacher, into shards (55 ms a view on one core)
     train   the pyramid and the heads on the shards; may run while `cache` is still making them
-    export  a checkpoint -> lite.safetensors
+    scene-cache    photos with masks and faces, as the trained network sees them, into shards
+    scene-train    the scene head on these shards: scenery, rooms, faces
+    scene-queries  masks of the photos kept from that -> a file for `clipcrop evaluate grounding`
+    export  both checkpoints -> lite.onnx
     words   the table word -> concepts -> lite_words.safetensors
     queries annotated boxes -> a file for `clipcrop evaluate grounding`
 
@@ -53,8 +56,38 @@ def main(arguments: list[str] | None = None) -> int:
         )
     train.set_defaults(run=_train)
 
+    scene_cache = commands.add_parser("scene-cache", help="make shards for the scene head")
+    scene_cache.add_argument("data", type=Path, help="folder with photos, masks, faces, teachers")
+    scene_cache.add_argument("--network", type=Path, required=True, help="checkpoint.pt of `train`")
+    scene_cache.add_argument("--shards", type=Path, required=True, help="folder for the shards")
+    scene_cache.add_argument(
+        "--rounds", type=int, default=2, help="views of each photo with a mask"
+    )
+    scene_cache.set_defaults(run=_scene_cache)
+
+    from .scene_train import SceneConfig
+
+    scene_train = commands.add_parser("scene-train", help="train the scene head on its shards")
+    scene_train.add_argument("--shards", type=Path, required=True, help="folder of the shards")
+    scene_train.add_argument(
+        "--run", dest="run_folder", type=Path, required=True, help="for checkpoints"
+    )
+    for field in dataclasses.fields(SceneConfig):
+        option = "--" + field.name.replace("_", "-")
+        scene_train.add_argument(
+            option, type=type(field.default), default=field.default, help="see SceneConfig"
+        )
+    scene_train.set_defaults(run=_scene_train)
+
+    from . import scene_measure
+
+    ask_scene = commands.add_parser("scene-queries", help="masks -> queries to evaluate on")
+    scene_measure.add_arguments(ask_scene)
+    ask_scene.set_defaults(run=scene_measure.run)
+
     export = commands.add_parser("export", help="write the weights of a checkpoint")
-    export.add_argument("checkpoint", type=Path, help="checkpoint.pt of a run")
+    export.add_argument("checkpoint", type=Path, help="checkpoint.pt of `train`")
+    export.add_argument("scene", type=Path, help="scene.pt of `scene-train`")
     export.add_argument("--output", type=Path, default=None, help="default: the package's own")
     export.set_defaults(run=_export)
 
@@ -134,12 +167,45 @@ def _train(options: argparse.Namespace) -> None:
     )
 
 
+def _scene_cache(options: argparse.Namespace) -> None:
+    import torch
+    from tqdm import tqdm
+
+    from .export import load_average
+    from .network import LiteNetwork, fold_norms
+    from .scene_photos import MaskTeacher, list_photos
+    from .scene_shards import FrozenFeatures, make_scene_shard, plan_shards
+
+    torch.set_num_threads(1)
+    training, _ = list_photos(options.data)
+    network = LiteNetwork()
+    load_average(options.network, network)
+    fold_norms(network)
+    features = FrozenFeatures(network)
+    teacher = MaskTeacher(options.data / "teachers" / "mosaic_r4_uint8.tflite")
+    shards = plan_shards(training, options.rounds)
+    for index, photos in enumerate(tqdm(shards, unit="shard")):
+        make_scene_shard(options.data, photos, features, teacher, options.shards, index)
+
+
+def _scene_train(options: argparse.Namespace) -> None:
+    import torch
+
+    from .scene_train import SceneConfig, train_scene
+
+    torch.set_num_threads(1)
+    config = SceneConfig(
+        **{field.name: getattr(options, field.name) for field in dataclasses.fields(SceneConfig)}
+    )
+    train_scene(config, options.shards, options.run_folder)
+
+
 def _export(options: argparse.Namespace) -> None:
     from ...checkpoint import EMBEDDED_LITE
     from .export import export
 
     output = options.output or EMBEDDED_LITE
-    export(options.checkpoint, output)
+    export(options.checkpoint, options.scene, output)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,8 +1,10 @@
 """The concepts of the lite tower, and the words that name them.
 
-E = 1,080 concepts: COCO's 80 classes in COCO's order, then ImageNet-1k's classes in their order.
-The names come from two files: the one given on the command line, with the classes and their
-synonyms, and `extra_names.json` beside this module, with further everyday names.
+E = 1,231 concepts: COCO's 80 classes in COCO's order, ImageNet-1k's classes in their order,
+ADE20K's 150 (scenery, rooms and what stands in them), faces. The names come from three files: the
+one given on the command line, with COCO's and ImageNet's classes and their synonyms, and beside
+this module `extra_names.json`, with further everyday names, and `scene_names.json`, with those of
+ADE20K.
 
 A *target* is what a word can mean: a concept (its index), or a group of them (E and above).
 """
@@ -16,13 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...encoders.lite_words import FACE, FIRST_SCENE, NUM_COCO, NUM_IMAGENET
 from ...errors import InputError
 
-NUM_COCO = 80
-NUM_IMAGENET = 1000
-NUM_CONCEPTS = NUM_COCO + NUM_IMAGENET
-"""E."""
-
+SCENE_NAMES = Path(__file__).with_name("scene_names.json")
 EXTRA_NAMES = Path(__file__).with_name("extra_names.json")
 
 
@@ -52,6 +51,13 @@ class Concepts:
 
     names: Mapping[str, frozenset[int]]
     """Word or phrase -> the concepts it names; without the lemmas of ImageNet."""
+
+    scene_names: Mapping[str, frozenset[int]]
+    """Word or phrase -> the concepts of scenery, rooms and faces that it names."""
+
+    only_scene: frozenset[int]
+    """Concepts of scenery and faces that a word means alone, whatever else it may name: a van has a
+    region of its own, which is better than the box of a car."""
 
     groups: tuple[Group, ...]
     """The groups with names of their own."""
@@ -83,8 +89,9 @@ def read_concepts(names_file: Path) -> Concepts:
     try:
         given = json.loads(names_file.read_text(encoding="utf-8"))
         extra = json.loads(EXTRA_NAMES.read_text(encoding="utf-8"))
+        scene = json.loads(SCENE_NAMES.read_text(encoding="utf-8"))
         refuse_held_out(given["coco_heldout"], extra)
-        return _join(given, extra)
+        return _join(given, extra, scene)
     except InputError:
         raise
     except (OSError, ValueError, KeyError) as exc:
@@ -92,7 +99,7 @@ def read_concepts(names_file: Path) -> Concepts:
         raise InputError(message) from exc
 
 
-def _join(given: Mapping[str, Any], extra: Mapping[str, Any]) -> Concepts:
+def _join(given: Mapping[str, Any], extra: Mapping[str, Any], scene: Mapping[str, Any]) -> Concepts:
     coco_names = tuple(given["coco"])
     index_of = {name: index for index, name in enumerate(coco_names)}
     names: dict[str, set[int]] = {}
@@ -123,13 +130,24 @@ def _join(given: Mapping[str, Any], extra: Mapping[str, Any]) -> Concepts:
         imagenet_lemmas=lemmas,
         imagenet_synsets=tuple(int(synset[1:]) for synset in given["imagenet_synsets"]),
         names={word: frozenset(found) for word, found in names.items()},
+        scene_names=_scene_names(scene),
+        only_scene=frozenset({FACE, *(FIRST_SCENE + int(n) - 1 for n in scene["only"])}),
         groups=groups,
         parents={NUM_COCO + int(child): index_of[name] for child, name in parents.items()},
         scenes=frozenset(_members(extra["scenes"], index_of)),
-        nothing=frozenset(extra["nothing"]) - names.keys(),
+        nothing=frozenset(extra["nothing"]) - names.keys() - _scene_names(scene).keys(),
         too_general=frozenset(extra["too_general"]),
         coco_senses={index_of[name]: key for name, key in extra["senses"].items()},
     )
+
+
+def _scene_names(scene: Mapping[str, Any]) -> dict[str, frozenset[int]]:
+    """Word -> the concepts of scenery and faces that it names."""
+    names: dict[str, set[int]] = {word: {FACE} for word in scene["face"]}
+    for number, words in scene["classes"].items():
+        for word in words:
+            names.setdefault(word, set()).add(FIRST_SCENE + int(number) - 1)
+    return {word: frozenset(found) for word, found in names.items()}
 
 
 def _members(items: Iterable[str], index_of: Mapping[str, int]) -> Iterable[int]:

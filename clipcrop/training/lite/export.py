@@ -8,7 +8,7 @@ import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from ...encoders.lite_pixels import INPUT_PX
 from ...errors import CheckpointError
 from ...extras import require_extra
 from .network import LiteNetwork, fold_norms
+from .scene_head import SceneHead, join_maps
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -26,41 +27,61 @@ _OPSET = 17
 _VARYING = {
     **{name: {1: "cells"} for name in ("objectness", "classes", "boxes", "tokens")},
     "imagenet": {2: "rows", 3: "columns"},
+    **{name: {2: "fine_rows", 3: "fine_columns"} for name in ("scene", "faces")},
 }
 """Output -> axes whose length follows from the image's."""
 
 
-def export(checkpoint: Path, output: Path) -> None:
-    """Write the running average of a checkpoint to ``output``; how it was trained goes with it.
+def export(checkpoint: Path, scene_checkpoint: Path, output: Path) -> None:
+    """Write the running averages of two checkpoints to ``output``, and how they were trained.
+
+    Args:
+        checkpoint: Of `train`.
+        scene_checkpoint: Of `scene-train`, on the features of that network.
+        output: The file.
 
     Raises:
         CheckpointError: The file is no checkpoint of this network.
         NotInstalled: `onnx` is missing.
     """
     require_extra("train-lite", "the export of the lite encoder")
+    network, scene = LiteNetwork(), SceneHead()
+    state = load_average(checkpoint, network)
+    scene_state = load_average(scene_checkpoint, scene)
+    notes = {
+        "config": json.dumps(state["config"]),
+        "blocks": str(state["block"]),
+        "scene_config": json.dumps(scene_state["config"]),
+    }
+    write_graph(fold_norms(network), fold_norms(scene), output, notes)
+
+
+def load_average(checkpoint: Path, module: nn.Module) -> dict[str, Any]:
+    """Fill a network with the running average of a checkpoint; all that the checkpoint holds."""
     try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        network = LiteNetwork()
-        network.load_state_dict(state["average"])
+        state: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        module.load_state_dict(state["average"])
     except FileNotFoundError as exc:
-        raise CheckpointError(f"no checkpoint at {checkpoint}; `train` writes it") from exc
+        raise CheckpointError(f"no checkpoint at {checkpoint}; train first") from exc
     except (OSError, RuntimeError, KeyError, pickle.UnpicklingError) as exc:
         raise CheckpointError(f"not a checkpoint of this network: {checkpoint}") from exc
-    notes = {"config": json.dumps(state["config"]), "blocks": str(state["block"])}
-    write_graph(fold_norms(network), output, notes)
+    return state
 
 
-def write_graph(network: nn.Module, output: Path, notes: Mapping[str, str]) -> None:
+def write_graph(
+    network: nn.Module, scene: nn.Module, output: Path, notes: Mapping[str, str]
+) -> None:
     """Write a network for use as ONNX.
 
     Args:
         network: A `LiteNetwork`, its norms folded.
+        scene: A `SceneHead`, likewise.
         output: The file.
         notes: Kept in the file's metadata.
     """
     import onnx
 
-    graph = _Graph(network).eval()
+    graph = _Graph(network, scene).eval()
     example = torch.zeros(1, 3, INPUT_PX, INPUT_PX - 64)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -87,9 +108,10 @@ def write_graph(network: nn.Module, output: Path, notes: Mapping[str, str]) -> N
 class _Graph(nn.Module):
     """The network with the outputs of `LiteOutput`, in that order."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, scene: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.scene = scene
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         network = self.network
@@ -104,7 +126,10 @@ class _Graph(nn.Module):
             ],
             dim=1,
         )
+        scene = self.scene(*join_maps(features, levels))
         outputs = {
+            "scene": scene.classes[..., 1:].permute(0, 3, 1, 2),  # class 0 is no class
+            "faces": scene.faces.permute(0, 3, 1, 2),
             "objectness": dense.objectness,
             "classes": dense.classes,
             "boxes": dense.boxes,

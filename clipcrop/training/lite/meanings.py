@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from statistics import median_low
 
-from .concepts import NUM_COCO, NUM_CONCEPTS, Concepts
+from ...encoders.lite_words import NUM_COCO, NUM_CONCEPTS
+from .concepts import Concepts
 from .wordnet import WordNet
 
 ANIMAL, ARTIFACT, FOOD, PERSON, PLANT = 5, 6, 13, 18, 20

@@ -21,8 +21,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...encoders.lite_words import TEMPERATURE, singulars
-from .concepts import NUM_COCO, NUM_CONCEPTS, NUM_IMAGENET, Concepts, read_concepts
+from ...encoders.lite_words import (
+    NUM_COCO,
+    NUM_CONCEPTS,
+    NUM_IMAGENET,
+    TEMPERATURE,
+    singulars,
+)
+from .concepts import Concepts, read_concepts
 from .meanings import SOLID_SUBJECTS, Meanings, find_meanings, without_children
 from .minilm import encode, model_folder, whole_words
 from .wordnet import read_wordnet
@@ -109,6 +115,9 @@ def named_entries(concepts: Concepts, meanings: Meanings) -> Entries:
             entries[word] = {first + number: 1.0}
     for word in concepts.nothing:
         entries[word] = {}
+    for word, found in concepts.scene_names.items():
+        known = {} if found & concepts.only_scene else entries.get(word, {})
+        entries[word] = known | dict.fromkeys(found, 1.0)
     return entries
 
 

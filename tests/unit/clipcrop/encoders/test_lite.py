@@ -33,7 +33,7 @@ def made_image(width_px: int, height_px: int) -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    ("size_px", "num_tokens"),
+    ("size_px", "num_cells"),
     [
         pytest.param((640, 640), 200 + 26 * 26 + 13 * 13, id="square"),
         pytest.param((900, 300), 200 + 26 * 10 + 13 * 5, id="3:1, padded to 160 rows"),
@@ -42,9 +42,13 @@ def made_image(width_px: int, height_px: int) -> Image.Image:
     ],
 )
 def test_tokens_of_any_shape_of_image(
-    embedded: LiteEncoder, size_px: tuple[int, int], num_tokens: int
+    embedded: LiteEncoder, size_px: tuple[int, int], num_cells: int
 ):
     tokens = embedded.encode_images([made_image(*size_px)])
+
+    num_tokens = tokens.mask.shape[1]
+    assert num_tokens > num_cells  # scenery follows
+    assert not tokens.objectness[:, num_cells:].any()
 
     assert {name: tuple(value.shape) for name, value in tokens.parts().items()} == {
         "tokens": (1, num_tokens, 256),
@@ -77,7 +81,8 @@ def test_a_batch_gives_what_its_images_give_one_by_one(embedded: LiteEncoder):
 def test_tokens_in_padding_are_masked(embedded: LiteEncoder):
     tokens = embedded.encode_images([made_image(416, 200)])  # padded to 224 rows
 
-    coarse = tokens.mask[0, -7 * 13 :].reshape(7, 13)
+    first = 200 + 14 * 26
+    coarse = tokens.mask[0, first : first + 7 * 13].reshape(7, 13)
     # The last row of stride 32 spans 192..224 px; its centre, 208, lies below the image.
     assert coarse[:6].all()
     assert not coarse[6].any()

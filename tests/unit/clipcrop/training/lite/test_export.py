@@ -15,6 +15,7 @@ from clipcrop.errors import CheckpointError
 from clipcrop.images import load_image
 from clipcrop.training.lite.export import export
 from clipcrop.training.lite.network import LiteNetwork
+from clipcrop.training.lite.scene_head import SceneHead, join_maps
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +31,28 @@ def network() -> LiteNetwork:
 
 
 @pytest.fixture(scope="module")
-def exported(network: LiteNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scene() -> SceneHead:
+    """The same of the scene head."""
+    torch.manual_seed(1)
+    return SceneHead().eval()
+
+
+@pytest.fixture(scope="module")
+def exported(
+    network: LiteNetwork, scene: SceneHead, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Its file."""
     folder = tmp_path_factory.mktemp("export")
     state = {"average": network.state_dict(), "config": {}, "block": 3}
     torch.save(state, folder / "checkpoint.pt")
-    export(folder / "checkpoint.pt", folder / "lite.onnx")
+    torch.save({"average": scene.state_dict(), "config": {}}, folder / "scene.pt")
+    export(folder / "checkpoint.pt", folder / "scene.pt", folder / "lite.onnx")
     return folder / "lite.onnx"
 
 
 @pytest.mark.parametrize("photo", ["chelsea.jpg", "rocket.jpg"])
 def test_boxes_and_scores_are_those_of_the_network(
-    network: LiteNetwork, exported: Path, samples: Path, photo: str
+    network: LiteNetwork, scene: SceneHead, exported: Path, samples: Path, photo: str
 ):
     pixels = letterbox(load_image(samples / photo).rgb).pixels
 
@@ -51,11 +62,15 @@ def test_boxes_and_scores_are_those_of_the_network(
         features = network.trunk(torch.from_numpy(pixels))
         dense, levels = network.detect(features)
         logits = network.classifier(features.stride32)
+        scenery = scene(*join_maps(features, levels))
     tolerance = {"atol": 1e-3, "rtol": 1e-3}
     for name in ("objectness", "classes", "boxes"):
         expected = getattr(dense, name).numpy()
         np.testing.assert_allclose(getattr(output, name), expected, **tolerance, err_msg=name)
     np.testing.assert_allclose(output.imagenet, logits.numpy(), **tolerance)
+    classes = scenery.classes[..., 1:].movedim(-1, 1).numpy()
+    np.testing.assert_allclose(output.scene, classes, **tolerance)
+    np.testing.assert_allclose(output.faces, scenery.faces.movedim(-1, 1).numpy(), **tolerance)
     num_coarse = levels[2][0, 0].numel()
     coarse = levels[2].flatten(2).transpose(1, 2).numpy()
     np.testing.assert_allclose(output.tokens[:, -num_coarse:], coarse, **tolerance)
@@ -65,4 +80,4 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path):
     (tmp_path / "checkpoint.pt").write_bytes(b"hello")
 
     with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
-        export(tmp_path / "checkpoint.pt", tmp_path / "lite.onnx")
+        export(tmp_path / "checkpoint.pt", tmp_path / "scene.pt", tmp_path / "lite.onnx")

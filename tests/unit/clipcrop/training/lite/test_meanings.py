@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from clipcrop.encoders.lite_words import NUM_COCO, NUM_CONCEPTS
 from clipcrop.errors import InputError
-from clipcrop.training.lite.concepts import NUM_COCO, NUM_CONCEPTS, Concepts, refuse_held_out
+from clipcrop.training.lite.concepts import Concepts, refuse_held_out
 from clipcrop.training.lite.meanings import Meanings, find_meanings
 from clipcrop.training.lite.wordnet import read_wordnet
 
@@ -59,6 +60,8 @@ def meanings(tmp_path: Path) -> Meanings:
         imagenet_lemmas=LEMMAS,
         imagenet_synsets=(300, 320, 410, 420, 600),
         names={},
+        scene_names={},
+        only_scene=frozenset(),
         groups=(),
         parents={BEAGLE: DOG, PUG: DOG},
         scenes=frozenset({VALLEY}),
