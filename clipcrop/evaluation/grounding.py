@@ -7,6 +7,9 @@ therefore selects as a plural does, as many boxes as are clear, even where it is
 The best box is the one with the highest score, also where grounding would drop the text as too
 weak: otherwise a threshold would hide what the tower knows. How many were dropped has its own
 column, "called general".
+
+A line without boxes, ``"boxes": []``, asks for what is not in the photo. It counts in no group; how
+often such a query is found, and how often what is found is right, stands below the table.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -65,7 +69,7 @@ class GroundingCase:
     """What is asked for."""
 
     boxes_xyxy: FloatArray
-    """[K, 4], K >= 1: all that the query names."""
+    """[K, 4] all that the query names; K = 0 for what is not in the photo."""
 
     line: int
     """Where it stands in its file, from 1."""
@@ -97,6 +101,34 @@ class Figures(NamedTuple):
     """Queries that grounding dropped: a user would get general crops, labelled so."""
 
 
+class Trust(NamedTuple):
+    """Whether what is said to be found is there."""
+
+    present: int
+    """Queries for what is in the photo."""
+
+    present_found: int
+    """Those of them that were found, rightly or not."""
+
+    right: int
+    """Those found with the centre of the best box in a true box."""
+
+    absent: int
+    """Queries for what is not in the photo."""
+
+    absent_found: int
+    """Those of them that were found all the same."""
+
+    def to_text(self) -> str:
+        """One sentence; the share that is right counts present and absent queries together."""
+        found = self.present_found + self.absent_found
+        share = f"{self.right / found:.3f}" if found else "-"
+        return (
+            f"found: {self.present_found} of {self.present} that are there, {self.absent_found} of "
+            f"{self.absent} that are not; right: {self.right} of {found} ({share})"
+        )
+
+
 @dataclass(frozen=True)
 class GroundingReport:
     """What was measured."""
@@ -110,11 +142,15 @@ class GroundingReport:
     figures: dict[str, dict[str, Figures]]
     """By group and then by method: the baselines and the model."""
 
+    trust: Trust
+    """Of the model."""
+
     def to_json(self) -> dict[str, Any]:
         """The report as JSON types; figures of a group without queries are null."""
         return {
             "model": self.model,
             "num_images": self.num_images,
+            "trust": self.trust._asdict(),
             "groups": {
                 group: {method: without_nan(row._asdict()) for method, row in rows.items()}
                 for group, rows in self.figures.items()
@@ -123,7 +159,8 @@ class GroundingReport:
 
     def to_text(self) -> str:
         """The report as people read it."""
-        return f"{self.model} on {self.num_images} photos; means over queries\n\n{self.to_table()}"
+        title = f"{self.model} on {self.num_images} photos; means over queries"
+        return f"{title}\n\n{self.to_table()}\n\n{self.trust.to_text()}"
 
     def to_table(self) -> str:
         """The figures as a Markdown table; groups without queries are left out."""
@@ -158,7 +195,7 @@ def evaluate_grounding(
     Raises:
         InputError: the file cannot be read, or a line or a photo of it is wrong.
     """
-    cases = read_cases(path)
+    cases = read_cases(path, with_absent=True)
     ask = make_ask(encoder, options or GroundingOptions(min_score=encoder.min_score))
     return measure(cases, images_dir, ask, encoder.name, source=path)
 
@@ -208,6 +245,7 @@ def measure(
     for case in cases:
         by_image.setdefault(case.image, []).append(case)
     scores: dict[str, list[tuple[str, CaseScore]]] = {name: [] for name in (*BASELINES, model)}
+    found_absent: list[bool] = []
     for name, of_image in by_image.items():
         try:
             answers = ask(images_dir / name, [case.query for case in of_image])
@@ -219,6 +257,9 @@ def measure(
                 [box for other in of_image if other.query != case.query for box in other.boxes_xyxy]
             )
             own_xyxy = _own_boxes(of_image, index)
+            if not len(own_xyxy):
+                found_absent.append(not answer.is_general)
+                continue
             for title, given in {**fixed, model: answer}.items():
                 scores[title].append((_group(case), score_case(given, own_xyxy, others_xyxy)))
     return GroundingReport(
@@ -231,16 +272,32 @@ def measure(
             }
             for group in GROUPS
         },
+        trust=_trust([score for _, score in scores[model]], found_absent),
     )
 
 
-def read_cases(path: Path) -> list[GroundingCase]:
+def _trust(of_present: Sequence[CaseScore], found_absent: Sequence[bool]) -> Trust:
+    found = [score for score in of_present if not score.is_general]
+    return Trust(
+        present=len(of_present),
+        present_found=len(found),
+        right=sum(score.is_pointing for score in found),
+        absent=len(found_absent),
+        absent_found=sum(found_absent),
+    )
+
+
+def read_cases(path: Path, *, with_absent: bool = False) -> list[GroundingCase]:
     """Read a file of queries.
+
+    Args:
+        path: JSON lines.
+        with_absent: Allow lines without boxes, for what is not in the photo.
 
     Raises:
         InputError: the file cannot be read, or a line of it is wrong; file and line are named.
     """
-    cases = read_records(path, "a grounding query", _case)
+    cases = read_records(path, "a grounding query", partial(_case, with_absent=with_absent))
     if not cases:
         raise InputError(f"{path} holds no queries; expected one JSON object a line")
     return cases
@@ -259,11 +316,12 @@ def queries_from_boxes(path: Path) -> list[dict[str, Any]]:
     return [query for queries in photos for query in queries]
 
 
-def _case(record: dict[str, Any], line: int) -> GroundingCase:
+def _case(record: dict[str, Any], line: int, with_absent: bool) -> GroundingCase:
+    is_absent = with_absent and record["boxes"] == []
     return GroundingCase(
         image=text_of(record, "image"),
         query=text_of(record, "query"),
-        boxes_xyxy=_boxes(record["boxes"]),
+        boxes_xyxy=as_boxes([]) if is_absent else _boxes(record["boxes"]),
         line=line,
     )
 

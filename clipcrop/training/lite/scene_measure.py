@@ -32,22 +32,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--faces", action="store_true", help="ask for faces, on photos of any folder, not by masks"
     )
+    parser.add_argument(
+        "--absent", action="store_true", help="ask for as many classes that are not there, too"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Write a file for ``clipcrop evaluate grounding``."""
     _, development = list_photos(options.data)
-    queries = _face_queries(development) if options.faces else _by_masks(options.data, development)
+    if options.faces:
+        queries = _face_queries(development)
+    else:
+        queries = _by_masks(options.data, development, options.absent)
     options.output.write_text("".join(json.dumps(query) + "\n" for query in queries))
 
 
-def _by_masks(data: Path, photos: Iterable[ScenePhoto]) -> Iterator[dict[str, Any]]:
+def _by_masks(
+    data: Path, photos: Iterable[ScenePhoto], with_absent: bool
+) -> Iterator[dict[str, Any]]:
     names = read_class_names(data)
+    rng = np.random.default_rng(0)
     for photo in photos:
-        if photo.has_mask:
-            for number, boxes in true_regions(read_mask(data, photo)).items():
-                boxes = boxes.round(4).tolist()
-                yield {"image": photo.name, "query": names[number], "boxes": boxes}
+        if not photo.has_mask:
+            continue
+        mask = read_mask(data, photo)
+        regions = true_regions(mask)
+        for number, boxes in regions.items():
+            yield {"image": photo.name, "query": names[number], "boxes": boxes.round(4).tolist()}
+        if with_absent:
+            others = sorted(names.keys() - set(np.unique(mask).tolist()))
+            for number in rng.choice(others, len(regions), replace=False).tolist():
+                yield {"image": photo.name, "query": names[number], "boxes": []}
 
 
 def _face_queries(photos: Iterable[ScenePhoto]) -> Iterator[dict[str, Any]]:

@@ -94,6 +94,21 @@ def test_a_tower_is_measured_by_group_beside_the_baselines(photos: Path) -> None
     assert report.figures[PERSON]["centre 50 %"].mean_iou == pytest.approx(0.2)
 
 
+def test_what_is_found_though_it_is_not_there_counts_against_what_is_right(photos: Path) -> None:
+    path = write_lines(
+        photos / "queries.jsonl",
+        {"image": "a.png", "query": "person", "boxes": [LEFT_HALF]},
+        {"image": "a.png", "query": "dog", "boxes": []},
+        {"image": "a.png", "query": "cup", "boxes": []},
+    )
+
+    report = evaluate_grounding(path, photos, FakeEncoder())
+
+    assert report.trust == (1, 1, 1, 2, 1)
+    assert report.figures[ALL]["fake"].n == 1
+    assert "0.500" in report.to_text()
+
+
 def test_a_category_selects_all_of_its_instances(photos: Path) -> None:
     path = write_lines(
         photos / "queries.jsonl",
