@@ -101,7 +101,7 @@ def _crop_in_krita(user, photo: Path) -> None:
     wait_for("the cursor", lambda: krita.run(focused) == "clipcrop_prompt")
     krita.type("the woman")
     krita.key("Return")
-    wait_for("crops", lambda: krita.run("result = widget('clipcrop_list').count()") > 0, 30)
+    wait_for("crops", lambda: krita.run("result = widget('clipcrop_list').count()") > 0)
     krita.run("box = widget('clipcrop_apply'); box.setCurrentIndex(box.findData('crop'))")
     krita.key("ctrl+alt+Return")
 
