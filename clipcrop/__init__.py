@@ -15,7 +15,7 @@ cagic         another method: crops by gradient descent through a captioner; pat
 remote        suggestions through the running daemon, the one module that knows the wire
 reports, contact_sheet          suggestions as text, JSON, pictures
 start, cli                      the program, the command line
-checkpoint, pretrained, device  weights on disk, published ones; where the arithmetic runs
+weights, device                 what is published and on disk; where the arithmetic runs
 data, ratings, records          data sets of crops: readers, a checker; JSON lines
 training, evaluation            how the weights were made; how good they are
 samples, licenses               photos to try it on; the terms of what is not ours

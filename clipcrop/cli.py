@@ -284,7 +284,7 @@ def _num_workers(options: argparse.Namespace, num_photos: int) -> int:
         return min(jobs, num_photos)
     if options.daemon or options.method == cagic_command.METHOD:
         return 1
-    from .checkpoint import find_checkpoint
+    from .weights.checkpoint import find_checkpoint
 
     if find_checkpoint(options.model).kind != "lite":
         return 1  # it is large, and has use for all cores or a GPU with one photo already

@@ -22,7 +22,6 @@ from .arrays import FloatArray, largest
 from .boxes import as_boxes, clip_to_image, cxcywh_to_xyxy, non_maximum_suppression
 from .composition import CompositionScorer
 from .constraints import Constraints
-from .decoder_files import find_decoder
 from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
 from .encoders.base import Encoder, ImageTokens
@@ -32,6 +31,7 @@ from .images import LoadedImage, prepare_image
 from .prompt import IMAGE_QUERY, Prompt, parse_prompt
 from .ranking import Proposals, rank
 from .suggestions import Detection, Suggestion, Suggestions
+from .weights.decoders import find_decoder
 
 if TYPE_CHECKING:
     from .decoder import Decoder

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoint import CONFIG_FILE
 from ..encoders.owlvit_pixels import MEAN, STD
 from ..errors import CheckpointError
-from ..pretrained import read_settings
+from ..weights.checkpoint import read_settings
+from ..weights.registry import CONFIG_FILE
 from .sampler import Crops
 
 PREPROCESSOR_FILE = "preprocessor_config.json"

@@ -10,23 +10,18 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoint import CONFIG_FILE, default_models_folder
 from ..device import choose_device
 from ..errors import CheckpointError, InputError
 from ..predictor import Predictor
-from ..pretrained import BLIP, PublishedModel
 from ..sight import Sight
+from ..weights.checkpoint import default_models_folder, find_published
+from ..weights.registry import BLIP, CLIP, CONFIG_FILE, PublishedModel
 from .aesthetics import ClipAesthetics
 from .base import Aesthetics, Captioner
 from .captioner import TransformersCaptioner
 from .options import STAND_IN
 from .stand_ins import CompositionAesthetics, TowerCaptioner
 
-CLIP = PublishedModel(
-    "clip-vit-large-patch14",
-    "openai/clip-vit-large-patch14",
-    "32bd64288804d66eefd0ccbe215aa642df71cc41",
-)
 HEADS = "aesthetics"
 """Folder in the models folder for an aesthetic head, and its CLIP where that is another one."""
 
@@ -98,10 +93,10 @@ def check_networks(captioner: str, aesthetics: str) -> None:
 def _find_captioner(name: str) -> Path | None:
     """The folder; None for the stand-in."""
     if name in ("auto", BLIP.name):
-        found = BLIP.find()
+        found = find_published(BLIP)
         if found is None and name == BLIP.name:
             raise CheckpointError(
-                f"the captioner {name} is not on this machine; {BLIP.how_to_get()}"
+                f"the captioner {name} is not on this machine; {_how_to_get(BLIP)}"
             )
         return found
     if name == STAND_IN:
@@ -133,14 +128,22 @@ def _find_head(name: str) -> Path | None:
 def _find_clip(head: Path) -> Path:
     if (head.parent / CONFIG_FILE).is_file():
         return head.parent
-    found = CLIP.find()
+    found = find_published(CLIP)
     if found is None:
         raise CheckpointError(
             f"the CLIP that the aesthetic head {head} needs is not on this machine; put its "
             f"config.json and model.safetensors beside the head, or for ViT-L/14 "
-            f"{CLIP.how_to_get()}"
+            f"{_how_to_get(CLIP)}"
         )
     return found
+
+
+def _how_to_get(model: PublishedModel) -> str:
+    """For the end of a message."""
+    return (
+        f"run `hf download {model.repository} --revision {model.revision}`, or put its files "
+        f"into {default_models_folder() / model.name}"
+    )
 
 
 def _name(captioner: str) -> str:

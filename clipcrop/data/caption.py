@@ -18,8 +18,8 @@ from PIL import Image
 from ..device import choose_device, memory_errors_named
 from ..errors import CheckpointError, InputError
 from ..images import load_image, reason_of
-from ..pretrained import BLIP
 from ..records import Complain, fail
+from ..weights.registry import BLIP
 from .texts import read_texts
 
 DEFAULT_MODEL = BLIP.repository

@@ -14,9 +14,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..checkpoint import find_checkpoint, verify_checkpoint
 from ..device import choose_device, memory_errors_named, require_cpu
 from ..extras import require_extra
+from ..weights.checkpoint import find_checkpoint, verify_checkpoint
 
 if TYPE_CHECKING:
     from .base import Encoder
@@ -30,7 +30,7 @@ def load_encoder(
     """Load an encoder.
 
     Args:
-        name_or_path: As `clipcrop.checkpoint.find_checkpoint` takes it.
+        name_or_path: As `clipcrop.weights.checkpoint.find_checkpoint` takes it.
         device: As `clipcrop.device.choose_device` takes it; ``lite`` runs on the processor only.
         threads: For one image on the processor; see `clipcrop.device.num_threads` for the default.
 

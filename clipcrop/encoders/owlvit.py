@@ -33,11 +33,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ..arrays import FloatArray
-from ..checkpoint import Checkpoint, Kind, verify_checkpoint
 from ..device import memory_errors_named
 from ..errors import CheckpointError, InputError
-from ..pretrained import load_pretrained, load_tokenizer
 from ..prompt import Text
+from ..weights.checkpoint import Checkpoint, verify_checkpoint
+from ..weights.pretrained import load_pretrained, load_tokenizer
+from ..weights.registry import Kind
 from .base import ImageTokens
 from .owlvit_pixels import pad_to_square, stretch_to_square
 from .tensors import TokenTensors, weights_fingerprint

@@ -263,7 +263,7 @@ def _workshop(options: argparse.Namespace) -> Workshop:
 
 def _decoders(given: Sequence[str]) -> dict[str, Path]:
     """What came after --decoder -> name of a row and its checkpoint."""
-    from ..decoder_files import BEST_DECODER
+    from ..weights.decoders import BEST_DECODER
 
     decoders: dict[str, Path] = {}
     for one in given:

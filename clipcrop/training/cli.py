@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from ..data import Example, read_set
 from ..decoder import DecoderConfig
-from ..decoder_files import BEST_DECODER, LAST_DECODER
 from ..device import memory_errors_named
 from ..encoders import load_encoder
 from ..errors import InputError
+from ..weights.decoders import BEST_DECODER, LAST_DECODER
 from .checks import check_examples
 from .config import TrainConfig, choices_of, sentence_of
 from .criterion import CriterionConfig

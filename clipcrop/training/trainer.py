@@ -23,9 +23,9 @@ from tqdm import tqdm
 from ..data import Example
 from ..decoder import Decoder, DecoderConfig
 from ..decoder_checkpoint import save_decoder
-from ..decoder_files import BEST_DECODER, LAST_DECODER
 from ..encoders.base import Encoder, TrainableEncoder
 from ..errors import InputError
+from ..weights.decoders import BEST_DECODER, LAST_DECODER
 from .config import TrainConfig
 from .criterion import Criterion, CriterionConfig
 from .curve import write_curve
@@ -321,8 +321,8 @@ class _Training:
         save_decoder(
             self._decoder,
             self._folder.path / name,
-            tower=self._encoder.name,
-            tower_fingerprint=self._encoder.fingerprint(),
+            encoder=self._encoder.name,
+            encoder_fingerprint=self._encoder.fingerprint(),
             notes=notes,
         )
 

@@ -1,10 +1,11 @@
-"""Published weights on this machine: had, checked, put in place by hand, taken away.
+"""Weights: what is published, what is on this machine, and getting it there.
 
-    published ── what the hub has, as known beforehand ─┐
-    hub ──────── or as it says itself; fetches a file ──┼─> store ──> cli
-    files ────── hashes, and the record beside weights ─┤
-    conversion ─ a pickle -> safetensors ───────────────┘
+registry    the published models: names, aliases, commits, hashes
+checkpoint  weights on this machine: found and checked, without the network
+store       download, place, verify, remove; with hub (transfers) and files (hashes, records)
+decoders    which decoder an encoder has
+pretrained  loading through transformers, without code from a model's folder
+cli         ``clipcrop models``
 
-`clipcrop.checkpoint` finds what is here and never goes to the network; this goes there only when
-asked to. Nobody needs it: the lite tower comes with the package.
+Only `store.download` uses the network.
 """

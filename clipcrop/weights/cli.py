@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CheckpointError, NotInstalled
+from ..errors import CheckpointError
 from ..extras import require_extra
 
 if TYPE_CHECKING:
-    from ..checkpoint import Checkpoint
+    from .checkpoint import Checkpoint
+    from .registry import PublishedModel
     from .store import Progress
 
 EXIT_PROBLEM = 1
@@ -66,7 +67,8 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from ..checkpoint import HUB_MODELS, list_checkpoints
+    from .checkpoint import list_checkpoints
+    from .registry import ENCODERS
     from .store import partial_bytes
 
     for one in list_checkpoints():
@@ -76,60 +78,61 @@ def _list(options: argparse.Namespace) -> int:
             continue
         size = f"{one.size_bytes / 1e6:.1f} MB" if one.is_present else "not here"
         place = f"{one.where}{f': {one.path}' if one.path else ''}"
-        model = HUB_MODELS.get(one.name)
-        if model and model.revision is None and not one.is_present:
-            place += "; no commit is pinned: download it with --revision COMMIT"
+        if not one.is_present and one.name in ENCODERS:
+            place += f"; {_download_of(ENCODERS[one.name])}"
         part = f" ({part_bytes / 1e6:.1f} MB of a download are here)" if part_bytes else ""
         print(f"{one.name:<30} {size:>10}  {place}{part}")
     _list_decoders(options)
     return 0
 
 
+def _download_of(model: PublishedModel) -> str:
+    if model.revision is None:
+        return "no commit is pinned: download it with --revision COMMIT"
+    return f"{model.size_bytes / 1e6:.1f} MB to download"
+
+
 def _list_decoders(options: argparse.Namespace) -> None:
-    """Those that are used by themselves, with the tower that each is for."""
-    from ..checkpoint import default_models_folder
+    """Those in the models folder, with the encoder that each is for."""
+    from .checkpoint import default_models_folder
+    from .decoders import read_decoder_info
 
     folder = default_models_folder() / "decoders"
-    for path in sorted(folder.glob("*.safetensors")):  # mostly none, and PyTorch takes seconds
-        tower, problem = _read_decoder(path)
+    for path in sorted(folder.glob("*.safetensors")):
+        encoder = problem = ""
+        try:
+            encoder = read_decoder_info(path).encoder
+        except CheckpointError as exc:
+            problem = str(exc)
         size_bytes = path.stat().st_size
         if options.json:
             values = {"name": path.name, "kind": "decoder", "present": True, "path": str(path)}
-            _print_json({**values, "size_bytes": size_bytes, "tower": tower, "problem": problem})
+            _print_json({**values, "size_bytes": size_bytes, "tower": encoder, "problem": problem})
             continue
-        text = problem or f"a decoder for {tower}: {path}"
+        text = problem or f"a decoder for {encoder}: {path}"
         print(f"{path.name:<30} {f'{size_bytes / 1e6:.1f} MB':>10}  {text}")
 
 
-def _read_decoder(path: Path) -> tuple[str, str]:
-    """The encoder that a decoder is for, and what is wrong with it; one of them is empty."""
-    try:
-        require_extra("owlvit", "a decoder")
-        from ..decoder_checkpoint import read_decoder_info
-
-        return read_decoder_info(path).tower, ""
-    except (CheckpointError, NotInstalled) as exc:
-        return "", str(exc)
-
-
 def _where(options: argparse.Namespace) -> int:
-    from ..checkpoint import default_models_folder, find_checkpoint
-    from .published import LICENCE, find_model, pinned_files
+    from .checkpoint import default_models_folder, find_checkpoint
+    from .registry import LICENCE, find_encoder
     from .store import addresses
 
-    folder_name, model = find_model(options.name)
-    folder = default_models_folder() / folder_name
-    found = find_checkpoint(options.name)
-    urls = addresses(options.name)
+    model = find_encoder(options.name)
+    folder = default_models_folder() / model.name
+    found = find_checkpoint(model.name)
+    urls = addresses(model.name)
     if options.json:
-        pinned = {one.name: one.sha256 for one in pinned_files(model)}
         values = {**_fields_of(found), "folder": str(folder), "revision": model.revision}
-        _print_json({**values, "licence": LICENCE, "addresses": urls, "sha256": pinned})
+        sha256 = {one.name: one.sha256 for one in model.files}
+        _print_json({**values, "licence": LICENCE, "addresses": urls, "sha256": sha256})
         return 0
     print(f"here         {found.path or 'no'}")
     print(f"folder       {folder}")
     commit = f"commit {model.revision}" if model.revision else "no commit is pinned"
     print(f"published    {model.repository}, {commit}, {LICENCE}")
+    if model.size_bytes:
+        print(f"size         {model.size_bytes / 1e6:.1f} MB")
     print("to download  " + "\n             ".join(urls))
     print(f"then         clipcrop models place {options.name} FOLDER-WITH-THE-FILES")
     return 0
@@ -140,39 +143,39 @@ def _download(options: argparse.Namespace) -> int:
     from .store import download
 
     for name in options.names:
-        teller = _Teller()
+        printer = _ProgressPrinter()
         try:
-            folder = download(name, revision=options.revision, on_progress=teller.tell)
+            folder = download(name, revision=options.revision, on_progress=printer.show)
         except KeyboardInterrupt:
-            teller.end()
-            _say("stopped; what came is kept: run the same again to go on")
+            printer.end()
+            _print_error("stopped; what came is kept: run the same again to go on")
             return EXIT_INTERRUPTED
         finally:
-            teller.end()
-        _tell_place(options, name, folder)
+            printer.end()
+        _print_place(options, name, folder)
     return 0
 
 
 def _place(options: argparse.Namespace) -> int:
     from .store import place
 
-    teller = _Teller()
+    printer = _ProgressPrinter()
     try:
-        folder = place(options.name, options.folder, on_progress=teller.tell)
+        folder = place(options.name, options.folder, on_progress=printer.show)
     finally:
-        teller.end()
-    _tell_place(options, options.name, folder)
+        printer.end()
+    _print_place(options, options.name, folder)
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
     from .store import PROOFS, verify
 
-    teller = _Teller()
+    printer = _ProgressPrinter()
     try:
-        verdicts = verify(options.names, on_progress=teller.tell)
+        verdicts = verify(options.names, on_progress=printer.show)
     finally:
-        teller.end()
+        printer.end()
     for one in verdicts:
         if options.json:
             values = _fields_of(one.checkpoint)
@@ -195,7 +198,7 @@ def _remove(options: argparse.Namespace) -> int:
     return 0
 
 
-class _Teller:
+class _ProgressPrinter:
     """Shows progress on standard error: in one line on a terminal, else a line now and then."""
 
     def __init__(self) -> None:
@@ -203,7 +206,7 @@ class _Teller:
         self._shown: tuple[bool, int] | None = None
         self._has_line = False
 
-    def tell(self, progress: Progress) -> None:
+    def show(self, progress: Progress) -> None:
         """Show how far it is, unless that was shown already."""
         share = progress.done_bytes / progress.total_bytes if progress.total_bytes else 1.0
         step = int(share / (0.01 if self._is_live else _LINE_EVERY))
@@ -217,7 +220,7 @@ class _Teller:
             print(f"\r{line[:79]:<79}", end="", file=sys.stderr, flush=True)
             self._has_line = True
         else:
-            _say(line)
+            _print_error(line)
 
     def end(self) -> None:
         """Leave the line."""
@@ -238,7 +241,7 @@ def _fields_of(one: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _tell_place(options: argparse.Namespace, name: str, folder: Path) -> None:
+def _print_place(options: argparse.Namespace, name: str, folder: Path) -> None:
     if options.json:
         _print_json({"name": name, "path": str(folder)})
     else:
@@ -249,5 +252,5 @@ def _print_json(values: dict[str, Any]) -> None:
     print(json.dumps(values, ensure_ascii=False), flush=True)
 
 
-def _say(line: str) -> None:
+def _print_error(line: str) -> None:
     print(line, file=sys.stderr, flush=True)

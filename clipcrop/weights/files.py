@@ -1,19 +1,19 @@
-"""Files of weights: their hashes, and the record of what was checked, beside them."""
+"""Files of weights: hashes, the record of what was checked, pickle -> safetensors."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import CheckpointError
-from .published import PublishedFile
+from .registry import PublishedFile
 
 RECORD_FILE = "clipcrop-weights.json"
 BY_HAND = "placed by hand"
-"""Stands for the commit of files of which nobody knows it."""
+"""Stands for the commit where it is not known."""
 
 _CHUNK_BYTES = 1 << 20
 
@@ -76,7 +76,7 @@ def hashed(path: Path, on_bytes: Callable[[int], None] = lambda count: None) -> 
     return PublishedFile(path.name, size_bytes, sha256.hexdigest(), git_sha1.hexdigest())
 
 
-def what_is_wrong(found: PublishedFile, wanted: PublishedFile) -> str:
+def difference(found: PublishedFile, wanted: PublishedFile) -> str:
     """How a file differs from what it should be; empty if it does not."""
     if found.size_bytes != wanted.size_bytes:
         return f"{wanted.name} has {found.size_bytes} bytes instead of {wanted.size_bytes}"
@@ -90,26 +90,38 @@ def what_is_wrong(found: PublishedFile, wanted: PublishedFile) -> str:
     return ""
 
 
-def check_files(
-    folder: Path,
-    wanted: Sequence[PublishedFile],
-    on_bytes: Callable[[int], None] = lambda count: None,
-) -> list[str]:
-    """What is wrong with files of a folder, each in a few words; empty if nothing is.
+def convert_pickle(pickle: Path, weights: Path) -> None:
+    """Write the tensors of a pickled state dict as safetensors, which holds numbers only.
+
+    A pickle can run code when it is loaded. This reads it with PyTorch's unpickler that makes
+    tensors and their containers and refuses all else.
+
+    Args:
+        pickle: A checked ``pytorch_model.bin``.
+        weights: The file to write; whole or not at all.
 
     Raises:
-        CheckpointError: one cannot be read.
+        CheckpointError: There is something else in it than tensors by names.
+        OSError: It cannot be written.
     """
-    problems = []
-    for one in wanted:
-        path = folder / one.name
-        if not path.is_file():
-            problems.append(f"{one.name} is missing")
-            continue
-        try:
-            found = hashed(path, on_bytes)
-        except OSError as exc:
-            raise CheckpointError(f"cannot read {path}: {exc.strerror or exc}") from exc
-        if problem := what_is_wrong(found, one):
-            problems.append(problem)
-    return problems
+    import pickle as pickles
+
+    import torch
+    from safetensors.torch import save_file
+
+    try:
+        state = torch.load(pickle, map_location="cpu", weights_only=True, mmap=True)
+    except (pickles.UnpicklingError, RuntimeError, EOFError, KeyError) as exc:
+        reason = " ".join(str(exc).split())[:120].rstrip(".")
+        raise CheckpointError(
+            f"{pickle.name} is not a plain file of weights ({reason}); it was not used"
+        ) from exc
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
+    ):
+        raise CheckpointError(f"{pickle.name} has other things than weights in it; not used")
+    # Tensors that share memory are written once each: safetensors refuses what overlaps.
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in state.items()}
+    new = weights.with_name(f"{weights.name}.part")
+    save_file(tensors, new, metadata={"format": "pt"})
+    new.replace(weights)

@@ -1,4 +1,4 @@
-"""The Hugging Face hub, or who speaks like it (``HF_ENDPOINT``): what it has, and its files.
+"""The Hugging Face hub or a mirror of it (``HF_ENDPOINT``): what it has, and its files.
 
 Its own library keeps no part of an interrupted download between two runs. So the transfer is ours,
 through the library's HTTP client, which knows proxies, certificates and tokens; the part is kept,
@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import WEIGHTS_FILE, HubModel
 from ..errors import CheckpointError
-from .published import PICKLE, WANTED, PublishedFile
+from .registry import PICKLE, WANTED, WEIGHTS_FILE, PublishedFile, PublishedModel
 
 _MAX_FRUITLESS_TRIES = 4
 _TIMEOUT_S = 20.0
@@ -38,7 +37,7 @@ class Hub:
     pause_s: float = 1.0
     """Before a transfer that was cut off is taken up again."""
 
-    def list_files(self, model: HubModel) -> list[PublishedFile]:
+    def list_files(self, model: PublishedModel) -> list[PublishedFile]:
         """What it says of the wanted files of a model's commit.
 
         Raises:
@@ -83,7 +82,7 @@ class Hub:
 
     def fetch(
         self,
-        model: HubModel,
+        model: PublishedModel,
         file: PublishedFile,
         part: Path,
         on_bytes: Callable[[int], None],

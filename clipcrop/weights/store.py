@@ -8,45 +8,46 @@ goes on where it was.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..checkpoint import (
-    CONFIG_FILE,
-    HUB_MODELS,
-    TOKENIZER_FILES,
-    WEIGHTS_FILE,
+from ..errors import CheckpointError, InputError
+from .checkpoint import (
     Checkpoint,
-    HubModel,
     default_models_folder,
     find_checkpoint,
     list_checkpoints,
+    missing_file,
     verify_checkpoint,
 )
-from ..errors import CheckpointError, InputError
-from .conversion import convert_pickle
 from .files import (
     BY_HAND,
     RECORD_FILE,
     Record,
-    check_files,
+    convert_pickle,
+    difference,
     hashed,
     read_record,
-    what_is_wrong,
     write_record,
 )
 from .hub import DownloadFailed, Hub, is_full
-from .published import (
+from .registry import (
+    CONFIG_FILE,
+    ENCODERS,
     PICKLE,
     TOKENIZER_EXTRAS,
     WANTED,
+    WEIGHTS_FILE,
     PublishedFile,
-    find_model,
-    pinned_files,
+    PublishedModel,
+    find_encoder,
 )
+
+logger = logging.getLogger(__name__)
 
 MARGIN_BYTES = 200_000_000
 """To be left free on the disk."""
@@ -102,7 +103,7 @@ def download(
     """Have the weights of a name on this machine; does nothing if they are, in any place.
 
     Args:
-        name: One of `HUB_MODELS`.
+        name: A name or alias of `ENCODERS`.
         revision: The commit, 40 hexadecimal digits; needed where none is pinned.
         models_folder: Instead of the user's own.
         hub: Instead of the usual one.
@@ -116,30 +117,30 @@ def download(
         DownloadFailed: they could not be had; what came is kept, and the next call goes on.
         CheckpointError: what came cannot be used; or there is no room for it.
     """
-    folder_name, model = find_model(name)
-    if revision is not None:
-        model = replace(model, revision=_checked_commit(revision))
+    model = find_encoder(name)
+    if revision is not None and revision != model.revision:
+        model = replace(model, revision=_checked_commit(revision), files=())
     models = models_folder or default_models_folder()
-    folder = models / folder_name
-    here = find_checkpoint(folder_name, models_folder=models)
+    folder = models / model.name
+    here = find_checkpoint(model.name, models_folder=models)
     if _is_what_is_wanted(here, revision) and not _verify_one(here, on_progress).problems:
         assert here.path is not None
         return here.path
     if model.revision is None:
         raise InputError(
-            f"no commit of {model.repository} is pinned, so nobody could say whether what came "
-            "is right; choose one on its page on the hub and name it with --revision, or put "
-            f"the files in by hand: `clipcrop models where {folder_name}` says which"
+            f"no commit of {model.repository} is pinned, so what came could not be checked; choose "
+            "one on its page on the hub and name it with --revision, or put the files in by hand: "
+            f"`clipcrop models where {model.name}` says which"
         )
-    with _named_disk_trouble(models), _lock(models, folder_name):
+    with _named_disk_trouble(models), _lock(models, model.name):
         hub = hub or Hub()
-        files = list(pinned_files(model)) or hub.list_files(model)
-        _refuse_another_story(folder, model, files)
-        parts = models / f".{folder_name}.part"
+        files = _files_to_fetch(model, hub)
+        parts = models / f".{model.name}.part"
         parts.mkdir(exist_ok=True)
         _remove_other_parts(parts, files)
         _check_room(models, parts, files)
         complete = _fetch_all(hub, model, files, parts, on_progress)
+        _check_published(complete, model)
         _finish(model, model.revision, complete, parts, folder, on_progress)
     return folder
 
@@ -154,7 +155,7 @@ def place(
     """Copy weights that the user has from elsewhere to where they are looked for.
 
     Args:
-        name: One of `HUB_MODELS`.
+        name: A name or alias of `ENCODERS`.
         source: A folder with ``config.json``, the weights and the tokenizer.
         models_folder: Instead of the user's own.
         on_progress: Called often.
@@ -166,20 +167,21 @@ def place(
         InputError: there is no such model or folder; or a file is not in it.
         CheckpointError: they are not those of the model, or damaged; or there is no room for them.
     """
-    folder_name, model = find_model(name)
+    model = find_encoder(name)
     if not source.is_dir():
         raise InputError(f"no such folder: {str(source)!r}; name the one that has the files")
     models = models_folder or default_models_folder()
-    names = [one for one in WANTED if (source / one).is_file()]
-    if WEIGHTS_FILE not in names and (source / PICKLE).is_file():
-        names.append(PICKLE)
-    if missing := _missing_of(names):
+    # A pickle is taken only where it is not known that there are safetensors.
+    weights = (WEIGHTS_FILE,) if model.files else (WEIGHTS_FILE, PICKLE)
+    if missing := missing_file(source, weights):
         raise InputError(
             f"no {missing} in {source}; `clipcrop models where {name}` says where all of it can be "
             "had"
         )
-    pinned = pinned_files(model)
-    with _named_disk_trouble(models), _lock(models, folder_name):
+    names = [one for one in WANTED if (source / one).is_file()]
+    if WEIGHTS_FILE not in names:
+        names.append(PICKLE)
+    with _named_disk_trouble(models), _lock(models, model.name):
         total = sum((source / one).stat().st_size for one in names)
         found = []
         done = 0
@@ -187,19 +189,19 @@ def place(
             on_progress(Progress("checking", one, done, total))
             found.append(hashed(source / one))
             done += found[-1].size_bytes
-        _refuse_others(found, pinned)
-        parts = models / f".{folder_name}.place"
+        _check_published(found, model)
+        parts = models / f".{model.name}.place"
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir()
         try:
             _check_room(models, parts, found)
             for one in names:
                 shutil.copyfile(source / one, parts / one)
-            revision = str(model.revision) if pinned else BY_HAND
-            _finish(model, revision, found, parts, models / folder_name, on_progress)
+            revision = str(model.revision) if model.files else BY_HAND
+            _finish(model, revision, found, parts, models / model.name, on_progress)
         finally:
             shutil.rmtree(parts, ignore_errors=True)
-    return models / folder_name
+    return models / model.name
 
 
 def verify(
@@ -241,12 +243,12 @@ def remove(name: str, *, models_folder: Path | None = None) -> int:
         InputError: there is no such model; or its folder has files that are not of it.
         CheckpointError: it cannot be removed.
     """
-    folder_name, _ = find_model(name)
+    model = find_encoder(name)
     models = models_folder or default_models_folder()
     if not models.is_dir():
         return 0
-    folder = models / folder_name
-    with _named_disk_trouble(models), _lock(models, folder_name):
+    folder = models / model.name
+    with _named_disk_trouble(models), _lock(models, model.name):
         strange = sorted(
             one.name
             for one in (folder.iterdir() if folder.is_dir() else ())
@@ -258,7 +260,7 @@ def remove(name: str, *, models_folder: Path | None = None) -> int:
                 "them away, or remove the folder yourself"
             )
         num_bytes = 0
-        for one in (folder, models / f".{folder_name}.part", models / f".{folder_name}.old"):
+        for one in (folder, models / f".{model.name}.part", models / f".{model.name}.old"):
             if one.is_dir():
                 num_bytes += _size_of(one)
                 shutil.rmtree(one)
@@ -267,18 +269,22 @@ def remove(name: str, *, models_folder: Path | None = None) -> int:
 
 def partial_bytes(name: str, *, models_folder: Path | None = None) -> int:
     """How much of an interrupted download is here."""
-    folder_name, _ = find_model(name)
-    return _size_of((models_folder or default_models_folder()) / f".{folder_name}.part")
+    models = models_folder or default_models_folder()
+    return _size_of(models / f".{find_encoder(name).name}.part")
 
 
 def addresses(name: str) -> list[str]:
     """Where each file of a name can be had with a browser."""
     from huggingface_hub import hf_hub_url
 
-    _, model = find_model(name)
-    names = [one.name for one in pinned_files(model)] or ["config.json", "vocab.json", "merges.txt"]
-    if WEIGHTS_FILE not in names:
-        names += [WEIGHTS_FILE, PICKLE]
+    model = find_encoder(name)
+    names = [one.name for one in model.files] or [
+        CONFIG_FILE,
+        "vocab.json",
+        "merges.txt",
+        WEIGHTS_FILE,
+        PICKLE,
+    ]
     return [hf_hub_url(model.repository, one, revision=model.revision) for one in names]
 
 
@@ -299,37 +305,39 @@ def _is_what_is_wanted(here: Checkpoint, revision: str | None) -> bool:
     return record is not None and record.revision == revision
 
 
-def _refuse_another_story(folder: Path, model: HubModel, files: Sequence[PublishedFile]) -> None:
-    """Refuse to replace damaged weights by what is told to be the same commit, and differs."""
-    record = read_record(folder)
-    if record is None or record.revision != model.revision:
-        return
-    recorded = [*record.files, *([record.source] if record.source else [])]
-    by_name = {one.name: one for one in recorded}
-    for one in files:
-        if one.name in by_name and what_is_wrong(by_name[one.name], one):
-            raise DownloadFailed(
-                f"the hub says now that {one.name} of commit {model.revision} is another file than "
-                f"when it was downloaded to {folder}; a commit cannot change, so one of the two is "
-                "not right: try another network or mirror, or move that folder away if you trust "
-                "what is told now"
+def _files_to_fetch(model: PublishedModel, hub: Hub) -> list[PublishedFile]:
+    """As known beforehand; the hub is asked about what is not, or not for certain."""
+    if model.files and not model.unconfirmed:
+        return list(model.files)
+    known = {one.name: one for one in model.files}
+    told = [one for one in hub.list_files(model) if not known or one.name in known]
+    return [one if one.name in model.unconfirmed else known.get(one.name, one) for one in told]
+
+
+def _check_published(found: Sequence[PublishedFile], model: PublishedModel) -> None:
+    """Compare with what is known beforehand.
+
+    Raises:
+        CheckpointError: A file is another one than was published.
+    """
+    known = {one.name: one for one in model.files}
+    for one in found:
+        problem = difference(one, known[one.name]) if one.name in known else ""
+        if problem and one.name in model.unconfirmed:
+            _warn(model.name, problem)
+        elif problem:
+            raise CheckpointError(
+                f"these are not the published files: {problem}; download them again"
             )
 
 
-def _missing_of(names: Sequence[str]) -> str:
-    """What a folder with these files lacks to be a model's; empty if nothing."""
-    if CONFIG_FILE not in names:
-        return CONFIG_FILE
-    if not {WEIGHTS_FILE, PICKLE} & set(names):
-        return f"{WEIGHTS_FILE} or {PICKLE}"
-    if not any(set(one) <= set(names) for one in TOKENIZER_FILES):
-        return " or ".join(" with ".join(one) for one in TOKENIZER_FILES)
-    return ""
+def _warn(name: str, problem: str) -> None:
+    logger.warning("%s: %s; that hash is not certain, so the file is used as it is", name, problem)
 
 
 def _fetch_all(
     hub: Hub,
-    model: HubModel,
+    model: PublishedModel,
     files: Sequence[PublishedFile],
     parts: Path,
     on_progress: OnProgress,
@@ -357,7 +365,7 @@ def _fetch_all(
             path = part
         on_progress(Progress("checking", one.name, done, total))
         found = replace(hashed(path), name=one.name)
-        if problem := what_is_wrong(found, one):
+        if problem := difference(found, one):
             path.unlink()
             raise DownloadFailed(
                 f"what came is not what was published: {problem}; it was thrown away, so run it "
@@ -369,7 +377,7 @@ def _fetch_all(
 
 
 def _finish(
-    model: HubModel,
+    model: PublishedModel,
     revision: str,
     files: list[PublishedFile],
     parts: Path,
@@ -384,9 +392,7 @@ def _finish(
         convert_pickle(parts / PICKLE, parts / WEIGHTS_FILE)
         files = [one for one in files if one is not source] + [hashed(parts / WEIGHTS_FILE)]
     write_record(parts, Record(model.repository, revision, tuple(files), source))
-    candidate = Checkpoint(
-        name=folder.name, kind=model.kind, path=parts, size_bytes=0, where="models folder"
-    )
+    candidate = Checkpoint(name=model.name, kind=model.kind, path=parts, where="models folder")
     verify_checkpoint(candidate)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
@@ -403,13 +409,15 @@ def _verify_one(checkpoint: Checkpoint, on_progress: OnProgress) -> Verdict:
         return Verdict(checkpoint, (problem,), "structure")
     try:
         path = verify_checkpoint(checkpoint)
+        if checkpoint.kind == "lite":
+            _check_onnx(path)
     except CheckpointError as exc:
         return Verdict(checkpoint, (str(exc),), "structure")
-    model = HUB_MODELS.get(checkpoint.name)
+    model = ENCODERS.get(checkpoint.name)
     record = read_record(path) if path.is_dir() else None
-    is_pinned_commit = model and (not record or record.revision in (model.revision, BY_HAND))
-    pinned = pinned_files(model) if model and is_pinned_commit else ()
-    wanted = _wanted_here(path, pinned, record)
+    if model and not _is_of_pinned_commit(record, model):
+        model = None
+    wanted = _wanted_here(path, model, record)
     if not wanted:
         return Verdict(checkpoint, (), "structure")
     total, done = sum(one.size_bytes for one in wanted), 0
@@ -419,40 +427,68 @@ def _verify_one(checkpoint: Checkpoint, on_progress: OnProgress) -> Verdict:
         done += count
         on_progress(Progress("checking", checkpoint.name, done, total))
 
-    problems = check_files(path, wanted, on_bytes)
-    advice = f"run `clipcrop models download {checkpoint.name}`"
-    sentences = tuple(f"{path}: {problem}; {advice}" for problem in problems)
-    if pinned:
-        return Verdict(checkpoint, sentences, "hashes")
+    problems = []
+    for one in wanted:
+        problem = _problem_with(path / one.name, one, on_bytes)
+        if problem and record is None and model and one.name in model.unconfirmed:
+            _warn(model.name, problem)
+        elif problem:
+            advice = f"run `clipcrop models download {checkpoint.name}`"
+            problems.append(f"{path}: {problem}; {advice}")
+    if model and model.files:
+        return Verdict(checkpoint, tuple(problems), "hashes")
     is_by_hand = record is not None and record.revision == BY_HAND
-    return Verdict(checkpoint, sentences, "placed" if is_by_hand else "record")
+    return Verdict(checkpoint, tuple(problems), "placed" if is_by_hand else "record")
+
+
+def _is_of_pinned_commit(record: Record | None, model: PublishedModel) -> bool:
+    """Whether weights should be those of the pinned commit; converted ones have other bytes."""
+    return record is None or (
+        record.source is None and record.revision in (model.revision, BY_HAND)
+    )
 
 
 def _wanted_here(
-    path: Path, pinned: Sequence[PublishedFile], record: Record | None
-) -> Sequence[PublishedFile]:
-    """What a folder should have: as known beforehand, where that is known."""
+    path: Path, model: PublishedModel | None, record: Record | None
+) -> list[PublishedFile]:
+    """What a folder should have: as known beforehand, else as recorded."""
+    published = model.files if model else ()
     if record is None:
-        # Put there by somebody else, who may have left out what not every tokenizer needs.
+        # From elsewhere, perhaps without the files that not every tokenizer needs.
         return [
-            one for one in pinned if one.name not in TOKENIZER_EXTRAS or (path / one.name).is_file()
+            one
+            for one in published
+            if one.name not in TOKENIZER_EXTRAS or (path / one.name).is_file()
         ]
-    by_name = {one.name: one for one in pinned}
-    return [by_name.get(one.name, one) for one in record.files]
+    unconfirmed = model.unconfirmed if model else ()
+    certain = {one.name: one for one in published if one.name not in unconfirmed}
+    return [certain.get(one.name, one) for one in record.files]
 
 
-def _refuse_others(found: Sequence[PublishedFile], pinned: Sequence[PublishedFile]) -> None:
-    """Refuse files that are known to be others than those that were published."""
-    by_name = {one.name: one for one in pinned}
-    problems = [
-        problem
-        for one in found
-        if one.name in by_name and (problem := what_is_wrong(one, by_name[one.name]))
-    ]
-    if problems:
-        raise CheckpointError(
-            f"these are not the published files: {problems[0]}; download them again"
-        )
+def _problem_with(path: Path, wanted: PublishedFile, on_bytes: Callable[[int], None]) -> str:
+    """What is wrong with a file, in a few words; empty if nothing is."""
+    try:
+        return difference(hashed(path, on_bytes), wanted)
+    except FileNotFoundError:
+        return f"{wanted.name} is missing"
+    except OSError as exc:
+        return f"{wanted.name} cannot be read ({exc.strerror or exc})"
+
+
+def _check_onnx(path: Path) -> None:
+    """Refuse a file that is no network of ONNX Runtime's.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised as well
+    try:
+        onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as exc:  # ONNX Runtime's errors have no base class of their own
+        raise CheckpointError(f"damaged weights: {path}; install clipcrop again") from exc
 
 
 def _part_of(parts: Path, file: PublishedFile) -> Path:

@@ -59,9 +59,9 @@ def choose_device(name: str, tower: str) -> str:
         DeviceError: There is none.
         NotInstalled: PyTorch, which the encoder needs, is not installed.
     """
-    from clipcrop.checkpoint import find_checkpoint
     from clipcrop.device import choose_device
     from clipcrop.extras import require_extra
+    from clipcrop.weights.checkpoint import find_checkpoint
 
     if find_checkpoint(tower).kind == "lite":  # whatever the setting: it runs nowhere else
         return "cpu"

@@ -10,18 +10,18 @@ import re
 from collections.abc import Collection
 from pathlib import PurePath
 
-from clipcrop.checkpoint import (
-    HUB_MODELS,
+from clipcrop.errors import CheckpointError, InputError
+from clipcrop.weights.checkpoint import (
     Checkpoint,
     find_checkpoint,
     list_checkpoints,
     verify_checkpoint,
 )
-from clipcrop.errors import CheckpointError, InputError
+from clipcrop.weights.registry import ENCODERS
 from clipcrop_wire.errors import InvalidRequest, Unavailable
 from clipcrop_wire.messages import Model, ModelsReply
 
-KNOWN_NAMES = ("auto", "lite", *HUB_MODELS)
+KNOWN_NAMES = ("auto", "lite", *ENCODERS)
 """What every daemon understands, whether or not the weights are there."""
 
 _MAX_NAME_CHARS = 64  # the wire's, as is the next
@@ -42,7 +42,7 @@ def find_tower(name: str, setting: str) -> str:
     if name in ("auto", wire_name(setting)):
         return _default_tower(setting)
     if name in KNOWN_NAMES:
-        return _first_of_its_names(name)
+        return _without_alias(name)
     choices = ", ".join(dict.fromkeys([*KNOWN_NAMES, wire_name(setting)]))
     raise InvalidRequest(f"no such model: {name!r}; choose {choices}")
 
@@ -66,7 +66,7 @@ def check_weights(tower: str) -> None:
 def wire_name(tower: str) -> str:
     """The library's name -> the clients'; of a folder only its last part shows."""
     if tower in KNOWN_NAMES:
-        return _first_of_its_names(tower)
+        return _without_alias(tower)
     last_part = re.sub("[^A-Za-z0-9._-]", "-", PurePath(tower).name)
     return f"local-{last_part}"[:_MAX_NAME_CHARS]
 
@@ -87,13 +87,12 @@ def list_models(setting: str, loaded: Collection[str]) -> ModelsReply:
 
 
 def _default_tower(setting: str) -> str:
-    return find_checkpoint("auto").name if setting == "auto" else _first_of_its_names(setting)
+    return find_checkpoint("auto").name if setting == "auto" else _without_alias(setting)
 
 
-def _first_of_its_names(name: str) -> str:
-    """Some published models have two names; the same weights must not be loaded twice."""
-    model = HUB_MODELS.get(name)
-    return next((first for first in HUB_MODELS if HUB_MODELS[first] is model), name)
+def _without_alias(name: str) -> str:
+    """The same weights must not be loaded twice."""
+    return ENCODERS[name].name if name in ENCODERS else name
 
 
 def _find_local(path: str) -> list[Checkpoint]:

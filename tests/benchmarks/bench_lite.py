@@ -18,10 +18,10 @@ import torch
 from timing import measure, medians, write_json
 
 from clipcrop import Predictor
-from clipcrop.checkpoint import EMBEDDED_LITE
 from clipcrop.encoders.lite import load_network
 from clipcrop.encoders.lite_pixels import letterbox
 from clipcrop.images import load_image
+from clipcrop.weights.checkpoint import EMBEDDED_LITE
 
 SAMPLE = Path(__file__).parents[2] / "clipcrop" / "samples" / "coffee.jpg"
 LONG_SIDE_PX = 1024

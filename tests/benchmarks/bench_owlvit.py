@@ -35,9 +35,9 @@ from transformers import (
 )
 
 from clipcrop.boxes import cxcywh_to_xyxy
-from clipcrop.checkpoint import find_checkpoint
 from clipcrop.encoders.owlvit import OwlVitEncoder
 from clipcrop.prompt import Text
+from clipcrop.weights.checkpoint import find_checkpoint
 
 FIRST_TEXTS = ["the woman and her dogs", "woman", "dogs"]
 SECOND_TEXTS = ["a red rocket", "rocket"]

@@ -36,12 +36,12 @@ from timing import Timing, measure, medians, write_json
 from torch import Tensor
 
 from clipcrop.boxes import xyxy_to_cxcywh
-from clipcrop.checkpoint import find_checkpoint
 from clipcrop.conditioning import condition, decode
 from clipcrop.decoder import Decoder, DecoderConfig
 from clipcrop.device import choose_device
 from clipcrop.encoders.owlvit import OwlVitEncoder
 from clipcrop.training.criterion import Criterion, CropTargets
+from clipcrop.weights.checkpoint import find_checkpoint
 
 SIDE_PX = 768
 TEXTS = 3  # the whole prompt and two keywords

@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from clipcrop import workers
-from clipcrop.checkpoint import EMBEDDED_LITE
 from clipcrop.cli import main
+from clipcrop.weights.checkpoint import EMBEDDED_LITE
 
 LITE = ("--model", "lite", "--device", "cpu")
 

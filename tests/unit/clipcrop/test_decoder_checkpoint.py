@@ -16,27 +16,23 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from clipcrop.arrays import FloatArray
-from clipcrop.checkpoint import default_models_folder
 from clipcrop.decoder import Decoder, DecoderConfig
-from clipcrop.decoder_checkpoint import (
-    load_decoder,
-    read_decoder_info,
-    save_decoder,
-)
-from clipcrop.decoder_files import default_decoder_path, find_decoder
+from clipcrop.decoder_checkpoint import load_decoder, save_decoder
 from clipcrop.encoders.base import ImageTokens
 from clipcrop.encoders.lite import LiteEncoder
 from clipcrop.encoders.tensors import weights_fingerprint
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.prompt import Text
+from clipcrop.weights.checkpoint import default_models_folder
+from clipcrop.weights.decoders import default_decoder_path, find_decoder, read_decoder_info
 
 CONFIG = DecoderConfig(
     token_dim=6, num_queries=3, dim=8, num_layers=2, num_heads=2, mlp_dim=8, norm_order="pre"
 )
 
 
-class FakeTower:
-    """A tower that has a name and a fingerprint, and sees nothing."""
+class FakeEncoder:
+    """An encoder that has a name and a fingerprint, and sees nothing."""
 
     min_score = 0.1
 
@@ -59,15 +55,15 @@ class FakeTower:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    """A small decoder for the fake tower."""
+    """A small decoder for the fake encoder."""
     torch.manual_seed(0)
     path = tmp_path / "new folder" / "decoder.safetensors"
-    tower = FakeTower()
+    encoder = FakeEncoder()
     save_decoder(
         Decoder(CONFIG),
         path,
-        tower=tower.name,
-        tower_fingerprint=tower.fingerprint(),
+        encoder=encoder.name,
+        encoder_fingerprint=encoder.fingerprint(),
         notes={"step": "7"},
     )
     return path
@@ -93,7 +89,7 @@ def test_saved_and_loaded_is_the_same(saved: Path):
     original = Decoder(CONFIG).eval()
     inputs = (torch.randn(2, 5, 6), None, torch.randn(2, 6), torch.rand(2, 4), torch.rand(2, 5, 4))
 
-    loaded = load_decoder(saved, FakeTower())
+    loaded = load_decoder(saved, FakeEncoder())
 
     assert loaded.config == original.config
     weights = loaded.state_dict()
@@ -107,29 +103,30 @@ def test_saved_and_loaded_is_the_same(saved: Path):
 def test_a_file_says_what_it_is(saved: Path):
     info = read_decoder_info(saved)
 
-    assert (info.config, info.tower, info.notes) == (CONFIG, "fake", {"step": "7"})
+    assert DecoderConfig(**info.config) == CONFIG
+    assert (info.encoder, info.notes) == ("fake", {"step": "7"})
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]  # nothing half-written
 
 
 @pytest.mark.parametrize(
-    ("tower", "message"),
+    ("encoder", "message"),
     [
-        (FakeTower("other", "f" * 16), "trained for the tower 'fake', not for 'other'"),
-        (FakeTower("fake", "f" * 16), "trained for the tower 'fake' with other weights"),
+        (FakeEncoder("other", "f" * 16), "trained for the encoder 'fake', not for 'other'"),
+        (FakeEncoder("fake", "f" * 16), "trained for the encoder 'fake' with other weights"),
     ],
 )
-def test_another_tower_is_refused(saved: Path, tower: FakeTower, message: str):
+def test_another_encoder_is_refused(saved: Path, encoder: FakeEncoder, message: str):
     with pytest.raises(CheckpointError, match=message):
-        load_decoder(saved, tower)
+        load_decoder(saved, encoder)
 
 
 def test_the_same_weights_under_another_name_are_taken(saved: Path):
-    assert load_decoder(saved, FakeTower("/models/fake")).config == CONFIG
+    assert load_decoder(saved, FakeEncoder("/models/fake")).config == CONFIG
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):
     with pytest.raises(CheckpointError, match="cannot read the decoder"):
-        load_decoder(tmp_path / "none.safetensors", FakeTower())
+        load_decoder(tmp_path / "none.safetensors", FakeEncoder())
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
@@ -138,7 +135,7 @@ def test_a_file_cut_short_is_refused(saved: Path, share: float):
     saved.write_bytes(content[: int(share * len(content))])
 
     with pytest.raises(CheckpointError, match="cut short"):
-        load_decoder(saved, FakeTower())
+        load_decoder(saved, FakeEncoder())
 
 
 @pytest.mark.parametrize(
@@ -157,7 +154,7 @@ def test_a_file_cut_short_is_refused(saved: Path, share: float):
 )
 def test_a_header_that_cannot_be_is_refused(saved: Path, header: dict[str, str], message: str):
     with pytest.raises(CheckpointError, match=message):
-        load_decoder(rewritten(saved, header), FakeTower())
+        load_decoder(rewritten(saved, header), FakeEncoder())
 
 
 @pytest.mark.parametrize(
@@ -174,7 +171,7 @@ def test_a_header_that_cannot_be_is_refused(saved: Path, header: dict[str, str],
 )
 def test_weights_of_other_shapes_are_refused(saved: Path, changes: dict[str, Any], message: str):
     with pytest.raises(CheckpointError, match=message):
-        load_decoder(with_config(saved, **changes), FakeTower())
+        load_decoder(with_config(saved, **changes), FakeEncoder())
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
@@ -183,7 +180,7 @@ def test_weights_that_are_no_numbers_are_refused(saved: Path, value: float):
     bad[1, 2] = value
 
     with pytest.raises(CheckpointError, match=r"not all finite numbers \(queries\)"):
-        load_decoder(rewritten(saved, {}, queries=bad), FakeTower())
+        load_decoder(rewritten(saved, {}, queries=bad), FakeEncoder())
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
@@ -192,7 +189,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
 
     with pytest.raises(CheckpointError, match="cannot write the decoder"):
         save_decoder(
-            Decoder(CONFIG), in_the_way / "d.safetensors", tower="fake", tower_fingerprint=""
+            Decoder(CONFIG), in_the_way / "d.safetensors", encoder="fake", encoder_fingerprint=""
         )
 
 
@@ -210,7 +207,15 @@ def test_a_decoder_in_its_default_place_is_found(saved: Path):
     assert find_decoder(saved, "fake") == saved
 
 
-def test_a_tower_named_by_its_folder_has_a_default_place_too():
+def test_a_decoder_named_after_an_alias_of_its_encoder_is_found(saved: Path):
+    place = default_decoder_path("owlvit-base-patch32")
+    place.parent.mkdir(parents=True)
+    place.write_bytes(saved.read_bytes())
+
+    assert find_decoder("auto", "owlvit") == place
+
+
+def test_an_encoder_named_by_its_folder_has_a_default_place_too():
     place = default_decoder_path("/models/my owl")
 
     assert place.parent == default_models_folder() / "decoders"
@@ -236,7 +241,7 @@ def test_fingerprints_differ_as_soon_as_one_step_was_trained():
     assert weights_fingerprint(decoder.state_dict()) != before
 
 
-def test_the_lite_tower_has_the_same_fingerprint_each_time():
+def test_the_lite_encoder_has_the_same_fingerprint_each_time():
     first, second = LiteEncoder.load().fingerprint(), LiteEncoder.load().fingerprint()
 
     assert first == second

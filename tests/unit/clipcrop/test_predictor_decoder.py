@@ -14,11 +14,11 @@ from clipcrop import Constraints, EncodedImage, Predictor
 from clipcrop.cli import main
 from clipcrop.decoder import Decoder, DecoderConfig
 from clipcrop.decoder_checkpoint import save_decoder
-from clipcrop.decoder_files import default_decoder_path
 from clipcrop.encoders import load_encoder
 from clipcrop.encoders.base import Encoder
 from clipcrop.errors import CheckpointError
 from clipcrop.images import load_image
+from clipcrop.weights.decoders import default_decoder_path
 
 SMALL: dict[str, Any] = {
     "num_queries": 30,
@@ -52,7 +52,7 @@ def write_decoder(path: Path, encoder: Encoder, token_dim: int, **changes: Any) 
         last = decoder.box_head[-1]
         assert isinstance(last, torch.nn.Linear)
         last.bias[2:] = 0.15
-    save_decoder(decoder, path, tower=encoder.name, tower_fingerprint=encoder.fingerprint())
+    save_decoder(decoder, path, encoder=encoder.name, encoder_fingerprint=encoder.fingerprint())
     return path
 
 

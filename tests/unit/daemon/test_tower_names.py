@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from clipcrop.checkpoint import EMBEDDED_LITE, HUB_MODELS
 from clipcrop.errors import CheckpointError
+from clipcrop.weights.checkpoint import EMBEDDED_LITE
+from clipcrop.weights.registry import ENCODERS
 from clipcrop_daemon.tower_names import (
     KNOWN_NAMES,
     check_weights,
@@ -73,7 +74,7 @@ def test_all_towers_are_listed_with_what_is_known_of_them():
     reply = list_models("auto", ["lite"])
 
     models = {model.name: model for model in reply.models}
-    assert set(models) == {wire_name(name) for name in ("lite", *HUB_MODELS)}
+    assert set(models) == {wire_name(name) for name in ("lite", *ENCODERS)}
     assert reply.default == "lite"
     assert (models["lite"].is_available, models["lite"].is_loaded) == (True, True)
     assert models["lite"].num_bytes == EMBEDDED_LITE.stat().st_size

@@ -12,8 +12,8 @@ from torch import nn
 from clipcrop.cagic.aesthetics import ClipAesthetics
 from clipcrop.cagic.captioner import TransformersCaptioner
 from clipcrop.cagic.weights import check_networks, load_networks
-from clipcrop.checkpoint import default_models_folder
 from clipcrop.errors import CheckpointError, InputError
+from clipcrop.weights.checkpoint import default_models_folder
 
 
 def test_stand_ins_are_used_where_there_are_no_weights():

@@ -11,7 +11,7 @@ from published_sets import write_photo
 from clipcrop.data.caption import DEFAULT_MODEL, TransformersCaptioner, caption_photos
 from clipcrop.data.texts import read_texts
 from clipcrop.errors import CheckpointError, InputError
-from clipcrop.pretrained import BLIP
+from clipcrop.weights.registry import BLIP
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "a", "dog", "cat", "on", "the"]
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from clipcrop.boxes import cxcywh_to_xyxy, iou
-from clipcrop.checkpoint import EMBEDDED_LITE
 from clipcrop.encoders.lite import EMBEDDED_WORDS, LiteEncoder
 from clipcrop.encoders.lite_colours import COLOURS
 from clipcrop.encoders.lite_words import NUM_CONCEPTS
 from clipcrop.prompt import Text
+from clipcrop.weights.checkpoint import EMBEDDED_LITE
 
 floats = partial(np.array, dtype=np.float32)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from clipcrop.checkpoint import find_checkpoint
 from clipcrop.data import Example, RatedCrop
 from clipcrop.decoder import DecoderConfig
 from clipcrop.decoder_checkpoint import load_decoder
@@ -16,6 +15,7 @@ from clipcrop.images import load_image
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.run_folder import RunFolder
 from clipcrop.training.trainer import RunOptions, train
+from clipcrop.weights.checkpoint import find_checkpoint
 
 
 @pytest.fixture(params=["owlvit", "owlv2"])

@@ -37,7 +37,7 @@ def lite_decoders(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dic
             paths[name] = folder / f"{name}.safetensors"
             fingerprint = encoder.fingerprint()
             save_decoder(
-                Decoder(config), paths[name], tower=encoder.name, tower_fingerprint=fingerprint
+                Decoder(config), paths[name], encoder=encoder.name, encoder_fingerprint=fingerprint
             )
         return paths
 

@@ -139,13 +139,13 @@ def test_a_decoders_crops_come_by_their_quality(
     assert not np.array_equal(rocket_crops, mast_crops)
 
 
-def test_a_decoder_of_another_tower_is_refused(workshop: Workshop, tmp_path: Path):
+def test_a_decoder_of_another_encoder_is_refused(workshop: Workshop, tmp_path: Path):
     path = tmp_path / "other.safetensors"
     decoder = Decoder(DecoderConfig(token_dim=8, num_layers=1, dim=16, num_heads=2, mlp_dim=16))
-    save_decoder(decoder, path, tower="owlvit", tower_fingerprint="f" * 16)
+    save_decoder(decoder, path, encoder="owlvit", encoder_fingerprint="f" * 16)
     workshop.decoders = {"other": path}
 
-    with pytest.raises(CheckpointError, match="was trained for the tower 'owlvit'"):
+    with pytest.raises(CheckpointError, match="was trained for the encoder 'owlvit'"):
         make_methods(["clipcrop"], workshop)
 
 

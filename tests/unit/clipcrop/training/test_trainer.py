@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from clipcrop.data import Example, RatedCrop
 from clipcrop.decoder import DecoderConfig
-from clipcrop.decoder_checkpoint import load_decoder, read_decoder_info
+from clipcrop.decoder_checkpoint import load_decoder
 from clipcrop.errors import InputError
 from clipcrop.tensor_boxes import iou
 from clipcrop.training.config import TrainConfig
@@ -25,6 +25,7 @@ from clipcrop.training.samples import ViewEncoder
 from clipcrop.training.trainer import RunOptions, train
 from clipcrop.training.validation import best_crops
 from clipcrop.training.views import plain_view
+from clipcrop.weights.decoders import read_decoder_info
 
 SHORT = TrainConfig(epochs=3, batch_size=2, lr=1e-3, side_px=208, views=1)
 

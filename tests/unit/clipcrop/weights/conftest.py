@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -12,7 +14,9 @@ import pytest
 from fake_hub import FakeHub
 from safetensors.numpy import save
 
+from clipcrop.weights import registry
 from clipcrop.weights.hub import Hub
+from clipcrop.weights.registry import WANTED, PublishedFile
 
 
 @pytest.fixture
@@ -55,6 +59,33 @@ def fake_hub(online: None, published: dict[str, bytes]) -> Iterator[FakeHub]:
 def hub(fake_hub: FakeHub) -> Hub:
     """The way to it, without pauses."""
     return Hub(fake_hub.address, pause_s=0)
+
+
+Pin = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def pin(monkeypatch: pytest.MonkeyPatch) -> Pin:
+    """Changes what is known beforehand of the files of owlvit; at first nothing is."""
+
+    def known(
+        files: Mapping[str, bytes], *extra: PublishedFile, unconfirmed: Collection[str] = ()
+    ) -> None:
+        known_files = tuple(
+            PublishedFile(name, len(content), hashlib.sha256(content).hexdigest())
+            for name, content in files.items()
+            if name in WANTED
+        )
+        model = replace(
+            registry.ENCODERS["owlvit"],
+            files=(*known_files, *extra),
+            unconfirmed=frozenset(unconfirmed),
+        )
+        for name in model.names:
+            monkeypatch.setitem(registry.ENCODERS, name, model)
+
+    known({})
+    return known
 
 
 @pytest.fixture

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_hub import FakeHub
 from safetensors.numpy import save
 
-from clipcrop.checkpoint import find_checkpoint
 from clipcrop.errors import CheckpointError, InputError
-from clipcrop.weights import published as published_module
+from clipcrop.weights.checkpoint import EMBEDDED_LITE, find_checkpoint
 from clipcrop.weights.hub import Hub
-from clipcrop.weights.published import PublishedFile, find_model, pinned_files
+from clipcrop.weights.registry import ENCODERS, PublishedFile, PublishedModel, find_encoder
 from clipcrop.weights.store import addresses, download, place, remove, verify
 
 WEIGHTS = "model.safetensors"
+OWLVIT = ENCODERS["owlvit"]  # as it is outside of tests
+Pin = Callable[..., None]
 
 
 @pytest.fixture
@@ -31,15 +32,9 @@ def by_hand(tmp_path: Path, published: dict[str, bytes]) -> Path:
 
 
 @pytest.fixture
-def pinned(published: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def pinned(published: dict[str, bytes], pin: Pin) -> None:
     """As if the content of the commit had been known when this was written."""
-    _, model = find_model("owlvit")
-    files = tuple(
-        PublishedFile(name, len(content), hashlib.sha256(content).hexdigest())
-        for name, content in published.items()
-        if name in published_module.WANTED
-    )
-    monkeypatch.setitem(published_module._PINNED, str(model.revision), files)
+    pin(published)
 
 
 def test_files_placed_by_hand_are_found(by_hand: Path, models: Path):
@@ -158,15 +153,10 @@ def test_weights_that_are_not_here_are_a_problem_only_when_named(models: Path, t
     assert verdict.problems == ("the weights of owlv2 are not on this machine",)
 
 
-@pytest.mark.usefixtures("pinned")
 def test_weights_from_elsewhere_may_lack_what_not_every_tokenizer_needs(
-    by_hand: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+    by_hand: Path, models: Path, published: dict[str, bytes], pin: Pin
 ):
-    _, model = find_model("owlvit")
-    extra = PublishedFile("added_tokens.json", 67, "0" * 64)
-    monkeypatch.setitem(
-        published_module._PINNED, str(model.revision), (*pinned_files(model), extra)
-    )
+    pin(published, PublishedFile("added_tokens.json", 67, "0" * 64))
     by_hand.rename(models / "owlvit")
 
     (verdict,) = verify(["owlvit"], models_folder=models)
@@ -202,15 +192,77 @@ def test_other_models_stay(hub: Hub, models: Path):
     assert (models / "owlv2").is_dir()
 
 
+def test_a_damaged_lite_encoder_is_noticed(tmp_path: Path):
+    path = tmp_path / "lite.onnx"
+    path.write_bytes(EMBEDDED_LITE.read_bytes()[:-1000])
+
+    (verdict,) = verify([str(path)])
+
+    assert str(path) in verdict.problems[0]
+
+
+@pytest.mark.parametrize("model", [OWLVIT, ENCODERS["owlv2"]], ids=lambda model: model.name)
+def test_every_used_file_of_the_default_models_is_known(model: PublishedModel):
+    names = {one.name for one in model.files}
+
+    assert {"config.json", WEIGHTS, "vocab.json", "merges.txt"} <= names
+    assert model.unconfirmed < names
+
+
 def test_the_commit_of_owlv2_is_known_whole():
     """Another public list of the same commit has two files more and this total."""
-    _, model = find_model("owlv2")
+    model = find_encoder("owlv2")
     not_wanted = 4_838 + 425  # README.md and preprocessor_config.json
 
-    total = sum(one.size_bytes for one in pinned_files(model))
+    assert model.size_bytes + not_wanted == 621_510_370
+    assert all(len(one.sha256) == 64 for one in model.files)
 
-    assert total + not_wanted == 621_510_370
-    assert all(len(one.sha256) == 64 for one in pinned_files(model))
+
+@pytest.mark.usefixtures("pinned")
+def test_a_pickle_is_not_placed_where_safetensors_are_published(by_hand: Path, models: Path):
+    (by_hand / WEIGHTS).unlink()
+
+    with pytest.raises(InputError, match=f"no {WEIGHTS} in"):
+        place("owlvit", by_hand, models_folder=models)
+
+
+def test_weights_that_were_converted_before_they_were_pinned_stay_right(
+    by_hand: Path, models: Path, published: dict[str, bytes], pin: Pin
+):
+    import torch
+
+    torch.save({"a": torch.zeros(3)}, by_hand / "pytorch_model.bin")
+    (by_hand / WEIGHTS).unlink()
+    place("owlvit", by_hand, models_folder=models)
+    pin(published)
+
+    (verdict,) = verify(["owlvit"], models_folder=models)
+
+    assert (verdict.problems, verdict.proof) == ((), "placed")
+
+
+def test_a_small_file_with_one_source_is_a_warning_in_a_folder_from_elsewhere(
+    by_hand: Path,
+    models: Path,
+    published: dict[str, bytes],
+    pin: Pin,
+    caplog: pytest.LogCaptureFixture,
+):
+    pin(published, unconfirmed=["vocab.json"])
+    (by_hand / "vocab.json").write_bytes(b"{ }")
+    by_hand.rename(models / "owlvit")
+
+    (verdict,) = verify(["owlvit"], models_folder=models)
+
+    assert verdict.problems == ()
+    assert ["vocab.json" in one.message for one in caplog.records] == [True]
+
+
+@pytest.mark.usefixtures("pinned")
+def test_addresses_are_those_of_the_files_that_are_needed():
+    names = {url.rpartition("/")[2] for url in addresses("owlvit")}
+
+    assert names == {"config.json", "merges.txt", "vocab.json", WEIGHTS}
 
 
 def test_addresses_for_a_browser_name_the_pinned_commit():

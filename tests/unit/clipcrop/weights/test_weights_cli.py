@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from fake_hub import FakeHub
 
-from clipcrop.checkpoint import default_models_folder
 from clipcrop.cli import main
+from clipcrop.weights.checkpoint import default_models_folder
 
 PROGRAM = Path(sys.executable).with_name("clipcrop")
 
@@ -28,11 +28,17 @@ def variables(fake_hub: FakeHub) -> dict[str, str]:
 
 def test_a_download_is_told_and_found(fake_hub: FakeHub, variables: dict[str, str]):
     download = subprocess.run(
-        [PROGRAM, "models", "download", "owlvit"], env=variables, capture_output=True, text=True
+        [PROGRAM, "models", "download", "owlvit-base-patch16", "--revision", "a" * 40],
+        env=variables,
+        capture_output=True,
+        text=True,
     )
 
     assert download.returncode == 0, download.stderr
-    assert download.stdout == f"owlvit: {default_models_folder() / 'owlvit'}\n"
+    assert (
+        download.stdout
+        == f"owlvit-base-patch16: {default_models_folder() / 'owlvit-base-patch16'}\n"
+    )
     assert len(download.stderr.splitlines()) <= 11
     assert ": 100% of 0.8 MB" in download.stderr.splitlines()[-1]
 
@@ -42,7 +48,7 @@ def test_ctrl_c_says_how_to_go_on(fake_hub: FakeHub, variables: dict[str, str]):
     fake_hub.cut_after = [1] * 10_000
 
     with subprocess.Popen(
-        [PROGRAM, "models", "download", "owlvit"],
+        [PROGRAM, "models", "download", "owlvit-base-patch16", "--revision", "a" * 40],
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -82,11 +88,11 @@ def test_the_list_is_the_default(capsys: pytest.CaptureFixture[str]):
 def test_decoders_are_listed_with_their_towers(capsys: pytest.CaptureFixture[str]):
     from clipcrop.decoder import Decoder, DecoderConfig
     from clipcrop.decoder_checkpoint import save_decoder
-    from clipcrop.decoder_files import default_decoder_path
+    from clipcrop.weights.decoders import default_decoder_path
 
     path = default_decoder_path("owlvit")
     decoder = Decoder(DecoderConfig(num_layers=1, dim=8, mlp_dim=8, num_heads=1, num_queries=2))
-    save_decoder(decoder, path, tower="owlvit", tower_fingerprint="f" * 64)
+    save_decoder(decoder, path, encoder="owlvit", encoder_fingerprint="f" * 64)
     path.with_name("torn.safetensors").write_bytes(b"cut")
 
     assert main(["models"]) == 0
@@ -105,6 +111,15 @@ def test_programs_get_the_list_as_json(words: list[str], capsys: pytest.CaptureF
 
     first = json.loads(capsys.readouterr().out.splitlines()[0])
     assert (first["name"], first["present"], first["partial_bytes"]) == ("lite", True, 0)
+
+
+def test_sizes_are_told_before_a_download(capsys: pytest.CaptureFixture[str]):
+    assert main(["models", "list"]) == 0
+    assert main(["models", "where", "owlv2"]) == 0
+
+    out = capsys.readouterr().out
+    assert "; 621.5 MB to download" in out
+    assert "size         621.5 MB" in out
 
 
 def test_where_says_what_to_do_by_hand(capsys: pytest.CaptureFixture[str]):

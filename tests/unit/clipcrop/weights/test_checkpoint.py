@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from clipcrop.checkpoint import (
+from clipcrop.errors import CheckpointError, InputError
+from clipcrop.weights.checkpoint import (
     EMBEDDED_LITE,
-    HUB_MODELS,
     Checkpoint,
     find_checkpoint,
     list_checkpoints,
     verify_checkpoint,
 )
-from clipcrop.errors import CheckpointError, InputError
+from clipcrop.weights.registry import ENCODERS
 
 
 class Machine:
@@ -58,7 +58,7 @@ def write_weights(folder: Path, kind: str) -> Path:
 
 
 def test_the_table_has_a_repository_and_a_family_for_every_name() -> None:
-    assert {name: (model.kind, model.repository) for name, model in HUB_MODELS.items()} == {
+    assert {name: (model.kind, model.repository) for name, model in ENCODERS.items()} == {
         "owlvit": ("owlvit", "google/owlvit-base-patch32"),
         "owlvit-base-patch32": ("owlvit", "google/owlvit-base-patch32"),
         "owlvit-base-patch16": ("owlvit", "google/owlvit-base-patch16"),
@@ -78,7 +78,6 @@ def test_a_name_without_weights_is_found_as_absent_and_says_where_they_come_from
         name="owlv2",
         kind="owlv2",
         path=None,
-        size_bytes=0,
         where="google/owlv2-base-patch16-ensemble on the Hugging Face hub",
     )
 
@@ -92,6 +91,7 @@ def test_weights_placed_by_hand_are_found_under_both_names(
 
     found = machine.find(name)
 
+    assert found.name == "owlvit"
     assert (found.path, found.where, found.is_present) == (path, "models folder", True)
     assert found.size_bytes == (path / "model.safetensors").stat().st_size > 0
 
@@ -105,7 +105,7 @@ def test_weights_in_the_hub_cache_are_found_at_the_main_branch(machine: Machine)
 
 
 def test_weights_in_the_hub_cache_are_found_at_the_pinned_revision(machine: Machine) -> None:
-    pinned = HUB_MODELS["owlv2"].revision
+    pinned = ENCODERS["owlv2"].revision
     assert pinned is not None
     path = machine.cache("google/owlv2-base-patch16-ensemble", pinned, "owlv2")
     machine.cache("google/owlv2-base-patch16-ensemble", "b" * 40, "owlv2")
@@ -221,7 +221,7 @@ def test_verifying_absent_weights_says_how_to_get_them(machine: Machine) -> None
 
 
 def test_absent_lite_weights_say_to_install_again() -> None:
-    absent = Checkpoint(name="lite", kind="lite", path=None, size_bytes=0, where="")
+    absent = Checkpoint(name="lite", kind="lite", path=None, where="")
 
     with pytest.raises(CheckpointError, match=r"embedded weights are missing .* install"):
         verify_checkpoint(absent)
@@ -297,7 +297,7 @@ def test_an_empty_folder_and_a_photo_are_no_weights(tmp_path: Path) -> None:
 
 def test_importing_and_listing_load_no_heavy_library(tmp_path: Path) -> None:
     code = (
-        "import sys; from clipcrop.checkpoint import list_checkpoints; "
+        "import sys; from clipcrop.weights.checkpoint import list_checkpoints; "
         "import clipcrop.device, clipcrop.encoders; list_checkpoints(); "
         "print([name for name in ('torch', 'transformers', 'numpy') if name in sys.modules])"
     )

@@ -5,53 +5,15 @@ Nothing is downloaded and no code of a model's repository is ever run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import CONFIG_FILE, default_models_folder
-from .device import memory_errors_named
-from .errors import CheckpointError, OutOfMemory
-
-
-@dataclass(frozen=True)
-class PublishedModel:
-    """A model that is no tower: of the hub, at a pinned commit."""
-
-    name: str
-    """Of its folder in the models folder."""
-
-    repository: str
-    revision: str
-
-    def find(self) -> Path | None:
-        """The folder that it is in; None where it is not on this machine."""
-        from huggingface_hub import try_to_load_from_cache  # a tenth of a second to import
-
-        folder = default_models_folder() / self.name
-        if (folder / CONFIG_FILE).is_file():
-            return folder
-        cached = try_to_load_from_cache(self.repository, CONFIG_FILE, revision=self.revision)
-        return Path(cached).parent if isinstance(cached, str) else None
-
-    def how_to_get(self) -> str:
-        """For the end of a message."""
-        return (
-            f"run `hf download {self.repository} --revision {self.revision}`, or put its files "
-            f"into {default_models_folder() / self.name}"
-        )
-
-
-BLIP = PublishedModel(
-    "blip",
-    "Salesforce/blip-image-captioning-base",
-    "82a37760796d32b1411fe092ab5d4e227313294b",
-)
-"""Captions photos; BSD-3-Clause."""
-
+from ..device import memory_errors_named
+from ..errors import CheckpointError, OutOfMemory
+from .checkpoint import read_settings
+from .registry import CONFIG_FILE
 
 _BUILT_IN_ATTENTION = (None, "eager", "sdpa")
 _CODE_KEYS: dict[str, tuple[str | None, ...]] = {
@@ -145,23 +107,6 @@ def load_tokenizer(tokenizer_class: Any, folder: Path, vocab_size: int) -> Any:
             f"{vocab_size}; download the model again"
         )
     return tokenizer
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """A file of settings as published models have them, such as config.json.
-
-    Raises:
-        CheckpointError: It is missing, or no such file.
-    """
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as exc:
-        raise CheckpointError(f"no {path.name} in {path.parent}; download the model again") from exc
-    except (OSError, ValueError) as exc:
-        raise CheckpointError(f"cannot read {path}; download it again") from exc
-    if not isinstance(settings, dict):
-        raise CheckpointError(f"{path} holds no settings; download it again")
-    return settings
 
 
 def read_model_type(folder: Path) -> str:
