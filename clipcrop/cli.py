@@ -71,8 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _set_up_logging(options: argparse.Namespace) -> None:
-    level = logging.DEBUG if options.verbose else logging.WARNING
+    level = logging.DEBUG if options.verbose else logging.ERROR
     logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=level)
+    if not options.verbose:  # warnings of libraries are of no use to a photographer
+        logging.getLogger("clipcrop").setLevel(logging.WARNING)
 
 
 def _run(arguments: Sequence[str]) -> int:

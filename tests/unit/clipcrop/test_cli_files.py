@@ -224,3 +224,22 @@ def test_any_error_of_one_photo_is_its_line(
     assert [Path(json.loads(line)["image"]).name for line in captured.out.splitlines()] == ["b.jpg"]
     assert "a.jpg" in captured.err
     assert "made up" in captured.err
+
+
+def test_warnings_of_libraries_reach_users_only_if_asked(tmp_path: Path):
+    import pyvips
+
+    path = tmp_path / "photo.png"
+    noise = pyvips.Image.gaussnoise(64, 64).cast("ushort").copy(interpretation="grey16")
+    noise.pngsave(str(path), compression=0)
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.index(b"IDAT") + 4 : damaged.index(b"IDAT") + 12] = b"\xff" * 8
+    path.write_bytes(damaged)
+    command = [sys.executable, "-m", "clipcrop.cli", "suggest", str(path), "the cat", *LITE]
+
+    quiet = subprocess.run(command, capture_output=True, text=True)
+    verbose = subprocess.run([*command, "--verbose"], capture_output=True, text=True)
+
+    assert quiet.returncode == verbose.returncode == 2
+    assert "VIPS" not in quiet.stderr
+    assert "VIPS" in verbose.stderr
