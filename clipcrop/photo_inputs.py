@@ -113,7 +113,7 @@ def _files_in(folder: Path, *, recursive: bool) -> Iterator[Path]:
     for entry in os.scandir(folder):
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if Path(entry.path).is_dir():  # entry.is_dir() raises for a link to itself
             if recursive and not entry.is_symlink():  # a link may lead back up
                 subfolders.append(Path(entry.path))
         else:

@@ -61,6 +61,15 @@ def test_a_link_back_to_the_folder_is_not_followed(tmp_path: Path):
     assert found_names(looked_at(tmp_path, "a.jpg", recursive=True)) == ["a.jpg"]
 
 
+def test_a_link_to_itself_is_a_photo_that_is_not_there(tmp_path: Path):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+
+    inputs = split_inputs([str(tmp_path), "the dog"], None)
+
+    assert [photo.path.name for photo in inputs.photos] == ["a.jpg", "loop.jpg"]
+
+
 def test_crops_of_an_earlier_run_are_no_photos(tmp_path: Path):
     inputs = looked_at(
         tmp_path,
