@@ -29,6 +29,9 @@ _TAG_PHOTOMETRIC, _TAG_BANDS, _TAG_EXTRA, _TAG_PROFILE = 0x106, 0x115, 0x152, 0x
 _TAG_BITS, _TAG_ORIENTATION, _TAG_COMPRESSION = 0x102, 0x112, 0x103
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
 _COLOUR_BANDS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4}
+_PILLOW_COMPRESSIONS = {34925, 50000}
+"""LZMA and Zstandard, which the wheels of Pillow can decode and those of libvips cannot."""
+
 _RAW_STARTS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM")
 RAW_SUFFIXES = frozenset(
     f".{name}"
@@ -246,7 +249,9 @@ def _tiff(path: Path, shown: str) -> DeepImage | None:
         raise InvalidImage(
             f"damaged image: {shown}: {missing:.0%} of the picture is missing; get it again"
         )
-    if photometric not in _COLOUR_BANDS or set(bits) - {8, 16, 32, 64} or len(set(bits)) > 1:
+    if photometric not in _COLOUR_BANDS or set(bits) - {8, 16, 32} or len(set(bits)) > 1:
+        return None
+    if page.number(_TAG_COMPRESSION, 1) in _PILLOW_COMPRESSIONS:
         return None
     if not is_lossless and number == 0:
         return None  # Pillow knows the colours of JPEG within TIFF
@@ -316,7 +321,8 @@ def _developed(path: Path, shown: str) -> DeepImage:
             values = raw.postprocess(use_camera_wb=True, output_bps=16)
     except rawpy.LibRawError as exc:
         raise InvalidImage(
-            f"a raw photo that cannot be developed: {shown}: {exc}; export it as TIFF or JPEG"
+            f"a raw photo that is damaged or of an unknown camera: {shown}; "
+            "export it as TIFF or JPEG"
         ) from exc
     try:
         page = read_pages(path)[0]
@@ -339,7 +345,7 @@ def read_pages(path: Path) -> list[TiffPage]:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             return tiff_pages(view)
     except (OSError, ValueError) as exc:
-        raise InvalidImage(f"damaged image: {str(path)!r}: {exc}; get it again") from exc
+        raise InvalidImage(f"damaged image: {str(path)!r}; get it again") from exc
 
 
 def _eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -325,9 +325,7 @@ def _pillow_image(path: Path, head: bytes, shown: str) -> tuple[Image.Image, lis
     except BROKEN_FILE_ERRORS as exc:
         mended = _reopened(path, head)
         if mended is None:
-            raise InvalidImage(
-                f"cannot read {shown}: {reason_of(exc)}; get the file again"
-            ) from exc
+            raise InvalidImage(_damaged(shown, exc)) from exc
         return mended, [f"{shown} has damaged notes beside its picture, which are left out"]
 
 
@@ -377,7 +375,8 @@ def _why_unreadable(path: Path, head: bytes, shown: str) -> str:
                 f"damaged image, or a rare kind of {kind}: {shown}; export it again, as TIFF or PNG"
             )
     if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS | {b"avif"}:
-        return f"damaged image: {shown}; get it again"
+        kind = "AVIF" if head[8:12] == b"avif" else "HEIC"
+        return f"a damaged {kind} photo: {shown}; get it again"
     if head[4:8] == b"ftyp":
         return f"a film, or a photo of a rare kind: {shown}; export it as TIFF or JPEG"
     return f"not an image: {shown}; use JPEG, PNG, TIFF, WebP, HEIC or AVIF"
@@ -532,7 +531,15 @@ def _reading(shown: str) -> Iterator[None]:
     except BROKEN_FILE_ERRORS as exc:
         if isinstance(exc, InputError):
             raise
-        raise InvalidImage(f"damaged image: {shown}: {reason_of(exc)}; get it again") from exc
+        raise InvalidImage(_damaged(shown, exc)) from exc
+
+
+def _damaged(shown: str, exc: BaseException) -> str:
+    """The operating system's reason is told, a library's is logged: it is for developers."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return f"cannot read {shown}: {exc.strerror}; get the file again"
+    logger.info("image.damaged image=%s reason=%r", shown, str(exc))
+    return f"damaged image: {shown}; get it again"
 
 
 def _bytes_per_pixel(image: Image.Image) -> int:

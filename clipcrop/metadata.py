@@ -443,6 +443,8 @@ _STORAGE_TAGS = {
     0x156, 0x15B, *range(0x200, 0x20A), 0x211, 0x212, 0x213, 0x214, _TAG_LAYERS,
 }  # fmt: skip
 
+_RESOLUTION_TAGS = {0x11A, 0x11B, 0x128}
+
 
 @dataclass
 class TiffPage:
@@ -578,6 +580,8 @@ def tiff_tail(crop: Content, original: TiffPage, size_px: SizePx) -> tuple[bytes
     if _TAG_LAYERS in original.tags:
         lost.append("Photoshop's layers")
     merged = TiffPage(order, dict(own.tags), {})
+    for tag in _RESOLUTION_TAGS:  # libvips writes one where there was none
+        merged.tags.pop(tag, None)
     own_bands, old_bands = own.number(0x115, 1), original.number(0x115, 1)
     if own_bands == old_bands and 0x152 in original.tags:
         carried.add(0x152)  # which kind of alpha

@@ -328,3 +328,42 @@ def test_the_profile_of_a_deep_image_is_applied_and_kept(tmp_path: Path):
     with Image.open(written) as crop:
         assert crop.info["icc_profile"] == profile
     assert said == []
+
+
+@pytest.mark.parametrize("compression", ["lzma", "zstd"])
+def test_a_tiff_packed_in_a_way_that_libvips_lacks_is_read(tmp_path: Path, compression: str):
+    pixels = Image.linear_gradient("L").convert("RGB")
+    path = tmp_path / "packed.tif"
+    pixels.save(path, compression=compression)
+
+    assert load_image(path).rgb.tobytes() == pixels.tobytes()
+
+
+def test_a_tiff_without_a_resolution_gets_none(tmp_path: Path):
+    path = tmp_path / "photo.tif"
+    Image.new("RGB", (40, 30)).save(path)
+
+    (crop,) = write_crops(path, [(0, 0, 20, 20)], [tmp_path / "crop"])
+
+    with Image.open(crop) as image:
+        assert not {282, 283, 296} & set(image.tag_v2)  # type: ignore[attr-defined]
+
+
+def test_what_a_library_says_about_damage_is_not_for_users(tmp_path: Path):
+    path = tmp_path / "photo.png"
+    pyvips.Image.black(300, 300).cast("ushort").copy(interpretation="grey16").pngsave(str(path))
+    path.write_bytes(path.read_bytes()[:200])
+
+    with pytest.raises(InvalidImage, match=r"damaged image: .*photo\.png'; get it again") as caught:
+        load_image(path)
+    assert "png" not in str(caught.value).replace("photo.png", "")
+
+
+def test_a_raw_photo_that_cannot_be_developed_is_told_without_the_library_s_words(tmp_path: Path):
+    pytest.importorskip("rawpy")
+    path = tmp_path / "photo.raf"
+    path.write_bytes(b"FUJIFILMCCD-RAW" + bytes(500))
+
+    with pytest.raises(InvalidImage, match="a raw photo") as caught:
+        load_image(path)
+    assert "b'" not in str(caught.value)

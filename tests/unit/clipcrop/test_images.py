@@ -653,3 +653,12 @@ def test_a_profile_of_cmyk_survives_the_way_through_a_file(tmp_path: Path):
     path.write_bytes(buffer.getvalue())
 
     assert_close(load_image(path).rgb.getpixel((8, 8)), RED, tolerance=6)
+
+
+@pytest.mark.parametrize(("brand", "kind"), [(b"heic", "HEIC"), (b"avif", "AVIF")])
+def test_a_photo_without_its_boxes_is_called_by_its_kind(tmp_path: Path, brand: bytes, kind: str):
+    path = tmp_path / "photo"
+    path.write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(12))
+
+    with pytest.raises(InvalidImage, match=kind):
+        load_image(path)
