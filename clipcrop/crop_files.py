@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import mmap
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -362,7 +363,9 @@ def _lost_by_pillow(opened: Image.Image, file_format: str, path: Path) -> list[s
         lost.append("further frames of the animation")
     elif frames > 1 and file_format in {"HEIF", "TIFF"}:
         lost.append("further pictures or pages in the file")
-    if file_format in {"AVIF", "HEIF", "JXL", "JPEG2000"} and _has_more_bits(path, file_format):
+    if file_format in {"AVIF", "HEIF", "JXL", "JPEG2000", "PPM"} and _has_more_bits(
+        path, file_format
+    ):
         lost.append("bits beyond 8 a channel")
     if file_format == "JPEG2000" and _has_profile(path):
         lost.append("the colour profile")
@@ -374,6 +377,11 @@ def _lost_by_pillow(opened: Image.Image, file_format: str, path: Path) -> list[s
 def _has_more_bits(path: Path, file_format: str) -> bool:
     with path.open("rb") as file:
         head = file.read(1 << 16)
+    if file_format == "JXL":
+        return _jxl_has_more_bits(head)
+    if file_format == "PPM":  # Pillow keeps 16 bits of grey
+        fields = re.sub(rb"#[^\n]*", b"", head[:1024]).split(maxsplit=4)
+        return fields[0] in {b"P3", b"P6"} and len(fields) > 3 and int(fields[3]) > 255
     at = head.find(b"ihdr" if file_format == "JPEG2000" else b"pixi")
     if at < 0:
         return False
@@ -382,6 +390,43 @@ def _has_more_bits(path: Path, file_format: str) -> bool:
         channels = int.from_bytes(head[at + 12 : at + 14], "big")
         return channels > 1 and (head[at + 14] & 0x7F) + 1 > 8
     return head[at + 9] > 8  # version and flags, number of channels, bits of the first
+
+
+def _jxl_has_more_bits(head: bytes) -> bool:
+    """Whether samples have more than 8 bits, by the codestream's header (ISO/IEC 18181-1, annex D).
+
+    False where the header has a preview or an animation before the depth.
+    """
+    box = -4 if head.startswith(b"\xff\x0a") else head.find(b"jxlc")
+    if box == -1:
+        box = head.find(b"jxlp") + 4  # a part of it, after its number
+    at = head.find(b"\xff\x0a", box + 4)
+    bits, used = int.from_bytes(head[at + 2 : at + 34], "little"), 0
+    if at < 0:
+        return False
+
+    def take(count: int) -> int:
+        nonlocal used
+        used += count
+        return bits >> (used - count) & ((1 << count) - 1)
+
+    def skip_size() -> None:
+        is_small = take(1)
+        take(5 if is_small else (9, 13, 18, 30)[take(2)])
+        if take(3) == 0:  # no fixed ratio of width to height
+            take(5 if is_small else (9, 13, 18, 30)[take(2)])
+
+    skip_size()
+    if take(1):  # all as by default
+        return False
+    if take(1):
+        take(3)  # orientation
+        if take(1):
+            skip_size()
+        if take(1) or take(1):
+            return False
+    is_float = take(1)
+    return bool(is_float or take(2) > 0)  # 8, 10, 12, or what six bits say
 
 
 def _has_profile(path: Path) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import numpy as np
@@ -241,3 +242,27 @@ def test_a_crop_of_a_hundred_megapixels_is_cut_without_a_warning(
 
     with pillow_limit_raised(), Image.open(written) as crop:
         assert crop.size == (19_999, 4_999)
+
+
+_JXL_BY_BITS = {
+    8: "/woYEBBQXAgIAgEAkABLGIsVQhll3IpzgL0oz/NvPvBM+rmLKPtaksawhgE0Bw6LwQI=",
+    16: "AAAADEpYTCANCocKAAAAFGZ0eXBqeGwgAAAAAGp4bCAAAAAJanhsbAoAAABGanhsY/8KGBD8ABQXAggCAQC8"
+    "AEsYixXCOaoXAK7fARzheXgeng+ZzeUfZmS1Q9vOp3QrsxvalodEyQktAEBQBAAA",
+}
+"""4 x 4 pixels, by cjxl -d 0."""
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("suffix", ["jxl", "ppm"])
+def test_bits_that_a_crop_lacks_are_told(tmp_path: Path, suffix: str, bits: int):
+    path = tmp_path / f"photo.{suffix}"
+    if suffix == "ppm":
+        highest = 2**bits - 1
+        path.write_bytes(b"P6\n# by hand\n4 4\n%d\n" % highest + bytes(48 * bits // 8))
+    else:
+        path.write_bytes(base64.b64decode(_JXL_BY_BITS[bits]))
+    told: list[str] = []
+
+    write_crops(path, [(0, 0, 4, 4)], [tmp_path / "crop"], tell=told.append)
+
+    assert any("bits beyond 8" in line for line in told) == (bits == 16)
