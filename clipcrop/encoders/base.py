@@ -38,7 +38,7 @@ class ImageTokens(NamedTuple):
 
     tokens: Any
     """[B, N, D] image tokens, for the decoder alone: what `tensors.TokenTensors.of` understands, an
-    array or a tensor on the encoder's device."""
+    array or a tensor on the encoder's device. None where no decoder will ask for it."""
 
     class_embeddings: FloatArray
     """[B, N, E] each token in the shared text-image space."""

@@ -20,6 +20,7 @@ from clipcrop.errors import (
     InputError,
     LanguageModelMissing,
     NotInstalled,
+    WorkerDied,
 )
 from clipcrop_wire import messages
 from clipcrop_wire.errors import (
@@ -65,7 +66,9 @@ ERRORS: dict[type[Exception], type[RequestError]] = {
     LanguageModelMissing: Unavailable,
     NotInstalled: Unavailable,
     DeviceError: Unavailable,
-    DaemonUnavailable: Unavailable,  # of `clipcrop.remote`, which nothing in here uses
+    # Nothing in here uses `clipcrop.remote` and `clipcrop.workers`.
+    DaemonUnavailable: Unavailable,
+    WorkerDied: Unavailable,
 }
 """The one table: the model's errors -> the client's, most special first."""
 
@@ -255,6 +258,8 @@ class Service:
             return held
         enter_stage("encoding", "looking at the image")
         encoded = resident.predictor.encode(loaded)
+        if resident.predictor.decoder is None:  # only a decoder reads these
+            encoded = replace(encoded, tokens=encoded.tokens._replace(tokens=None))
         self._cache.keep_encoded(image, resident.name, resident.device, encoded)
         return encoded
 

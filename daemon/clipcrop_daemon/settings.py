@@ -118,7 +118,7 @@ class Settings:
         ),
     )
     cache_mb: int = field(
-        default=256, metadata=_means("memory for images already looked at", _whole(0, 1_000_000))
+        default=48, metadata=_means("memory for images already looked at", _whole(0, 1_000_000))
     )
     connection_file: Path = field(
         default_factory=lambda: default_path().absolute(),

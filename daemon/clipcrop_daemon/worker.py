@@ -30,6 +30,7 @@ from . import __version__
 from .logs import log_bug
 from .pipes import SharedPixels, read_message, write_message
 from .progress import ProgressTeller
+from .residency import trim_memory
 from .service import Service, ServiceState, error_for, make_service
 from .worker_options import WorkerOptions
 
@@ -95,9 +96,12 @@ class Worker:
             header = self._answer(request, partial(self._work, request))
             self._progress.end()
             del request  # its pixels
-            self._tell_state()  # before the answer: who has that may ask what is held now
+            # Before the answer: a client that has it may ask what is held now.
+            has_changed = self._tell_state()
             self._send(header)
             del header
+            if has_changed:  # after an image or a model, and when its client has the answer
+                trim_memory()
 
     def _take(self, request: Request) -> None:
         if isinstance(request.body, CancelRequest):
@@ -141,10 +145,11 @@ class Worker:
             self._is_spent = self._is_spent or leaves_damage(exc)
             return protocol.encode_error(request.id, request.kind, error)
 
-    def _tell_state(self) -> None:
+    def _tell_state(self) -> bool:
+        """Send what is held, if that has changed; returns whether it has."""
         state = (self._service.state(), self._is_spent)
         if state == self._told:
-            return
+            return False
         self._told = state
         held = state[0]
         reply = StatusReply(
@@ -158,6 +163,7 @@ class Worker:
             cache_bytes=held.cache_bytes,
         )
         self._send(protocol.encode_reply(STATE_ID, "status", reply))
+        return True
 
     def _send(self, header: bytes) -> None:
         with self._sink_lock:

@@ -15,7 +15,7 @@ class WorkerOptions:
 
     device: str = "auto"
     threads: int = 0
-    cache_bytes: int = 256 * 2**20
+    cache_bytes: int = 48 * 2**20
     """Memory for images already looked at."""
 
     log_level: str = "INFO"

@@ -36,6 +36,7 @@ class FakePredictor:
 
     def __init__(self, machine: FakeMachine, device: str) -> None:
         self._machine, self._device = machine, device
+        self.decoder = machine.decoder
 
     def encode(self, image: LoadedImage) -> EncodedImage:
         self._machine.take("encode", self._device)
@@ -70,6 +71,8 @@ class FakeMachine:
 
     full: set[tuple[str, str]] = field(default_factory=set)
     """(what, device) for which there is no memory; what is "load", "encode" or "suggest"."""
+
+    decoder: object | None = None
 
     loads: list[tuple[str, str]] = field(default_factory=list)
     encoded: list[tuple[tuple[int, int, int], str]] = field(default_factory=list)

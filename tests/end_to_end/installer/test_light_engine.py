@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parents[3]
 SAMPLES = CHECKOUT / "clipcrop" / "samples"
 LITE = ("--model", "lite")
+MAX_DAEMON_MB = 300  # with its worker, after ten photos
 
 Run = Callable[..., str]
 
@@ -99,6 +101,45 @@ def test_the_daemon_answers(run: Run, python: Path):
         shutil.rmtree(folder)
 
     assert [one["text"] for one in answer["matched"]] == ["cat"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_the_daemon_holds_little_memory_after_many_photos(run: Run, python: Path, tmp_path: Path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    with Image.open(SAMPLES / "chelsea.jpg") as cat:
+        for number in range(10):
+            size_px = (1024, 700 + number)
+            cat.resize(size_px).save(photos / f"{number}.jpg")
+    folder = Path(tempfile.mkdtemp(prefix="cc"))
+    daemon = Daemon(folder, python)
+    daemon.start()
+    try:
+        connection = {"CLIPCROP_CONNECTION_FILE": str(daemon.connection_file)}
+        lines = run("suggest", photos, "the cat", "--daemon", "--json", **connection).splitlines()
+        # Memory is given back after an answer, and before the next request.
+        subprocess.run(
+            [python.with_name("clipcrop-daemon"), "warm"],
+            env={**os.environ, **connection},
+            check=True,
+        )
+        front = daemon.process.pid
+        tasks = Path(f"/proc/{front}/task").glob("*/children")  # of each thread its own
+        children = [child for task in tasks for child in task.read_text().split()]
+        assert children
+        held_mb = sum(map(resident_mb, (front, *children)))
+    finally:
+        daemon.end()
+        shutil.rmtree(folder)
+
+    assert len(lines) == 10
+    assert held_mb <= MAX_DAEMON_MB
+
+
+def resident_mb(process_id: int | str) -> float:
+    """What a process holds; memory that it shares counts in part (PSS)."""
+    rollup = Path(f"/proc/{process_id}/smaps_rollup").read_text()
+    return int(rollup.split("Pss:")[1].split()[0]) * 1024 / 1e6
 
 
 def test_grounding_is_measured(run: Run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from service_with_fakes import (
     BLUE,
@@ -213,6 +214,17 @@ def test_a_full_accelerator_means_the_cpu_and_every_reply_says_so(full: str):
     assert machine.encoded[-1] == ((255, 0, 0), "cpu")  # what cuda:0 saw is of no use there
     assert [device for _, device in machine.encoded].count("cpu") == 1
     assert service.state().device == "cpu"
+
+
+def test_what_only_a_decoder_reads_is_held_only_with_one():
+    held = []
+    for decoder in (None, object()):
+        machine = FakeMachine(decoder=decoder)
+        service = machine.service()
+        suggest(service)
+        held.append(service.state().cache_bytes)
+
+    assert held[1] - held[0] == np.zeros((1, 2, 4), np.float32).nbytes
 
 
 def test_what_the_tower_saw_makes_room_when_a_search_runs_out_of_memory():

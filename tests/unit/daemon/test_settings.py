@@ -32,7 +32,7 @@ def test_without_any_word_of_the_user_the_defaults_count(home: Path):
 @pytest.mark.parametrize(
     ("option", "variable", "in_file", "expected"),
     [
-        pytest.param(None, None, None, 256, id="default"),
+        pytest.param(None, None, None, 48, id="default"),
         pytest.param(None, None, 3, 3, id="file over default"),
         pytest.param(None, "2", 3, 2, id="environment over file"),
         pytest.param("1", "2", 3, 1, id="option over environment"),
