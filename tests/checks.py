@@ -69,7 +69,10 @@ class Outcome:
 def main(checkout: Path, arguments: Sequence[str]) -> int:
     """Make the environment, run the checks; the return value is the process's exit code."""
     recipe = Recipe(
-        checkout, ".venv-tests", groups=("test", "lint"), extras=("owlvit", "train", "train-lite")
+        checkout,
+        ".venv-tests",
+        groups=("test", "lint"),
+        extras=("owlvit", "train", "train-lite", "raw"),
     )
     rest = [one for one in arguments if one != FAST]
     commands = Commands()

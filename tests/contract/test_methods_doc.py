@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clipcrop.boxes import WHOLE_IMAGE_XYXY, as_boxes
 from clipcrop.cli import main
 from clipcrop.evaluation.crop_metrics import score_asked
 
@@ -26,9 +27,7 @@ def test_the_command_is_understood(
 
 
 def test_every_figure_is_explained():
-    import torch
-
-    whole = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+    whole = as_boxes([WHOLE_IMAGE_XYXY])
     figures = [*score_asked(whole, whole), "seconds"]
 
     assert f"| method | {' | '.join(figures)} |" in DOC

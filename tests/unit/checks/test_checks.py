@@ -200,8 +200,7 @@ def test_the_output_of_a_check_is_shown_whole_though_others_run(checks: ModuleTy
 def test_an_interrupt_ends_a_command_and_lets_it_tidy_up(checks: ModuleType, tmp_path: Path):
     code = (
         "import sys, threading\n"
-        "print('runs', flush=True)\n"
-        "try:\n    threading.Event().wait()\n"
+        "try:\n    print('runs', flush=True); threading.Event().wait()\n"
         "except KeyboardInterrupt:\n    print('tidied up', flush=True); sys.exit(7)"
     )
     commands, lines, runs = checks.Commands(), list[str](), threading.Event()
