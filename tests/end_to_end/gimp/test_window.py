@@ -77,6 +77,12 @@ class Desktop:
         wait_for("the selection", lambda: wanted(self.selection()))
         return self.selection()
 
+    def step(self, key: str) -> list[int] | None:
+        """Press a key of the panel; the selection once it has changed."""
+        before = self.selection()
+        self.gimp.key(key)
+        return self.wait_for_selection(lambda found: found != before)
+
     def wait_until_gone(self, title: str) -> None:
         wait_for(f"no window {title!r}", lambda: self.is_gone(title) and self.is_gone(title))
 
@@ -196,9 +202,8 @@ def test_a_click_on_a_suggestion_selects_it(desktop: Desktop):
 def test_enter_applies_in_one_step_of_undo_that_can_be_redone(desktop: Desktop):
     gimp, before = desktop.gimp, desktop.select(10, 20, 30, 40)
     desktop.ask("the woman")
-    gimp.key("Down")
-    gimp.key("Down")
-    wanted = desktop.selection()
+    desktop.step("Down")
+    wanted = desktop.step("Down")
 
     gimp.key("Return")
     desktop.wait_until_gone(PANEL)
@@ -248,8 +253,7 @@ def test_what_was_undone_can_be_redone_after_suggestions_were_only_looked_at(des
 def test_a_crop_of_the_image_is_undone_in_one_step(desktop: Desktop):
     gimp = desktop.gimp
     desktop.ask("the woman")
-    gimp.key("Down")
-    wanted = desktop.selection()
+    wanted = desktop.step("Down")
     assert wanted is not None
 
     gimp.key("alt+t")  # Then
