@@ -15,15 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidImage
 from .extras import install_command
-from .image_limits import check_decoded
-from .metadata import TiffPage, exif_orientation, png_exif, tiff_pages
+from .image_limits import MAX_MISSING_SHARE, check_decoded
+from .metadata import TiffPage, exif_orientation, png_exif, png_missing_rows, tiff_pages
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-MAX_MISSING_SHARE = 0.1
-"""A file with less of its picture missing at the end is opened, with a word."""
 
 _TAG_PHOTOMETRIC, _TAG_BANDS, _TAG_EXTRA, _TAG_PROFILE = 0x106, 0x115, 0x152, 0x8773
 _TAG_BITS, _TAG_ORIENTATION, _TAG_COMPRESSION = 0x102, 0x112, 0x103
@@ -245,10 +242,7 @@ def _tiff(path: Path, shown: str) -> DeepImage | None:
     width_px, height_px = page.size_px
     check_decoded(width_px, height_px, bands * max(1, bits[0] // 8), path.stat().st_size, shown)
     missing = page.missing_share(path.stat().st_size)
-    if missing > MAX_MISSING_SHARE:
-        raise InvalidImage(
-            f"damaged image: {shown}: {missing:.0%} of the picture is missing; get it again"
-        )
+    _check_missing(missing, shown)
     if photometric not in _COLOUR_BANDS or set(bits) - {8, 16, 32} or len(set(bits)) > 1:
         return None
     if page.number(_TAG_COMPRESSION, 1) in _PILLOW_COMPRESSIONS:
@@ -295,14 +289,26 @@ def _deep_png(path: Path, head: bytes, shown: str) -> DeepImage:
     has_alpha = colour_type >= 4
     bytes_per_pixel = 2 * (colour_bands + has_alpha)
     check_decoded(width_px, height_px, bytes_per_pixel, path.stat().st_size, shown)
-    pyvips = _vips()
-    with _errors_as_values():
-        pixels = pyvips.Image.pngload(str(path), fail_on="truncated")
-        has_alpha = pixels.bands > colour_bands  # a transparent colour becomes alpha
-        profile = pixels.get("icc-profile-data") if pixels.get_typeof("icc-profile-data") else None
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         orientation = exif_orientation(png_exif(content)) or 1
-    return DeepImage(pixels, "PNG", colour_bands, has_alpha, orientation, profile)
+        missing_rows = png_missing_rows(content)
+    _check_missing(missing_rows / height_px, shown)
+    pyvips = _vips()
+    with _errors_as_values():
+        pixels = pyvips.Image.pngload(str(path), fail_on="none" if missing_rows else "truncated")
+        has_alpha = pixels.bands > colour_bands  # a transparent colour becomes alpha
+        profile = pixels.get("icc-profile-data") if pixels.get_typeof("icc-profile-data") else None
+    notes = []
+    if missing_rows:
+        notes.append(f"{shown} is cut off at its end; about {missing_rows} rows are missing")
+    return DeepImage(pixels, "PNG", colour_bands, has_alpha, orientation, profile, notes=notes)
+
+
+def _check_missing(share: float, shown: str) -> None:
+    if share > MAX_MISSING_SHARE:
+        raise InvalidImage(
+            f"damaged image: {shown}: {share:.0%} of the picture is missing; get it again"
+        )
 
 
 def _developed(path: Path, shown: str) -> DeepImage:

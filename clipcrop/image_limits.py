@@ -18,6 +18,9 @@ cutting takes up to three times that."""
 _MAX_PIXELS_PER_BYTE = 8 * 1032
 _SMALL_PIXELS = 4_000_000
 
+MAX_MISSING_SHARE = 0.1
+"""A photo of which at most so much is missing at its end is opened, with a note."""
+
 
 def check_decoded(
     width_px: int, height_px: int, bytes_per_pixel: float, file_bytes: int, shown: str

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from .errors import InputError, InvalidImage
-from .image_limits import check_decoded
+from .image_limits import MAX_MISSING_SHARE, check_decoded
 from .metadata import (
     is_last_scan,
     jpeg_exif,
@@ -51,9 +51,6 @@ formats of no camera or editor. HEIF and JPEG XL are added when a file of theirs
 
 REDUCED_SIDE_PX = 1024
 """The longer side of what the model sees. More adds time, not knowledge: encoders take 960."""
-
-MAX_MISSING_SHARE = 0.1
-"""A photo with fewer of its rows missing at the end is opened, with a note."""
 
 BACKDROP_RGB = (128, 128, 128)
 """What shows through transparency: mid-grey, since on white a white subject would vanish, and on

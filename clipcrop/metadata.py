@@ -8,6 +8,7 @@ Pixels are not looked at: the head of a crop's file is made anew, what follows i
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import re
 import struct
@@ -37,6 +38,9 @@ _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _PNG_DROPPED = {b"acTL", b"fcTL", b"fdAT", b"hIST", b"sPLT", b"oFFs"}
 _PNG_OF_COLOUR_TYPE = {b"bKGD", b"sBIT"}
 _PNG_BEFORE_PALETTE = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"sBIT", b"cICP", b"mDCV", b"cLLI"}
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_INFLATED_AT_ONCE = 1 << 14
+"""Bytes; they become at most a thousand times as many."""
 
 _TAG_WIDTH, _TAG_HEIGHT, _TAG_ORIENTATION = 0x100, 0x101, 0x112
 _TAG_EXIF, _TAG_GPS, _TAG_INTEROP = 0x8769, 0x8825, 0xA005
@@ -220,6 +224,30 @@ def png_notes(content: Content) -> list[PngChunk]:
         for name, data, is_sound in png_chunks(content)
         if name != b"IDAT"
     ]
+
+
+def png_missing_rows(content: Content) -> int:
+    """How many rows of pixels a PNG lacks that ends too early; 0 for whole and interlaced ones."""
+    data_at, chunk_at = [], len(_PNG_SIGNATURE)
+    while chunk_at + 8 <= len(content):
+        length, name = struct.unpack_from(">I4s", content, chunk_at)
+        if name == b"IEND":
+            return 0
+        if name == b"IDAT":
+            data_at.append((chunk_at + 8, min(chunk_at + 8 + length, len(content))))
+        chunk_at += 12 + length
+    width_px, height_px, bits, colour_type = struct.unpack_from(">IIBB", content, 16)
+    is_interlaced = content[28] == 1
+    if is_interlaced:
+        return 0  # its rows do not come one after the other
+    row_bytes: int = 1 + (width_px * bits * _PNG_CHANNELS[colour_type] + 7) // 8
+    inflate, num_bytes = zlib.decompressobj(), 0
+    with contextlib.suppress(zlib.error):  # damaged as well: what comes before counts
+        for start, end in data_at:
+            for at in range(start, end, _INFLATED_AT_ONCE):
+                num_bytes += len(inflate.decompress(content[at : min(end, at + _INFLATED_AT_ONCE)]))
+    missing: int = height_px - num_bytes // row_bytes
+    return max(0, missing)
 
 
 def png_head(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,43 @@ def test_a_tiff_that_lacks_a_little_is_opened_with_a_note_and_one_that_lacks_muc
         load_image(path)
 
 
+def deep_png(path: Path, cut_rows: int, **options: object) -> npt.NDArray[Any]:
+    """200 rows of noise in 16 bits, in a file without the data of about so many at its end."""
+    array = np.random.default_rng(1).integers(0, 65536, (200, 30, 3), dtype=np.uint16)
+    vips_of(array, "rgb16").pngsave(str(path), bitdepth=16, **options)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) - cut_rows * 30 * 6])
+    return array
+
+
+def test_a_16_bit_png_that_lacks_a_little_is_opened_with_a_note(tmp_path: Path):
+    path = tmp_path / "a.png"
+    array = deep_png(path, cut_rows=10)
+
+    loaded = load_image(path)
+    (written,) = write_crops(path, [(0, 0, 30, 180)], [tmp_path / "crop"])
+
+    (note,) = loaded.notes
+    (missing_rows,) = map(int, re.findall(r"\d+(?= rows)", note))
+    assert 10 <= missing_rows <= 12
+    assert (loaded.width_px, loaded.height_px) == (30, 200)
+    assert (crop_values(written) == array[:180]).all()
+
+
+@pytest.mark.parametrize(
+    ("cut_rows", "interlace"),
+    [pytest.param(50, False, id="much"), pytest.param(10, True, id="interlaced")],
+)
+def test_a_16_bit_png_that_lacks_much_or_unknown_rows_is_refused(
+    tmp_path: Path, cut_rows: int, interlace: bool
+):
+    path = tmp_path / "a.png"
+    deep_png(path, cut_rows, interlace=interlace)
+
+    with pytest.raises(InvalidImage, match=r"damaged image: .*a\.png"):
+        load_image(path)
+
+
 def test_transparency_shows_the_backdrop(tmp_path: Path):
     path = tmp_path / "a.png"
     array = values(4, "uint16")
@@ -352,7 +390,8 @@ def test_a_tiff_without_a_resolution_gets_none(tmp_path: Path):
 def test_what_a_library_says_about_damage_is_not_for_users(tmp_path: Path):
     path = tmp_path / "photo.png"
     pyvips.Image.black(300, 300).cast("ushort").copy(interpretation="grey16").pngsave(str(path))
-    path.write_bytes(path.read_bytes()[:200])
+    content = path.read_bytes()
+    path.write_bytes(content[:270] + b"\xff" * 100 + content[370:])
 
     with pytest.raises(InvalidImage, match=r"damaged image: .*photo\.png'; get it again") as caught:
         load_image(path)
