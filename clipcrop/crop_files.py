@@ -173,6 +173,7 @@ def _original(photo: OpenPhoto, lost: list[str]) -> _Original:
     file_format = "JPEG" if opened.format == "MPO" else opened.format or ""
     carry = _carrier(photo.path, file_format)
     options = _packing(opened, photo.path)
+    avif_colours = _avif_coding(photo.path).colours if file_format == "AVIF" else b""
     lost += _lost_by_pillow(opened, file_format, photo.path)
 
     decoded = decode(photo)
@@ -201,6 +202,8 @@ def _original(photo: OpenPhoto, lost: list[str]) -> _Original:
             chosen.pop("progressive", None)  # it would take as much memory again
         crop.info = {}
         crop.save(target, file_format, **chosen)
+        if file_format == "AVIF" and avif_colours:
+            _set_avif_colours(target, avif_colours)
 
     return _Original(upright.size, file_format, _suffix(photo.path, file_format), carry, save)
 
@@ -341,7 +344,74 @@ def _packing(opened: Image.Image, path: Path) -> dict[str, Any]:
     if opened.format == "WEBP":
         with path.open("rb") as file:
             return {"lossless": True, "exact": True} if _is_lossless_webp(file) else {"quality": 95}
+    if opened.format == "HEIF":
+        return _packing_of_heic(opened.info)
+    if opened.format == "AVIF":
+        coding = _avif_coding(path)
+        options = {"subsampling": coding.subsampling} if coding.subsampling else {}
+        return {**options, "quality": 100} if coding.may_be_lossless else options
     return {}
+
+
+def _packing_of_heic(info: dict[Any, Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if info.get("chroma") in {420, 422, 444}:
+        options["chroma"] = str(info["chroma"])
+    if nclx := info.get("nclx_profile"):
+        options["color_primaries"] = nclx["color_primaries"]
+        options["transfer_characteristics"] = nclx["transfer_characteristics"]
+        options["matrix_coefficients"] = 6
+        options["full_range_flag"] = 1
+        if nclx["matrix_coefficients"] == 0 and info.get("chroma") == 444:
+            # RGB as it is: only files without loss are packed so.
+            options |= {"matrix_coefficients": 0, "quality": -1}
+    return options
+
+
+@dataclass(frozen=True)
+class _AvifCoding:
+    """What the boxes of an AVIF tell about its coding."""
+
+    subsampling: str | None = None
+    """As Pillow's encoder takes it; None where the file does not tell."""
+
+    has_more_bits: bool = False
+    """Than 8 a channel."""
+
+    may_be_lossless: bool = False
+    colours: bytes = b""
+    """Four bytes: colour primaries and transfer characteristics (ITU-T H.273)."""
+
+
+def _avif_coding(path: Path) -> _AvifCoding:
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    flags = [head[found.end() + 1] for found in re.finditer(b"av1C\x81", head[:-2])]
+    if not flags:
+        return _AvifCoding()
+    # Transparency and gain maps are grey, with a box of their own.
+    coded = next((one for one in flags if not one & 0x10), flags[0])
+    subsampling = {0x10: "4:0:0", 0x0C: "4:2:0", 0x08: "4:2:2", 0: "4:4:4"}.get(
+        coded & 0x10 or coded & 0x0C
+    )
+    found = re.search(rb"colrnclx(....)(..)", head, re.DOTALL)
+    # RGB as it is, and the exact ways of YCgCo.
+    is_exact = found is not None and int.from_bytes(found[2], "big") in {0, 16, 17}
+    return _AvifCoding(
+        subsampling,
+        has_more_bits=bool(coded & 0x40),
+        may_be_lossless=is_exact and subsampling == "4:4:4",
+        colours=found[1] if found else b"",
+    )
+
+
+def _set_avif_colours(path: Path, colours: bytes) -> None:
+    """Say what the colours of an AVIF mean; Pillow always says sRGB."""
+    with path.open("r+b") as file:
+        at = file.read(1 << 16).find(b"colrnclx")
+        if at >= 0:
+            file.seek(at + 8)
+            file.write(colours)
 
 
 def _is_lossless_webp(file: Any) -> bool:
@@ -363,9 +433,18 @@ def _lost_by_pillow(opened: Image.Image, file_format: str, path: Path) -> list[s
         lost.append("further frames of the animation")
     elif frames > 1 and file_format in {"HEIF", "TIFF"}:
         lost.append("further pictures or pages in the file")
-    if file_format in {"AVIF", "HEIF", "JXL", "JPEG2000", "PPM"} and _has_more_bits(
-        path, file_format
-    ):
+    if file_format == "HEIF" and (opened.info.get("aux") or opened.info.get("depth_images")):
+        lost.append("further pictures in the file (a depth map, a gain map)")
+    if file_format == "HEIF":
+        has_more_bits = opened.info.get("bit_depth", 8) > 8
+    elif file_format == "AVIF":
+        coding = _avif_coding(path)
+        has_more_bits = coding.has_more_bits
+        if coding.may_be_lossless:
+            lost.append("some exactness: the original may be packed without loss, they are not")
+    else:
+        has_more_bits = _has_more_bits(path, file_format)
+    if has_more_bits:
         lost.append("bits beyond 8 a channel")
     if file_format == "JPEG2000" and _has_profile(path):
         lost.append("the colour profile")
@@ -375,6 +454,8 @@ def _lost_by_pillow(opened: Image.Image, file_format: str, path: Path) -> list[s
 
 
 def _has_more_bits(path: Path, file_format: str) -> bool:
+    if file_format not in {"JXL", "JPEG2000", "PPM"}:
+        return False
     with path.open("rb") as file:
         head = file.read(1 << 16)
     if file_format == "JXL":
@@ -382,14 +463,12 @@ def _has_more_bits(path: Path, file_format: str) -> bool:
     if file_format == "PPM":  # Pillow keeps 16 bits of grey
         fields = re.sub(rb"#[^\n]*", b"", head[:1024]).split(maxsplit=4)
         return fields[0] in {b"P3", b"P6"} and len(fields) > 3 and int(fields[3]) > 255
-    at = head.find(b"ihdr" if file_format == "JPEG2000" else b"pixi")
+    at = head.find(b"ihdr")
     if at < 0:
         return False
-    if file_format == "JPEG2000":
-        # height, width, channels, bits less one; Pillow keeps 16 bits of grey
-        channels = int.from_bytes(head[at + 12 : at + 14], "big")
-        return channels > 1 and (head[at + 14] & 0x7F) + 1 > 8
-    return head[at + 9] > 8  # version and flags, number of channels, bits of the first
+    # height, width, channels, bits less one; Pillow keeps 16 bits of grey
+    channels = int.from_bytes(head[at + 12 : at + 14], "big")
+    return channels > 1 and (head[at + 14] & 0x7F) + 1 > 8
 
 
 def _jxl_has_more_bits(head: bytes) -> bool:

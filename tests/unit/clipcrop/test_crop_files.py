@@ -4,6 +4,7 @@ import base64
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -13,6 +14,9 @@ from clipcrop.images import pillow_limit_raised
 
 ORIENTATION_TAG, COPYRIGHT_TAG, EXIF_IFD, GPS_IFD = 0x0112, 0x8298, 0x8769, 0x8825
 PIXEL_WIDTH_TAG, PIXEL_HEIGHT_TAG = 0xA002, 0xA003
+
+
+pillow_heif.register_heif_opener()
 
 
 def gradient(width_px: int = 64, height_px: int = 48) -> Image.Image:
@@ -266,3 +270,99 @@ def test_bits_that_a_crop_lacks_are_told(tmp_path: Path, suffix: str, bits: int)
     write_crops(path, [(0, 0, 4, 4)], [tmp_path / "crop"], tell=told.append)
 
     assert any("bits beyond 8" in line for line in told) == (bits == 16)
+
+
+def noise(mode: str = "RGB") -> Image.Image:
+    values = np.random.default_rng(1).integers(0, 256, (64, 64, len(mode)), dtype=np.uint8)
+    return Image.fromarray(values, mode)
+
+
+def packing(path: Path) -> tuple[object, ...]:
+    """Subsampling, colour primaries and transfer characteristics of a HEIC or AVIF."""
+    content = path.read_bytes()
+    colours = content.index(b"nclx") + 4
+    if path.suffix == ".avif":
+        subsampling: object = content[content.index(b"av1C") + 6] & 0x1C
+    else:
+        with Image.open(path) as image:
+            subsampling = image.info["chroma"]
+    return subsampling, content[colours : colours + 4]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        *((".avif", {"subsampling": one}) for one in ("4:4:4", "4:2:2", "4:2:0", "4:0:0")),
+        *((".heic", {"chroma": one}) for one in ("444", "422", "420")),
+        (".heic", {"color_primaries": 9, "transfer_characteristics": 16, "matrix_coefficients": 9}),
+    ],
+)
+def test_heic_and_avif_keep_their_subsampling_and_colour_space(
+    tmp_path: Path, suffix: str, options: dict[str, object]
+):
+    path = tmp_path / f"photo{suffix}"
+    noise("RGBA").save(path, **options)
+    told: list[str] = []
+
+    (written,) = write_crops(path, [(0, 0, 40, 40)], [tmp_path / "crop"], tell=told.append)
+
+    assert packing(written) == packing(path)
+    assert told == []
+
+
+def with_changed(path: Path, start: bytes, offset: int, new: bytes) -> None:
+    """Change bytes so many after the start of a box."""
+    content = bytearray(path.read_bytes())
+    at = content.index(start) + offset
+    content[at : at + len(new)] = new
+    path.write_bytes(content)
+
+
+def test_an_avif_in_another_colour_space_keeps_it(tmp_path: Path):
+    path = tmp_path / "photo.avif"
+    noise().save(path)
+    with_changed(path, b"colrnclx", 8, b"\0\x0c\0\x0d")  # Display P3
+
+    (written,) = write_crops(path, [(0, 0, 40, 40)], [tmp_path / "crop"])
+
+    assert packing(written)[1] == b"\0\x0c\0\x0d"
+
+
+def test_a_heic_without_loss_keeps_its_values(tmp_path: Path):
+    path = tmp_path / "photo.heic"
+    noise().save(path, quality=-1, chroma="444", matrix_coefficients=0)
+    told: list[str] = []
+
+    (written,) = write_crops(path, [(0, 0, 40, 40)], [tmp_path / "crop"], tell=told.append)
+
+    with Image.open(written) as crop:
+        assert (np.asarray(crop) == np.asarray(noise())[:40, :40]).all()
+    assert told == []
+
+
+def test_an_avif_that_may_be_without_loss_is_told(tmp_path: Path):
+    path = tmp_path / "photo.avif"
+    noise().save(path, subsampling="4:4:4", quality=100)
+    with_changed(path, b"colrnclx", 12, b"\0\0")  # RGB as it is
+    told: list[str] = []
+
+    write_crops(path, [(0, 0, 40, 40)], [tmp_path / "crop"], tell=told.append)
+
+    (line,) = told
+    assert "without loss" in line
+
+
+def test_a_heic_with_more_bits_or_further_pictures_is_told(tmp_path: Path):
+    deep, with_map = tmp_path / "deep.heic", tmp_path / "map.heic"
+    pillow_heif.from_bytes("RGB;16", (64, 64), bytes(64 * 64 * 6)).save(deep)
+    noise("RGBA").save(with_map)
+    # Transparency becomes what readers pass over, as they do gain maps.
+    with_changed(with_map, b"auxid:1", 6, b"9")
+    told: list[str] = []
+
+    write_crops(deep, [(0, 0, 40, 40)], [tmp_path / "crop"], tell=told.append)
+    write_crops(with_map, [(0, 0, 40, 40)], [tmp_path / "crop"], tell=told.append)
+
+    of_deep, of_map = told
+    assert "bits beyond 8" in of_deep
+    assert "gain map" in of_map
