@@ -21,6 +21,16 @@ _MODULES = {
     "train-lite": ("torch", "onnx", "onnxruntime"),
 }
 
+_NAMES = {
+    "torch": "PyTorch",
+    "transformers": "Transformers",
+    "huggingface_hub": "Hugging Face Hub",
+    "scipy": "SciPy",
+    "onnx": "ONNX",
+    "onnxruntime": "ONNX Runtime",
+}
+"""What users know modules by."""
+
 
 def install_command(extra: str) -> str:
     """What a user runs to get an extra."""
@@ -42,11 +52,12 @@ def require_extra(extra: str, what: str) -> None:
         what: What needs it, as the subject of a sentence: "the model owlvit".
 
     Raises:
-        NotInstalled: Modules are missing; the message says which, and how to get them.
+        NotInstalled: Modules are missing; the message names the first, and how to get them all.
     """
     if missing := _missing(extra):
+        name = _NAMES.get(missing[0], missing[0])
         raise NotInstalled(
-            f"{what} needs {', '.join(missing)}, not installed here; run `{install_command(extra)}`"
+            f"{what} needs {name}, which is not installed here; run `{install_command(extra)}`"
         )
 
 

@@ -73,3 +73,5 @@ def test_what_needs_it_says_in_one_line_how_to_get_it(samples: Path, arguments: 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert f"clipcrop-desktop[{extra}]" in line
+    assert " PyTorch" in line
+    assert "huggingface_hub" not in line
