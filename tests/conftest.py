@@ -40,14 +40,6 @@ def pytest_report_to_serializable() -> Generator[None, Any, Any]:
     return report
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_torch_thread() -> None:
-    """Computation on one thread: the same sums on every machine, and no fight for the cores."""
-    import torch
-
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home for each test, so that none reads or writes the developer's own."""

@@ -1,4 +1,4 @@
-"""Time the owlvit tower against transformers used as it comes, on the same weights.
+"""Time the owlvit encoder against transformers used as it comes, on the same weights.
 
     python tests/benchmarks/bench_owlvit.py PHOTO.jpg [--threads 1] [--rounds 5] [--json FILE]
 
@@ -7,9 +7,9 @@ on what the numbers are. Compared, with the whole prompt and its keywords as tex
 
 pipeline   transformers' zero-shot-object-detection pipeline, which runs the whole model per text
 one call   transformers' processor and model on all texts at once
-ours       the tower: image encoded, texts encoded, every token scored
+ours       the encoder: image encoded, texts encoded, every token scored
 
-"Second prompt" is another prompt on the same photo: transformers starts again, the tower encodes
+"Second prompt" is another prompt on the same photo: transformers starts again, the encoder encodes
 the texts. The rounds of the three alternate, so that what else runs on the machine hits them alike;
 on a busy machine the ratios of processor time are the ones to trust.
 """
@@ -22,6 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from timing import measure, medians, write_json
@@ -34,6 +35,7 @@ from transformers import (
     pipeline,
 )
 
+from clipcrop.arrays import FloatArray
 from clipcrop.boxes import cxcywh_to_xyxy
 from clipcrop.encoders.owlvit import OwlVitEncoder
 from clipcrop.prompt import Text
@@ -89,14 +91,13 @@ class Stock:
             device="cpu",
         )
 
-    def one_call(self, image: Image.Image, texts: list[str]) -> torch.Tensor:
+    def one_call(self, image: Image.Image, texts: list[str]) -> FloatArray:
         """[W, 4] the best box of each text, in pixels."""
         inputs = self.processor(text=[texts], images=image, return_tensors="pt")
         with torch.no_grad():
             output = self.model(**inputs)
         best = output.logits[0].argmax(dim=0)
-        size_px = torch.tensor([*image.size, *image.size])
-        return cxcywh_to_xyxy(output.pred_boxes[0, best]) * size_px
+        return boxes_px(output.pred_boxes[0, best].numpy(), image)
 
     def through_pipeline(self, image: Image.Image, texts: list[str]) -> None:
         """As its documentation shows it, with its own threshold."""
@@ -104,23 +105,27 @@ class Stock:
 
 
 class Ours:
-    """The tower, with the image's tokens kept for the next prompt."""
+    """The encoder, with the image's tokens kept for the next prompt."""
 
     def __init__(self, folder: Path) -> None:
         self.encoder = OwlVitEncoder.load(find_checkpoint(folder), torch.device("cpu"))
         self.encoder.encode_images([Image.new("RGB", (8, 8))])  # embeds the generic texts, once
 
-    def first(self, image: Image.Image, texts: list[str]) -> torch.Tensor:
+    def first(self, image: Image.Image, texts: list[str]) -> FloatArray:
         """[W, 4] the best box of each text, in pixels."""
         self.image_tokens = self.encoder.encode_images([image])
         return self.again(image, texts)
 
-    def again(self, image: Image.Image, texts: list[str]) -> torch.Tensor:
+    def again(self, image: Image.Image, texts: list[str]) -> FloatArray:
         """The same on the image of the last `first`."""
         scores = self.image_tokens.scores(self.encoder.encode_texts([Text(text) for text in texts]))
-        best = scores[0].argmax(dim=1)
-        size_px = torch.tensor([*image.size, *image.size])
-        return cxcywh_to_xyxy(self.image_tokens.initial_boxes_cxcywh[0, best]) * size_px
+        best = scores[0].argmax(axis=1)
+        return boxes_px(self.image_tokens.initial_boxes_cxcywh[0, best], image)
+
+
+def boxes_px(boxes_cxcywh: FloatArray, image: Image.Image) -> FloatArray:
+    """[W, 4] -> [W, 4] xyxy in pixels of the image."""
+    return cxcywh_to_xyxy(boxes_cxcywh) * np.array([*image.size, *image.size], np.float32)
 
 
 def main() -> None:
@@ -138,7 +143,7 @@ def main() -> None:
         write_random_model(Path(folder))
         stock, ours = Stock(Path(folder)), Ours(Path(folder))
 
-    difference_px = (stock.one_call(image, FIRST_TEXTS) - ours.first(image, FIRST_TEXTS)).abs()
+    difference_px = np.abs(stock.one_call(image, FIRST_TEXTS) - ours.first(image, FIRST_TEXTS))
     timings = measure(
         {
             "first prompt, pipeline": lambda: stock.through_pipeline(image, FIRST_TEXTS),

@@ -1,6 +1,6 @@
 """How long it takes to find, judge and rank frames: python tests/benchmarks/bench_ranking.py [JSON]
 
-Times are of the processor, on one thread, so that a busy machine spoils them less: the median and
+Times are of the processor, so that a busy machine spoils them less: the median and
 the spread (10th to 90th percentile) of many calls. The reference judges the same frames one at a
 time: what the scorer's batching is worth.
 """
@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
+import numpy as np
 from timing import write_json
 
+from clipcrop.arrays import FloatArray
+from clipcrop.boxes import as_boxes
 from clipcrop.candidates import candidates
 from clipcrop.composition import CompositionScorer
 from clipcrop.constraints import Constraints
@@ -40,20 +42,19 @@ def measure(call: Callable[[], object], repeats: int) -> tuple[float, float, flo
 
 def main() -> None:
     """Print a table, and write it as JSON where a file is named."""
-    torch.set_num_threads(1)
-    generator = torch.Generator().manual_seed(0)
-    corner = torch.rand(NUM_OBJECTS, 2, generator=generator) * 0.7
-    size = 0.05 + torch.rand(NUM_OBJECTS, 2, generator=generator) * 0.25
-    objects = torch.cat([corner, corner + size], dim=1)
-    subject, small = torch.tensor([[0.3, 0.2, 0.6, 0.9]]), torch.tensor([[0.3, 0.4, 0.4, 0.55]])
-    frames_corner = torch.rand(600, 2, generator=generator) * 0.3
-    frames = torch.cat([frames_corner, 1 - torch.rand(600, 2, generator=generator) * 0.3], dim=1)
-    nothing, free = torch.zeros(0, 4), Constraints()
+    random = np.random.default_rng(0)
+    corner = random.random((NUM_OBJECTS, 2)) * 0.7
+    size = 0.05 + random.random((NUM_OBJECTS, 2)) * 0.25
+    objects = as_boxes(np.concatenate([corner, corner + size], axis=1))
+    subject, small = as_boxes([0.3, 0.2, 0.6, 0.9]), as_boxes([0.3, 0.4, 0.4, 0.55])
+    margins = random.random((600, 4)) * 0.3
+    frames = as_boxes(np.concatenate([margins[:, :2], 1 - margins[:, 2:]], axis=1))
+    nothing, free = as_boxes([]), Constraints()
     scorer = CompositionScorer.load()
     aspect = WIDTH_PX / HEIGHT_PX
 
     def rank_with(
-        subjects: torch.Tensor, constraints: Constraints, excluded: torch.Tensor
+        subjects: FloatArray, constraints: Constraints, excluded: FloatArray
     ) -> Callable[[], object]:
         union = subjects[0] if len(subjects) else None
         return lambda: rank(

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_training_step.py [--device cuda] [--batch 32] [--rounds 3]
 
-The tower is of OWL-ViT base/32's size with random weights, looks at 768 px, and is frozen, or
+The encoder is of OWL-ViT base/32's size with random weights, looks at 768 px, and is frozen, or
 fine-tuned along with the decoder. A step is: encode the photos, select tokens, decode, match,
 compare, go back, AdamW. Photos are noise that is in memory already; reading and augmenting real
 ones is other processes' work. The batch is the paper's 32 on a GPU and 2 elsewhere unless told.
@@ -13,8 +13,8 @@ state    weights, and for what is trained its gradients and AdamW's two averages
 kept     what a forward pass keeps for the way back, of each image: from batches of 1 and of 2
 passing  the widest layer's values while it is computed
 
-"Took" is the most that was allocated (CUDA), or by how much the process grew (Linux). Each tower is
-measured in a process of its own. On a busy machine the processor's time is the one to trust.
+"Took" is the most that was allocated (CUDA), or by how much the process grew (Linux). Each encoder
+is measured in a process of its own. On a busy machine the processor's time is the one to trust.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from PIL import Image
 from timing import Timing, measure, medians, write_json
 from torch import Tensor
 
-from clipcrop.boxes import xyxy_to_cxcywh
 from clipcrop.conditioning import condition, decode
 from clipcrop.decoder import Decoder, DecoderConfig
 from clipcrop.device import choose_device
 from clipcrop.encoders.owlvit import OwlVitEncoder
+from clipcrop.tensor_boxes import xyxy_to_cxcywh
 from clipcrop.training.criterion import Criterion, CropTargets
 from clipcrop.weights.checkpoint import find_checkpoint
 
 SIDE_PX = 768
 TEXTS = 3  # the whole prompt and two keywords
 RATED_CROPS = 90  # of a photo of GAIC
-TOWERS = ("frozen", "fine-tuned")
+ENCODERS = ("frozen", "fine-tuned")
 GIB = 2**30
 
 
@@ -55,7 +55,7 @@ class Task:
     """What one process is to measure."""
 
     folder: Path
-    tower: str
+    encoder: str
     device: str
     batch: int
     rounds: int
@@ -65,9 +65,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one tower, in bytes and seconds."""
+    """Of one encoder, in bytes and seconds."""
 
-    tower: str
+    encoder: str
     state: int
     kept: int
     passing: int
@@ -94,7 +94,7 @@ class Step:
         self.decoder = Decoder(DecoderConfig()).to(self.device)
         self.criterion = Criterion()
         self.trained = list(self.decoder.parameters())
-        if task.tower == "fine-tuned":
+        if task.encoder == "fine-tuned":
             self.trained += self.encoder.begin_training().parameters()
         self.optimizer = torch.optim.AdamW(self.trained, lr=1e-4)
         self.texts = torch.nn.functional.normalize(torch.randn(task.batch, TEXTS, 512), dim=-1)
@@ -104,7 +104,7 @@ class Step:
 
     def loss(self, batch: int) -> Tensor:
         """The way there, for the first images."""
-        tokens = self.encoder.encode_images(self.images[:batch])
+        tokens = self.encoder.encode_tensors(self.images[:batch])
         selection = condition(tokens, self.texts[:batch])
         enabled = self.dtype is not None
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=enabled):
@@ -142,7 +142,7 @@ class Step:
         return sum(num_bytes for num_bytes, _ in kept.values())
 
     def passing_bytes(self, batch: int) -> int:
-        """The widest layer: the tower's MLP, its values before and after the activation."""
+        """The widest layer: the encoder's MLP, its values before and after the activation."""
         vision = self.encoder._model.config.vision_config
         tokens = (vision.image_size // vision.patch_size) ** 2 + 1
         return 4 * batch * tokens * (3 * vision.intermediate_size + 2 * vision.hidden_size)
@@ -166,8 +166,8 @@ def rated_crops() -> CropTargets:
     )
 
 
-def measure_tower(task: Task) -> Result:
-    """One tower, in a process of its own."""
+def measure_encoder(task: Task) -> Result:
+    """One encoder, in a process of its own."""
     torch.set_num_threads(task.threads)
     step = Step(task)
     weights = _bytes(step.weights())
@@ -178,7 +178,7 @@ def measure_tower(task: Task) -> Result:
     _forget_peak(task.device)
     timings = measure({"step": lambda: step.run(task.batch)}, task.rounds)["step"]
     return Result(
-        tower=task.tower,
+        encoder=task.encoder,
         state=weights + 3 * _bytes(step.trained),
         kept=one + (two - one) * (task.batch - 1),
         passing=step.passing_bytes(task.batch),
@@ -219,7 +219,7 @@ def show(results: Sequence[Result], batch: int) -> None:
         row = "".join(f"{value / GIB:9.2f}" for value in values)
         fits = "fits" if one.took <= one.needs else "DOES NOT FIT"
         wall_s, cpu_s = medians(one.timings)
-        print(f"{one.tower:12}{row}{wall_s:9.2f}{cpu_s:9.2f}{batch / wall_s:10.2f}  {fits}")
+        print(f"{one.encoder:12}{row}{wall_s:9.2f}{cpu_s:9.2f}{batch / wall_s:10.2f}  {fits}")
 
 
 def main() -> None:
@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="the paper's 32 on a GPU, else 2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--tower", choices=TOWERS, action="append", help="both by default")
+    parser.add_argument("--encoder", choices=ENCODERS, action="append", help="both by default")
     parser.add_argument("--bfloat16", action="store_true", help="mixed precision")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
     options = parser.parse_args()
@@ -241,10 +241,10 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         write_random_model(Path(folder))
-        for tower in options.tower or TOWERS:
+        for encoder in options.encoder or ENCODERS:
             task = Task(
                 folder=Path(folder),
-                tower=tower,
+                encoder=encoder,
                 device=device,
                 batch=batch,
                 rounds=options.rounds,
@@ -252,7 +252,7 @@ def main() -> None:
                 is_bfloat16=options.bfloat16,
             )
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                results.append(pool.submit(measure_tower, task).result())
+                results.append(pool.submit(measure_encoder, task).result())
 
     name = torch.cuda.get_device_name() if device.startswith("cuda") else device
     precision = "bfloat16" if options.bfloat16 else "float32"

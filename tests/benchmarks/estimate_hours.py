@@ -33,6 +33,7 @@ from clipcrop.conditioning import condition, decode, stack_texts
 from clipcrop.data import Example, RatedCrop
 from clipcrop.decoder import Decoder, DecoderConfig
 from clipcrop.encoders import load_encoder
+from clipcrop.encoders.tensors import TokenTensors
 from clipcrop.prompt import Text
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.views import ViewMaker
@@ -55,17 +56,17 @@ def count_arithmetic(folder: Path) -> dict[str, float]:
             work()
         return float(counter.get_total_flops()) / 1e9
 
-    tokens, texts = encoder.encode_images([image]), encoder.encode_texts(TEXTS)
-    selection = condition(tokens, stack_texts([texts]))
+    tokens = TokenTensors.of(encoder.encode_images([image]))
+    selection = condition(tokens, stack_texts([torch.from_numpy(encoder.encode_texts(TEXTS))]))
     forward = gflop(lambda: decode(decoder, tokens, selection))
-    tower = gflop(lambda: encoder.encode_images([image]))
+    images = gflop(lambda: encoder.encode_images([image]))
     words = gflop(lambda: encoder.encode_texts(TEXTS))
     return {
-        "tower, forward": tower,
+        "images, forward": images,
         "texts, forward": words,
         "decoder, forward and back": 3 * forward,
-        "frozen tower": tower + words + 3 * forward,
-        "fine-tuned tower": 3 * tower + words + 3 * forward,
+        "frozen encoder": images + words + 3 * forward,
+        "fine-tuned encoder": 3 * images + words + 3 * forward,
     }
 
 
@@ -96,8 +97,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "tower").mkdir()
-        arithmetic = count_arithmetic(Path(name) / "tower")
+        (Path(name) / "encoder").mkdir()
+        arithmetic = count_arithmetic(Path(name) / "encoder")
         view_s = time_view(Path(name))
     samples = PHOTOS * EPOCHS
     photos_h = samples * view_s / options.workers / 3600
@@ -107,10 +108,10 @@ def main() -> None:
     print(f"\none view takes a core {view_s * 1e3:.0f} ms: {photos_h:.1f} h by {options.workers}\n")
     print("| training | arithmetic, h | photos, h | the longer, h |\n|---|---|---|---|")
     hours = {}
-    for tower in ("frozen tower", "fine-tuned tower"):
-        compute_h = samples * arithmetic[tower] / (options.tflops * 1e3) / 3600
-        hours[tower] = max(compute_h, photos_h)
-        print(f"| {tower} | {compute_h:.1f} | {photos_h:.1f} | {hours[tower]:.1f} |")
+    for encoder in ("frozen encoder", "fine-tuned encoder"):
+        compute_h = samples * arithmetic[encoder] / (options.tflops * 1e3) / 3600
+        hours[encoder] = max(compute_h, photos_h)
+        print(f"| {encoder} | {compute_h:.1f} | {photos_h:.1f} | {hours[encoder]:.1f} |")
     if options.json:
         write_json(options.json, {"gflop": arithmetic, "view_s": view_s, "hours": hours})
 

@@ -3,9 +3,9 @@
 A stand-in, since GAICD's photos cannot be had here: photos with boxes (``DATA/photos``,
 ``boxes_train.jsonl``, ``pseudo_boxes.json``), a text for one or two things of each, and crops whose
 "ratings" are the composition score's, which knows the boxes. The decoder sees the photo through the
-``lite`` tower and the text, and is to find the crop that the score rates highest. It is measured on
-photos that it was not trained on, and on those of ``boxes_holdout.jsonl``, which the tower was not
-trained on either and in which it finds things less well.
+``lite`` encoder and the text, and is to find the crop that the score rates highest. It is measured
+on photos that it was not trained on, and on those of ``boxes_holdout.jsonl``, which the encoder was
+not trained on either and in which it finds things less well.
 
 Three decoders are trained alike: the whole method, one without mosaics, and the variant ``base``,
 which knows no text. With ``--docs`` table and curve are written there. A run that was cut goes on
@@ -24,11 +24,12 @@ from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from clipcrop.boxes import covered, cxcywh_to_xyxy, union_box
+from clipcrop.arrays import FloatArray
+from clipcrop.boxes import area, clip_to_image, coverage, cxcywh_to_xyxy, union_box
 from clipcrop.candidates import candidates
 from clipcrop.composition import CompositionScorer
 from clipcrop.conditioning import condition, stack_texts, texts_for
@@ -37,6 +38,7 @@ from clipcrop.data import Example, RatedCrop, read_jsonl, write_jsonl
 from clipcrop.decoder import DecoderConfig
 from clipcrop.decoder_checkpoint import load_decoder
 from clipcrop.encoders import load_encoder
+from clipcrop.encoders.tensors import TokenTensors
 from clipcrop.evaluation.bootstrap import estimate
 from clipcrop.evaluation.crops import evaluate_crops
 from clipcrop.evaluation.methods import CentreCrop, Suggested, TowerBox, WholeImage
@@ -52,7 +54,7 @@ from clipcrop.training.curve import draw_charts, series_of
 from clipcrop.training.run_folder import RunFolder
 from clipcrop.training.trainer import BEST_DECODER, RunOptions, train
 
-Boxes = dict[str, list[Tensor]]
+Boxes = dict[str, list[FloatArray]]
 """Name of a thing -> its boxes in a photo, each [4] xyxy."""
 
 SURE = 0.5
@@ -116,8 +118,8 @@ see [reproduce.md](reproduce.md).
 - **Texts.** "the dog", or "the dog and the car", of things that are the only ones of their kind in
   the photo and take from a hundredth to a quarter of it.
 - **Crops.** Sixty different frames for each photo and text, "rated" by the composition score, which
-  is told where the subject is. The decoder is not: it sees the photo through the `lite` tower, and
-  the text.
+  is told where the subject is. The decoder is not: it sees the photo through the `lite` encoder,
+  and the text.
 - **Figure.** IoU of the first crop, the one that a decoder gives the highest quality, with the crop
   that is rated highest, mean over texts; 95 % intervals by bootstrap over photos.
 - `base` knows no text. It was trained without mosaics, in which it could not know which photo is
@@ -125,8 +127,8 @@ see [reproduce.md](reproduce.md).
 - **Mosaics.** All runs have as many steps, so with mosaics only a third of what is seen is a photo
   as it is; and a tile of nine is 139 pixels wide, in which `lite` finds little. What mosaics are
   for, look-alikes in one photo and the bias of a grid, does not occur here.
-- `clipcrop suggest` asks the composition score itself: it is the teacher, as far as the tower lets
-  it see, and no rival.
+- `clipcrop suggest` asks the composition score itself: it is the teacher, as far as the encoder
+  lets it see, and no rival.
 
 {report}
 
@@ -137,7 +139,8 @@ see [reproduce.md](reproduce.md).
 The settings were chosen by the validation photos. Two earlier rounds had 311 texts or fewer and
 measured on COCO's new photos alone: there the best decoder reached .496, the whole image .469,
 `base` .473. What was changed since: more photos, offsets in units of the union box
-(`--offset-space union`), six queries instead of twelve, and a test on photos that the tower knows.
+(`--offset-space union`), six queries instead of twelve, and a test on photos that the
+encoder knows.
 
 The command: `python tests/benchmarks/learns.py DATA --output FOLDER --docs docs`.
 """
@@ -155,13 +158,14 @@ class UnionBox:
     name: str = "union box"
     needs_text: bool = True
 
-    def crops(self, photo: LoadedImage, text: str) -> Tensor:
+    def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `clipcrop.evaluation.methods.Method`."""
-        tokens = self.sight(photo).tokens
+        tokens = TokenTensors.of(self.sight(photo).tokens)
         texts = texts_for(parse_prompt(text), "full")
-        with torch.inference_mode():
-            embeddings = stack_texts([self.sight.predictor.encoder.encode_texts(texts)])
-            return cxcywh_to_xyxy(condition(tokens, embeddings).union_box_cxcywh).clamp(0, 1)
+        found = self.sight.predictor.encoder.encode_texts(texts)
+        embeddings = stack_texts([torch.from_numpy(found)])
+        union_cxcywh = condition(tokens, embeddings).union_box_cxcywh.numpy()
+        return clip_to_image(cxcywh_to_xyxy(union_cxcywh))
 
 
 def main() -> int:
@@ -195,10 +199,10 @@ def main() -> int:
     seconds = {name: read_seconds(folder_of(options.output, name)) for name in RUNS}
     report = "\n\n".join(
         [
-            "**Photos that the decoder was not trained on.** The tower was, as on those it was "
+            "**Photos that the decoder was not trained on.** The encoder was, as on those it was "
             "trained on: it finds things there as well as it did then.",
             measure([drawn(one) for one in parts["test"]], options.output),
-            "**Photos that neither was trained on.** The tower finds things less well there, and "
+            "**Photos that neither was trained on.** The encoder finds things less well there, and "
             "the decoder was not taught how to live with that.",
             measure([drawn(one) for one in held_out], options.output),
             f"Trained on {len(parts['train'])} texts of {num_photos(parts['train'])} photos, "
@@ -291,22 +295,22 @@ def by_name(rows: Sequence[Sequence[object]]) -> Boxes:
     """Rows of name and box -> boxes by name."""
     boxes: Boxes = {}
     for name, *box in rows:
-        boxes.setdefault(str(name), []).append(torch.tensor(box))
+        boxes.setdefault(str(name), []).append(np.array(box, np.float32))
     return boxes
 
 
-def texts_of(boxes: Boxes) -> list[tuple[str, Tensor]]:
+def texts_of(boxes: Boxes) -> list[tuple[str, FloatArray]]:
     """What is asked for in a photo, with [S, 4] subjects: single things, largest first, and two."""
     single = []
     for name, found in boxes.items():
-        size = float((found[0][2:] - found[0][:2]).clamp(min=0).prod())
+        size = float(area(found[0]))
         if len(found) == 1 and AREAS[0] <= size <= AREAS[1]:
             single.append((size, name))
     single.sort(reverse=True)
-    texts = [(f"the {name}", torch.stack(boxes[name])) for _, name in single]
+    texts = [(f"the {name}", np.stack(boxes[name])) for _, name in single]
     if len(single) > 1:
         (_, first), (_, second) = single[:2]
-        both = torch.stack([*boxes[first], *boxes[second]])
+        both = np.stack([*boxes[first], *boxes[second]])
         texts.insert(2, (f"the {first} and the {second}", both))
     return texts
 
@@ -314,7 +318,7 @@ def texts_of(boxes: Boxes) -> list[tuple[str, Tensor]]:
 def example_of(
     photo: Path,
     text: str,
-    subjects: Tensor,
+    subjects: FloatArray,
     boxes: Boxes,
     split: str,
     scorer: CompositionScorer,
@@ -323,16 +327,18 @@ def example_of(
     width_px, height_px = upright_size(photo)
     union = union_box(subjects)
     free = Constraints()
-    frames = torch.cat([candidates(around, free, width_px, height_px) for around in (union, None)])
-    everything = torch.stack([box for found in boxes.values() for box in found])
-    is_subject = (everything[:, None] == subjects[None]).all(dim=2).any(dim=1)
-    objects = torch.cat([subjects, everything[~is_subject]])
+    frames = np.concatenate(
+        [candidates(around, free, width_px, height_px) for around in (union, None)]
+    )
+    everything = np.stack([box for found in boxes.values() for box in found])
+    is_subject = (everything[:, None] == subjects[None]).all(axis=2).any(axis=1)
+    objects = np.concatenate([subjects, everything[~is_subject]])
     quality = judge(frames, union, objects, len(subjects), width_px / height_px, scorer)
-    quality = quality * covered(subjects, frames).amin(dim=0) ** 2
+    quality = quality * coverage(subjects, frames).min(axis=0) ** 2
     picked = pick_different(frames, quality, NUM_CROPS)
     frames, quality = frames[picked], quality[picked]
-    opinions = 5 - 4 * (quality.max() - quality) / (quality.max() - quality.min()).clamp(min=1e-6)
-    boxes_px = (frames * torch.tensor([width_px, height_px] * 2)).round()
+    opinions = 5 - 4 * (quality.max() - quality) / max(quality.max() - quality.min(), 1e-6)
+    boxes_px = (frames * np.array([width_px, height_px] * 2, np.float32)).round()
     crops = zip(boxes_px.tolist(), opinions.tolist(), strict=True)
     return Example(
         photo=photo,

@@ -52,11 +52,11 @@ def main() -> int:
 
 
 def evaluate(queries: Path, images: Path, output: Path, more: list[str]) -> None:
-    """`clipcrop evaluate methods` with the lite tower on one thread; ends where it fails."""
+    """`clipcrop evaluate methods` with the lite encoder on one thread; ends where it fails."""
     given = [str(queries), "--images", str(images), "--output", str(output), *more]
     command = [sys.executable, "-m", "clipcrop.cli", "evaluate", "methods", *given]
-    tower = ["--model", "lite", "--device", "cpu"]
-    if subprocess.run([*command, *tower], env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode:
+    encoder = ["--model", "lite", "--device", "cpu"]
+    if subprocess.run([*command, *encoder], env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode:
         sys.exit(f"clipcrop evaluate methods did not end well; its results, if any: {output}")
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import statistics
 import subprocess
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
+PACKAGES = ("numpy", "onnxruntime", "torch")
+"""Whose versions are noted."""
 
 
 class Timing(NamedTuple):
@@ -42,6 +45,13 @@ def medians(timings: list[Timing]) -> Timing:
     return Timing(*(statistics.median(column) for column in zip(*timings, strict=True)))
 
 
+def version_of(package: str) -> str | None:
+    """Of an installed package."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
+
+
 def write_json(path: Path, results: object) -> None:
     """Write results, with the machine and the commit that they were measured on."""
     commit = subprocess.run(
@@ -49,7 +59,7 @@ def write_json(path: Path, results: object) -> None:
     )
     about = {
         "machine": platform.platform(),
-        "torch": torch.__version__,
+        "packages": {name: found for name in PACKAGES if (found := version_of(name))},
         "commit": commit.stdout.strip(),
     }
     path.write_text(json.dumps({**about, "results": results}, indent=1) + "\n", encoding="utf-8")
