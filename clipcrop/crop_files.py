@@ -415,12 +415,14 @@ def _set_avif_colours(path: Path, colours: bytes) -> None:
 
 
 def _is_lossless_webp(file: Any) -> bool:
-    """Whether the picture of a WebP is in a lossless chunk."""
+    """Whether the picture of a WebP, or its first frame, is in a lossless chunk."""
     file.seek(12)
     while len(start := file.read(8)) == 8:
         name, length = start[:4], int.from_bytes(start[4:], "little")
         if name in {b"VP8L", b"VP8 "}:
             return bool(name == b"VP8L")
+        if name == b"ANMF":  # an animation's frame, whose chunks follow its header
+            length = 16
         file.seek(length + length % 2, 1)
     return False
 

@@ -26,6 +26,7 @@ _EXIF, _XMP, _MORE_XMP = (
     b"http://ns.adobe.com/xmp/e",
 )
 _ICC = b"ICC_PROFILE\0"
+_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
 _MAX_SEGMENT = 65_533
 # Start of image and further segments without a length.
 _BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
@@ -145,7 +146,7 @@ def jpeg_head(
     Returns:
         The new head, where what follows it begins in ``crop``, and what could not be kept.
     """
-    lost: list[str] = []
+    lost = _parts_behind_photo(segments)
     carried: list[Segment] = []
     is_exif_done = False
     for segment in segments:
@@ -157,9 +158,11 @@ def jpeg_head(
                 is_exif_done = True
             elif marker == _APP1 and payload.startswith(_XMP):
                 packet = crop_xmp(payload[len(_XMP) :], size_px)
+                for pointer in _XMP_POINTERS:
+                    packet = re.sub(pointer, b"", packet, flags=re.DOTALL)
                 carried.append(Segment(marker, _XMP + packet))
-            elif marker == _APP2 and payload.startswith(b"MPF\0"):
-                lost.append("further pictures in the file (a depth map, a gain map, a second view)")
+            elif marker == _APP2 and payload.startswith((b"MPF\0", _GAIN_MAP)):
+                pass  # about further pictures, which a crop does not have
             elif marker == _APP14 or (marker == _APP0 and payload.startswith(b"JFXX")):
                 pass  # how the colours are stored, which the writer says; a preview
             else:
@@ -177,6 +180,30 @@ def jpeg_head(
     ]
     carried.sort(key=lambda one: one.marker != _APP0)  # JFIF comes first
     return b"\xff\xd8" + b"".join(one.encoded() for one in [*carried, *kept]), scans_at, lost
+
+
+_OF_PARTS = rb"(?:hdrgm:\w+|GCamera:(?:MotionPhoto|MicroVideo)\w*)"
+_XMP_POINTERS = (
+    rb"\s" + _OF_PARTS + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')",
+    rb"<(" + _OF_PARTS + rb"|Container:Directory)\b[^>]{0,999}(?<!/)>.{0,9999}?</\1\s*>",
+    rb"<" + _OF_PARTS + rb"\b[^>]{0,999}/>",
+)
+"""Of XMP: where in the file a gain map or a film is, and how it is used; no crop has them.
+Bounded, so that no packet takes long."""
+
+
+def _parts_behind_photo(segments: Sequence[Segment]) -> list[str]:
+    """What a JPEG says to follow the photo in its file, in words."""
+    app2 = [one.payload for one in segments if one.marker == _APP2]
+    xmp = jpeg_xmp(segments)
+    parts = []
+    if b"hdrgm:Version" in xmp or any(payload.startswith(_GAIN_MAP) for payload in app2):
+        parts.append("the HDR part (a gain map)")
+    elif any(payload.startswith(b"MPF\0") for payload in app2):
+        parts.append("further pictures in the file (a depth map, a gain map, a second view)")
+    if re.search(rb"GCamera:(MotionPhoto|MicroVideo)\W{1,9}1\b", xmp):
+        parts.append("the film of a motion photo")
+    return parts
 
 
 def _exif_segments(exif: bytes, size_px: SizePx, lost: list[str]) -> list[Segment]:

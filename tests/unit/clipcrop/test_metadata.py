@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -281,3 +283,65 @@ def test_random_damage_never_ends_in_another_error(tmp_path: Path):
                 write_crops(path, [BOX_PX], [tmp_path / "crop"], overwrite=True, tell=str)
             except InputError:
                 continue
+
+
+ULTRA_HDR_XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description
+ xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0" xmp:Rating="4"
+ GCamera:MotionPhoto="1" GCamera:MotionPhotoVersion='1'>
+<Container:Directory><rdf:Seq><rdf:li rdf:parseType="Resource">
+<Container:Item Item:Semantic="GainMap" Item:Mime="image/jpeg" Item:Length="4711"/>
+</rdf:li></rdf:Seq></Container:Directory><dc:title>bride</dc:title></rdf:Description></rdf:RDF>
+</x:xmpmeta>"""
+
+
+def test_a_crop_of_an_ultra_hdr_photo_is_a_plain_jpeg_and_says_so(tmp_path: Path):
+    path = tmp_path / "hdr.jpg"
+    photo().save(path, "MPO", save_all=True, append_images=[photo().rotate(180)])
+    content = path.read_bytes()
+    notes = [
+        Segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + ULTRA_HDR_XMP),
+        Segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4)),
+    ]
+    # Pillow's offsets count from within the MPF segment, so that they hold.
+    path.write_bytes(content[:2] + b"".join(note.encoded() for note in notes) + content[2:])
+    told: list[str] = []
+
+    (written,) = write_crops(path, [BOX_PX], [tmp_path / "crop"], tell=told.append)
+
+    (line,) = told
+    assert "HDR part" in line
+    assert "motion photo" in line
+    crop = written.read_bytes()
+    for pointer in (b"MPF\0", b"21496", b"hdrgm:Version", b"GainMap", b"GCamera:Motion"):
+        assert pointer not in crop
+    assert b'xmp:Rating="4"' in crop
+    assert b"<dc:title>bride</dc:title>" in crop
+    assert crop.count(b"\xff\xd8\xff") == 1
+    with Image.open(written) as image:
+        assert image.format == "JPEG"
+        assert image.size == (20, 10)
+        image.load()
+        ElementTree.fromstring(
+            re.sub(rb"\b(rdf|xmp|dc|Container|Item|GCamera|hdrgm|x):", rb"", image.info["xmp"])
+        )
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp"])
+def test_the_first_frame_of_an_animation_is_cropped_and_that_is_told_once(
+    tmp_path: Path, suffix: str
+):
+    path = tmp_path / f"film.{suffix}"
+    frames = [photo(), photo().rotate(180), photo().rotate(90)]
+    options = {} if suffix == "gif" else {"lossless": True}
+    frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+    told: list[str] = []
+
+    written = write_crops(
+        path, [BOX_PX, BOX_PX], [tmp_path / "a", tmp_path / "b"], tell=told.append
+    )
+
+    with Image.open(path) as film, Image.open(written[0]) as crop:
+        expected = film.convert("RGB").crop(BOX_PX)
+        assert (np.asarray(crop.convert("RGB")) == np.asarray(expected)).all()
+    (line,) = told
+    assert line.count("further frames") == 1
