@@ -148,7 +148,9 @@ def label_parts(classes: NDArray[Any]) -> NDArray[np.int64]:
         [C, H, W] a number for each part, the smallest index of its cells plus one; 0 for none.
     """
     first, second = [], []
-    numbers = np.arange(1, classes.size + 1).reshape(classes.shape)
+    cells = np.flatnonzero(classes)  # often few, so they are numbered one after the other
+    numbers = np.zeros(classes.shape, np.int64)
+    numbers.flat[cells] = np.arange(1, len(cells) + 1)
     for axis in (1, 2):
         before = tuple(slice(None, -1) if each == axis else slice(None) for each in range(3))
         after = tuple(slice(1, None) if each == axis else slice(None) for each in range(3))
@@ -156,7 +158,7 @@ def label_parts(classes: NDArray[Any]) -> NDArray[np.int64]:
         first.append(numbers[before][is_same])
         second.append(numbers[after][is_same])
     low, high = np.concatenate(first), np.concatenate(second)
-    parent = np.arange(classes.size + 1)
+    parent = np.arange(len(cells) + 1)
     while len(low):
         np.minimum.at(parent, high, low)  # hook the larger root under the smaller one
         while True:  # let every cell point at its root
@@ -167,4 +169,4 @@ def label_parts(classes: NDArray[Any]) -> NDArray[np.int64]:
         one, other = parent[low], parent[high]
         differs = one != other
         low, high = np.minimum(one, other)[differs], np.maximum(one, other)[differs]
-    return np.where(classes != 0, parent[numbers], 0)
+    return np.append(0, cells + 1)[parent[numbers]]
