@@ -7,8 +7,8 @@ overhead  all of a request but the 20 ms that its fake model computes, over ipc 
           of the ratios; "at once" is a model that takes no time, during which nothing can be done
 start     from starting the process to its first answer, and its memory before any model;
           reference: a Python that only imports pyzmq
-prompts   the first prompt on a photo, and further ones, through the real model: the lite tower and
-          random weights of OWL-ViT base/32's size; reference: the first prompt
+prompts   the first prompt on a photo, and further ones, through the real model: the lite encoder
+          and random weights of OWL-ViT base/32's size; reference: the first prompt
 clients   1, 4 and 16 at once, each asking again and again on its own photo; reference: one client
 
 All daemons are the real one, started as users start it; in ``overhead`` its model is a fake one.
@@ -296,7 +296,7 @@ def _ask_ms(client: Client, image: Image, pixels: bytes, prompt: str) -> float:
 
 def measure_clients(photo: Path, seconds: float) -> None:
     """Print a table."""
-    print("\n## Clients at once, the lite tower, each on its own photo held by the daemon\n")
+    print("\n## Clients at once, the lite encoder, each on its own photo held by the daemon\n")
     print("| clients | requests a second | ratio | median ms | slowest ms | declined |")
     print("|---|---|---|---|---|---|")
     rgb = load_image(photo).rgb

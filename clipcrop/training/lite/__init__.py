@@ -1,4 +1,4 @@
-"""Training of the lite tower by dense distillation (`python -m clipcrop.training.lite`).
+"""Training of the lite encoder by dense distillation (`python -m clipcrop.training.lite`).
 
 photos     the pool of photos, which of them count how much, and the ones kept for looking
 views      random views of them: crops, flips, colour, mosaics, mixed pairs

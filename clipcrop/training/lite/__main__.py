@@ -1,4 +1,4 @@
-"""``python -m clipcrop.training.lite``: make the lite tower's weights.
+"""``python -m clipcrop.training.lite``: make the lite encoder's weights.
 
     cache   views through the frozen trunk and the teacher, into shards (55 ms a view on one core)
     train   the pyramid and the heads on the shards; may run while `cache` is still making them

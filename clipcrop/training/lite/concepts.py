@@ -1,4 +1,4 @@
-"""The concepts of the lite tower, and the words that name them.
+"""The concepts of the lite encoder, and the words that name them.
 
 E = 1,231 concepts: COCO's 80 classes in COCO's order, ImageNet-1k's classes in their order,
 ADE20K's 150 (scenery, rooms and what stands in them), faces. The names come from three files: the

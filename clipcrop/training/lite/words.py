@@ -1,4 +1,4 @@
-"""``words``: build the table word -> concepts of the lite tower's text side.
+"""``words``: build the table word -> concepts of the lite encoder's text side.
 
 A word means
 
