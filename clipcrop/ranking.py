@@ -1,7 +1,8 @@
 """Ranking: candidates and their quality to few, different suggestions, best first.
 
 The order of the list, from the strongest rule to the weakest: frames that keep the subject, frames
-without what was excluded, composition. Quality never rises along the list.
+without what was excluded, the size that crops of such a subject usually have, composition. Quality
+never rises along the list.
 
 Small subjects. People rated crops that are half of their photo or more, so the composition score
 knows nothing of a frame that is a tenth of the image. A frame round a small subject is therefore
@@ -18,7 +19,7 @@ import numpy as np
 
 from .arrays import BoolArray, FloatArray, IntArray
 from .boxes import WHOLE_IMAGE_XYXY, area, as_boxes, coverage, iou
-from .candidates import candidates, fit, to_pixels
+from .candidates import candidates, fit, to_pixels, usual_area
 from .constraints import Constraints
 
 WELL_FRAMED_MARGIN = 0.0
@@ -33,7 +34,8 @@ SAME_RATIO = 0.01
 """An image whose own ratio differs by no more than this has the ratio that was asked for."""
 
 MAX_LOST = 0.04
-"""Frames that lose so much more of the subject than they have to are left out."""
+"""Where no frame holds all of the subject, those that lose so much more of it than they have to are
+left out. Otherwise all that lose any of it are."""
 
 KEPT = 0.98
 """A subject of which this share is in the frame is kept; boxes are not exact to the pixel."""
@@ -46,6 +48,9 @@ VISIBLE = 0.02
 
 MAX_IOUS = (0.75, 0.85, 0.92)
 """Frames in the list overlap by no more than the first; the others where too few would be left."""
+
+MAX_IOUS_ROUND = (0.65, 0.8, 0.92)
+"""The same for frames of a subject: since all are about as wide, they differ less by themselves."""
 
 SAME_OBJECT_IOU = 0.7
 """An object that overlaps a subject by more than this is that subject."""
@@ -65,11 +70,11 @@ MAX_VIEW = 0.85
 SHOWN = 0.2
 """An object of which less than this lies in the view is no object of the view."""
 
-SMALL_SHARE = 0.4
-"""Who names a subject wants a picture of it: one that takes less than this share of the frame..."""
+USUAL_SLACK = 1.1
+"""Frames of the usual area, up to so many times more or less, are judged by composition alone..."""
 
-SMALL_POWER = 0.4
-"""...and lowers the quality by (share / `SMALL_SHARE`) to this power."""
+USUAL_SPREAD = 0.2
+"""...and at a distance of this from them, in units of ln(area), quality is halved."""
 
 FEW_FRAMES = 40
 """With fewer frames that keep the subject, general ones join them, ranked by what they keep."""
@@ -173,14 +178,18 @@ def rank(
     objects = _join(subjects_xyxy, objects_xyxy)
     quality = judge(frames, union_box_xyxy, objects, len(subjects_xyxy), image_aspect, scorer)
     is_proposed = np.arange(len(frames)) < len(which)
-    quality[is_proposed] += DECODER_SHARE * (proposed.quality[which] - quality[is_proposed])
+    decoded = proposed.quality[which]
+    if union_box_xyxy is not None:
+        decoded = decoded * _usualness(fitted, union_box_xyxy)
+    quality[is_proposed] += DECODER_SHARE * (decoded - quality[is_proposed])
     lost = _lost(subjects_xyxy, frames)
     rank_key, quality = _apply_wishes(frames, quality, lost, excluded_xyxy)
     is_well_framed = allows_whole and bool(rank_key[-1] >= rank_key.max() - WELL_FRAMED_MARGIN)
-    is_offered = lost <= MAX_LOST + float(lost.min())
+    is_offered = lost <= (MAX_LOST + lost.min() if lost.min() > 0 else 0.0)
     frames, rank_key, quality = frames[is_offered], rank_key[is_offered], quality[is_offered]
     is_proposed = is_proposed[is_offered]
-    picked = pick_different(frames, rank_key, count)
+    max_ious = MAX_IOUS if union_box_xyxy is None else MAX_IOUS_ROUND
+    picked = pick_different(frames, rank_key, count, max_ious)
     frames_px = to_pixels(
         frames[picked],
         width_px,
@@ -234,9 +243,16 @@ def judge(
             frames_xyxy[here], view, objects_xyxy, num_subjects, image_aspect, scorer
         )
     if union_box_xyxy is not None:
-        share = area(union_box_xyxy) / np.maximum(area(frames_xyxy), 1e-9)
-        quality *= np.minimum(share / SMALL_SHARE, 1) ** SMALL_POWER
+        quality *= _usualness(frames_xyxy, union_box_xyxy)
     return quality
+
+
+def _usualness(frames_xyxy: FloatArray, union_box_xyxy: FloatArray) -> FloatArray:
+    """[F, 4], [4] -> [F] 1 for frames of about the usual area, less for others."""
+    away = np.abs(np.log(np.maximum(area(frames_xyxy), 1e-9) / usual_area(union_box_xyxy)))
+    strain = np.maximum(away - np.log(USUAL_SLACK), 0) / USUAL_SPREAD
+    result: FloatArray = 1 / (1 + np.square(strain))
+    return result
 
 
 def judge_in_view(
@@ -276,20 +292,27 @@ def views(union_box_xyxy: FloatArray | None) -> list[FloatArray]:
     return [*found, whole]
 
 
-def pick_different(frames_xyxy: FloatArray, key: FloatArray, count: int) -> IntArray:
+def pick_different(
+    frames_xyxy: FloatArray,
+    key: FloatArray,
+    count: int,
+    max_ious: tuple[float, ...] = MAX_IOUS,
+) -> IntArray:
     """The best frames of which no two are nearly the same.
 
     Args:
         frames_xyxy: [F, 4] frames.
         key: [F] how good each one is.
         count: As many as this are picked; fewer where there are not so many.
+        max_ious: Picked frames overlap by no more than the first; the others follow in turn where
+            too few would be left.
 
     Returns:
         [picked] int64 indices, best first; equal ones keep their order.
     """
     picked: list[int] = []
     overlaps = np.zeros(len(frames_xyxy), np.float32)  # with the nearest of the picked
-    for max_iou in MAX_IOUS:
+    for max_iou in max_ious:
         left = np.where(overlaps > max_iou, -np.inf, key)
         left[picked] = -np.inf
         while len(picked) < count:

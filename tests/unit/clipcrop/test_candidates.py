@@ -34,7 +34,7 @@ def test_a_minimum_size_that_cannot_be_says_what_can(aspect, min_size, largest):
 def test_frames_lie_in_the_image_are_different_and_a_few_hundred(aspect, subject):
     frames = candidates(subject, Constraints.parse(aspect), 1200, 800)
 
-    assert 80 <= len(frames) <= 600
+    assert 50 <= len(frames) <= 600
     assert bool(((frames >= 0) & (frames <= 1)).all())
     assert bool((frames[:, 2:] > frames[:, :2]).all())
     assert len(np.unique(frames, axis=0)) == len(frames)
@@ -47,7 +47,8 @@ def test_every_frame_keeps_the_subject_and_more_air_above_than_below():
 
     least = [x0 - frames[:, 0].max(), y0 - frames[:, 1].max()]
     least += [frames[:, 2].min() - x1, frames[:, 3].min() - y1]
-    assert [round(float(air), 3) for air in least] == [0.026, 0.039, 0.026, 0.026]
+    # The smallest square touches the image's left edge, so there is a little more on the right.
+    assert [round(float(air), 3) for air in least] == [0.039, 0.052, 0.041, 0.039]
 
 
 def test_a_subject_cut_by_the_image_may_touch_the_frame_there_only():
@@ -65,6 +66,20 @@ def test_frames_range_from_tight_to_the_whole_image():
 
     assert [0.0, 0.0, 1.0, 1.0] in frames.tolist()
     assert float(area(frames).min()) < 3 * float(area(PERSON))
+
+
+def test_half_of_the_frames_are_a_few_times_the_subject():
+    frames = candidates(PERSON, Constraints(), 1200, 800)
+
+    assert float(np.median(area(frames))) < 6 * float(area(PERSON))
+
+
+def test_free_frames_follow_the_shape_of_the_subject():
+    tower = floats([0.45, 0.2, 0.5, 0.8])
+
+    frames = candidates(tower, Constraints(), 1000, 1000)
+
+    assert float(((frames[:, 2] - frames[:, 0]) / (frames[:, 3] - frames[:, 1])).min()) < 0.5
 
 
 def test_a_tiny_subject_gets_frames_of_a_useful_size():

@@ -72,8 +72,11 @@ def sources(answer: Any) -> set[str]:
     return {crop.source for crop in answer.crops}
 
 
-def test_the_decoders_crops_join_the_frames_and_say_so(predictor: Predictor, cat: EncodedImage):
-    answer = predictor.suggest(cat, "the cat", count=20)
+def test_the_decoders_crops_join_the_frames_and_say_so(predictor: Predictor, astronaut_path: Path):
+    # A face has room round it: the cat fills its photo, and no frame but the whole holds all of it.
+    encoded = predictor.encode(load_image(astronaut_path))
+
+    answer = predictor.suggest(encoded, "the face", count=20)
 
     assert sources(answer) == {"decoder", "frame"}
     qualities = [crop.quality for crop in answer.crops]

@@ -168,7 +168,7 @@ def test_where_the_ratio_forces_a_choice_subjects_are_kept_whole():
     ("scorer_class", "expected"), [(SizeScorer, True), (SmallnessScorer, False)]
 )
 def test_well_framed_means_that_no_frame_is_better_than_the_whole(scorer_class, expected):
-    large = floats([[0.2, 0.2, 0.8, 0.9]])
+    large = floats([[0.05, 0.05, 0.95, 0.95]])
 
     assert suggest(scorer_class(), subjects=large).is_well_framed is expected
 
@@ -190,6 +190,39 @@ def test_a_small_subject_is_not_lost_in_the_background(scorer):
 
     assert not ranking.is_well_framed
     assert float(area(ranking.frames_xyxy)[0]) < 0.35
+
+
+@pytest.mark.parametrize(
+    ("side", "least_times", "most_times"), [(0.07, 4, 9), (0.1, 3, 7), (0.3, 1.7, 3.3)]
+)
+def test_the_first_crop_is_a_few_times_its_subject_and_more_for_a_small_one(
+    scorer, side, least_times, most_times
+):
+    thing = floats([[0.4, 0.4, 0.4 + side, 0.4 + side]])
+
+    first = suggest(scorer, subjects=thing).frames_xyxy[0]
+
+    assert least_times < float(area(first)) / float(area(thing[0])) < most_times
+
+
+def test_even_a_scorer_that_likes_large_frames_does_not_give_a_small_thing_the_photo():
+    first = suggest(SizeScorer(), subjects=floats([[0.4, 0.4, 0.6, 0.6]])).frames_xyxy[0]
+
+    assert float(area(first)) < 0.35
+
+
+def test_a_thing_that_fills_the_photo_keeps_it(scorer):
+    bus = floats([[0.03, 0.04, 0.98, 0.97]])
+
+    assert float(area(suggest(scorer, subjects=bus).frames_xyxy[0])) > 0.9
+
+
+def test_several_things_are_whole_at_every_rank(scorer):
+    things = floats([[0.1, 0.3, 0.2, 0.5], [0.4, 0.2, 0.5, 0.9], [0.7, 0.5, 0.95, 0.7]])
+
+    ranking = suggest(scorer, subjects=things, count=20)
+
+    assert float(coverage(things, ranking.frames_xyxy).min()) > 0.98
 
 
 def test_views_grow_from_round_a_small_subject_to_the_whole_image():
@@ -277,7 +310,7 @@ def test_of_a_person_too_tall_for_the_ratio_the_head_is_kept(scorer):
     assert left <= 0.2 < 0.8 <= right
 
 
-CROP = floats([[0.31, 0.17, 0.73, 0.93]])
+CROP = floats([[0.33, 0.2, 0.62, 0.87]])
 
 
 def test_proposals_join_the_frames_and_are_told_apart(scorer):
@@ -300,6 +333,14 @@ def test_a_proposal_that_loses_the_subject_is_left_out(scorer):
     beside = floats([[0.6, 0.1, 0.95, 0.9]])
 
     found = suggest(scorer, proposals=Proposals(beside, floats([1.0])), count=100)
+
+    assert not found.is_proposed.any()
+
+
+def test_a_proposal_that_cuts_the_feet_is_left_out_where_other_frames_hold_them(scorer):
+    no_feet = floats([[0.33, 0.2, 0.62, 0.785]])
+
+    found = suggest(scorer, proposals=Proposals(no_feet, floats([1.0])), count=100)
 
     assert not found.is_proposed.any()
 
