@@ -7,7 +7,6 @@ gives is named in `LiteOutput`.
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,10 +15,11 @@ import numpy as np
 from ..arrays import FloatArray
 from ..device import memory_errors_named, num_threads
 from ..errors import CheckpointError, OutOfMemory
+from ..onnx_runtime import import_onnxruntime
 from .lite_pixels import STRIDES
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession  # noqa: TID251 - its type only
 
 FORMAT = "clipcrop-lite-2"
 """In the metadata of the file; the number rises when older code would misread newer files."""
@@ -126,10 +126,7 @@ class LiteGraph:
 
 
 def _open(path: Path, threads: int | None) -> InferenceSession:
-    # Else newer versions of it keep an id of the machine in the user's cache, and report its use.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or num_threads()
     options.inter_op_num_threads = 1

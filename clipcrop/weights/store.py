@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import CheckpointError, InputError
+from ..onnx_runtime import import_onnxruntime
 from .checkpoint import (
     Checkpoint,
     default_models_folder,
@@ -481,8 +482,7 @@ def _check_onnx(path: Path) -> None:
     Raises:
         CheckpointError: It is damaged.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised as well
     try:

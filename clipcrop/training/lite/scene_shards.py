@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...encoders.lite_pixels import STRIDES, to_network_input
+from ...onnx_runtime import import_onnxruntime
 from .network import LiteNetwork
 from .scene_head import join_maps
 from .scene_photos import MaskTeacher, ScenePhoto, random_scene_view, read_mask, read_photo
@@ -42,8 +43,6 @@ class FrozenFeatures:
     """The shipped network's maps of a view, through ONNX Runtime: half the time of PyTorch."""
 
     def __init__(self, network: LiteNetwork) -> None:
-        import onnxruntime
-
         graph = io.BytesIO()
         names = [f"stride{stride}" for stride in STRIDES]
         torch.onnx.export(
@@ -55,6 +54,7 @@ class FrozenFeatures:
             output_names=names,
             dynamic_axes={"pixels": {2: "height", 3: "width"}},
         )
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(

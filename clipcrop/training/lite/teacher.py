@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import CheckpointError
 from ...extras import install_command
+from ...onnx_runtime import import_onnxruntime
 
 SIDE_PX = 416
 
@@ -19,8 +19,7 @@ class Teacher:
 
     def __init__(self, onnx_file: Path) -> None:
         try:
-            os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-            import onnxruntime  # only this training needs it
+            onnxruntime = import_onnxruntime()
         except ImportError as exc:
             raise CheckpointError(
                 f"the teacher needs onnxruntime; run `{install_command('train-lite')}`"
