@@ -28,9 +28,9 @@ The model process:
 worker          one request at a time, from the pipe to the pipe
 progress        tells of stages that take long
 service         a request -> the model -> an answer
-residency       which towers are in memory, and where
+residency       which models are in memory, and where
 image_cache     images already looked at
-tower_names     what towers are called by clients and by the library
+model_names     what models are called by clients and by the library
 translation     the wire's values <-> the library's
 """
 

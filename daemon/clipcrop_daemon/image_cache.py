@@ -1,4 +1,4 @@
-"""Images already looked at: their pixels, and what each tower saw in them.
+"""Images already looked at: their pixels, and what each model saw in them.
 
 An image is known by the wire's `Image`, so by its content. What is not used longest goes first.
 """
@@ -26,7 +26,7 @@ _BYTES_PER_PIXEL = 4  # Pillow stores RGB in four bytes
 class _Entry:
     rgb: Pixels
     encoded: dict[tuple[str, str], EncodedImage] = field(default_factory=dict)
-    """(tower, device) -> what it saw."""
+    """(model, device) -> what it saw."""
 
     @property
     def num_bytes(self) -> int:
@@ -64,21 +64,21 @@ class ImageCache:
         entry = self._use(image)
         return None if entry is None else entry.rgb
 
-    def find_encoded(self, image: Image, tower: str, device: str) -> EncodedImage | None:
-        """What a tower saw there."""
+    def find_encoded(self, image: Image, model: str, device: str) -> EncodedImage | None:
+        """What a model saw there."""
         entry = self._use(image)
-        return None if entry is None else entry.encoded.get((tower, device))
+        return None if entry is None else entry.encoded.get((model, device))
 
     def keep(self, image: Image, rgb: Pixels) -> None:
         """Hold decoded pixels."""
         if _key(image) not in self._entries:
             self._replace(_key(image), _Entry(rgb))
 
-    def keep_encoded(self, image: Image, tower: str, device: str, encoded: EncodedImage) -> None:
-        """Hold what a tower saw in an image whose pixels are held; of others nothing is kept."""
+    def keep_encoded(self, image: Image, model: str, device: str, encoded: EncodedImage) -> None:
+        """Hold what a model saw in an image whose pixels are held; of others nothing is kept."""
         entry = self._use(image)
         if entry is not None:
-            more = {**entry.encoded, (tower, device): encoded}
+            more = {**entry.encoded, (model, device): encoded}
             self._replace(_key(image), _Entry(entry.rgb, more))
 
     def drop(self, image: Image) -> None:
@@ -86,10 +86,10 @@ class ImageCache:
         self._entries.pop(_key(image), None)
         self._count()
 
-    def drop_tower(self, tower: str) -> None:
-        """Give back what a tower saw; pixels stay."""
+    def drop_model(self, model: str) -> None:
+        """Give back what a model saw; pixels stay."""
         for entry in self._entries.values():
-            for place in [place for place in entry.encoded if place[0] == tower]:
+            for place in [place for place in entry.encoded if place[0] == model]:
                 del entry.encoded[place]
         self._count()
 

@@ -1,9 +1,9 @@
-"""Which towers are in memory, and where.
+"""Which models are in memory, and where.
 
-A tower is loaded when it is first needed. When memory runs out, in loading or in work:
+A model is loaded when it is first needed. When memory runs out, in loading or in work:
 
-    on an accelerator   the other towers go, and again; then this one moves to the CPU
-    on the CPU          the other towers go, and again; then the caller is told
+    on an accelerator   the other models go, and again; then this one moves to the CPU
+    on the CPU          the other models go, and again; then the caller is told
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clipcrop.errors import OutOfMemory
 
-from .tower_names import wire_name
+from .model_names import wire_name
 
 if TYPE_CHECKING:
     from clipcrop import Predictor
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 NO_MEMORY = "out of memory; close other programs, or choose a smaller model"
 """For the user, where what ran out of memory found no words itself."""
 
-MAX_TOWERS = 2
+MAX_MODELS = 2
 """Kept in memory at once."""
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Load = Callable[[str, str], "Predictor"]
-"""The library's name of a tower, device -> the tower there."""
+"""The library's name of a model, device -> the model there."""
 
 
 @dataclass(frozen=True)
 class Resident:
-    """A tower in memory."""
+    """A model in memory."""
 
     predictor: Predictor
 
@@ -54,7 +54,7 @@ class Resident:
     """For the user, in every reply that comes from it."""
 
 
-def choose_device(name: str, tower: str) -> str:
+def choose_device(name: str, model: str) -> str:
     """The device of this machine that a setting means for an encoder, "cuda" with its number.
 
     Raises:
@@ -65,9 +65,9 @@ def choose_device(name: str, tower: str) -> str:
     from clipcrop.extras import require_extra
     from clipcrop.weights.checkpoint import find_checkpoint
 
-    if find_checkpoint(tower).kind == "lite":  # whatever the setting: it runs nowhere else
+    if find_checkpoint(model).kind == "lite":  # whatever the setting: it runs nowhere else
         return "cpu"
-    require_extra("owlvit", f"the model {wire_name(tower)}")
+    require_extra("owlvit", f"the model {wire_name(model)}")
     device = str(choose_device(name))  # imports torch, which takes seconds
     return "cuda:0" if device == "cuda" else device
 
@@ -96,15 +96,15 @@ def release_memory() -> None:
 
 
 class Residency:
-    """Loads towers, keeps the last few, and finds them room.
+    """Loads models, keeps the last few, and finds them room.
 
     One thread works with it; `residents` may be read from any.
 
     Args:
-        load: Brings a tower into memory.
+        load: Brings a model into memory.
         choose_device: Setting, encoder -> device.
         device: The setting.
-        forget: Told a tower's name when what it computed has to go.
+        forget: Told a model's name when what it computed has to go.
         release_memory: Called when something has gone.
     """
 
@@ -125,38 +125,38 @@ class Residency:
         """What is in memory, least recently used first."""
         return self._residents
 
-    def get(self, tower: str, on_loading: Callable[[str], None]) -> Resident:
+    def get(self, model: str, on_loading: Callable[[str], None]) -> Resident:
         """As `run`, without work."""
-        return self.run(tower, on_loading, lambda resident: None)[1]
+        return self.run(model, on_loading, lambda resident: None)[1]
 
     def run(
-        self, tower: str, on_loading: Callable[[str], None], work: Callable[[Resident], T]
+        self, model: str, on_loading: Callable[[str], None], work: Callable[[Resident], T]
     ) -> tuple[T, Resident]:
-        """Do work with a tower; it is begun again when memory runs out.
+        """Do work with a model; it is begun again when memory runs out.
 
         Args:
-            tower: The library's name.
+            model: The library's name.
             on_loading: Told in words before weights are loaded; may raise to stop everything.
             work: Must be able to start over.
 
         Returns:
-            What the work gave, and the tower that did it.
+            What the work gave, and the model that did it.
 
         Raises:
             OutOfMemory: Nothing helped.
         """
-        name = wire_name(tower)
-        device, notes = self._place(tower)
+        name = wire_name(model)
+        device, notes = self._place(model)
         while True:
             reason = ""
             for _ in ("beside others", "alone"):
                 try:
-                    return self._attempt(tower, device, notes, on_loading, work)
+                    return self._attempt(model, device, notes, on_loading, work)
                 except OutOfMemory as exc:
                     reason = str(exc)  # not the error itself: its frames hold on to memory
                 except MemoryError:
                     reason = NO_MEMORY
-                logger.warning("memory.full tower=%s device=%s", name, device)
+                logger.warning("memory.full model=%s device=%s", name, device)
                 self._make_room(name)
             if device == "cpu":
                 raise OutOfMemory(reason)
@@ -164,23 +164,23 @@ class Residency:
             notes = (f"not enough memory on {device}; the CPU was used",)
             device = "cpu"
 
-    def _place(self, tower: str) -> tuple[str, tuple[str, ...]]:
-        """Device and notes of a tower, in memory or to be loaded."""
-        held = self._find(wire_name(tower))
-        return (held.device, held.notes) if held else (self._choose_device(self._device, tower), ())
+    def _place(self, model: str) -> tuple[str, tuple[str, ...]]:
+        """Device and notes of a model, in memory or to be loaded."""
+        held = self._find(wire_name(model))
+        return (held.device, held.notes) if held else (self._choose_device(self._device, model), ())
 
     def _attempt(
         self,
-        tower: str,
+        model: str,
         device: str,
         notes: tuple[str, ...],
         on_loading: Callable[[str], None],
         work: Callable[[Resident], T],
     ) -> tuple[T, Resident]:
-        """Apart from `run`, which must not hold on to a tower that has to go."""
-        resident = self._find(wire_name(tower))
+        """Apart from `run`, which must not hold on to a model that has to go."""
+        resident = self._find(wire_name(model))
         if resident is None:
-            resident = self._bring(tower, device, notes, on_loading)
+            resident = self._bring(model, device, notes, on_loading)
         self._use(resident)
         return work(resident), resident
 
@@ -192,20 +192,20 @@ class Residency:
         self._residents = (*others, resident)
 
     def _bring(
-        self, tower: str, device: str, notes: tuple[str, ...], on_loading: Callable[[str], None]
+        self, model: str, device: str, notes: tuple[str, ...], on_loading: Callable[[str], None]
     ) -> Resident:
-        name = wire_name(tower)
+        name = wire_name(model)
         on_loading(f"loading {name} on {device}")
         # Before, not after: three of them may not fit even for a moment.
-        self._unload([other.name for other in self._residents[: 1 - MAX_TOWERS]])
+        self._unload([other.name for other in self._residents[: 1 - MAX_MODELS]])
         started = time.monotonic()
-        predictor = self._load(tower, device)
+        predictor = self._load(model, device)
         seconds = time.monotonic() - started
-        logger.info("tower.loaded name=%s device=%s seconds=%.1f", name, device, seconds)
+        logger.info("model.loaded name=%s device=%s seconds=%.1f", name, device, seconds)
         return Resident(predictor, name, device, notes)
 
     def _make_room(self, name: str) -> None:
-        """For one tower: nothing stays but its weights."""
+        """For one model: nothing stays but its weights."""
         self._forget(name)
         self._unload([other.name for other in self._residents if other.name != name])
         self._release_memory()
@@ -217,5 +217,5 @@ class Residency:
         self._residents = tuple(one for one in self._residents if one.name not in gone)
         for name in gone:
             self._forget(name)
-            logger.info("tower.unloaded name=%s", name)
+            logger.info("model.unloaded name=%s", name)
         self._release_memory()

@@ -1,7 +1,7 @@
 """A request -> the model -> an answer; knows no socket and no process.
 
 What is wrong with a request is told before anything slow begins: name, constraints, image, prompt,
-in this order; then the tower is loaded, looks at the image, and searches it.
+in this order; then the model is loaded, looks at the image, and searches it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from clipcrop_wire.protocol import Request
 from clipcrop_wire.rules import Message
 
 from .image_cache import ImageCache
+from .model_names import check_weights, find_model, list_models, wire_name
 from .residency import NO_MEMORY, Residency, Resident
-from .tower_names import check_weights, find_tower, list_models, wire_name
 from .translation import (
     constraints_of,
     decode_pixels,
@@ -90,7 +90,7 @@ class ServiceState:
     """What is in memory."""
 
     loaded: tuple[str, ...]
-    """Names of towers."""
+    """Names of models."""
 
     device: str
     """Where they are; empty where nothing is loaded."""
@@ -103,8 +103,8 @@ class Service:
     """Answers requests one after the other; `models` and `state` at any time, from any thread.
 
     Args:
-        residency: Its towers.
-        cache: Images already looked at; the residency's ``forget`` is its ``drop_tower``.
+        residency: Its models.
+        cache: Images already looked at; the residency's ``forget`` is its ``drop_model``.
         model: The setting, which "auto" in requests stands for.
     """
 
@@ -132,7 +132,7 @@ class Service:
                 self._cache.drop(image)
 
     def models(self) -> ModelsReply:
-        """Which towers there are."""
+        """Which models there are."""
         return list_models(self._model, self.state().loaded)
 
     def state(self) -> ServiceState:
@@ -147,9 +147,9 @@ class Service:
 
     def _warm(self, request: WarmRequest, enter_stage: EnterStage) -> WarmReply:
         started = time.perf_counter()
-        tower = self._find_tower(request.model)
+        model = self._find_model(request.model)
         self._need_language_model(enter_stage)
-        resident = self._residency.get(tower, lambda text: enter_stage("loading", text))
+        resident = self._residency.get(model, lambda text: enter_stage("loading", text))
         seconds = time.perf_counter() - started
         return WarmReply(resident.name, resident.device, seconds, notes_of(resident))
 
@@ -157,11 +157,11 @@ class Service:
         self, request: SuggestRequest, pixels: tuple[memoryview, ...], enter_stage: EnterStage
     ) -> SuggestReply:
         seconds: dict[str, float] = {}
-        tower = self._find_tower(request.model)
+        model = self._find_model(request.model)
         constraints = constraints_of(request)
         with _timed(seconds, "decode"):
             image, image_query = self._read_images(request, pixels)
-        if not self._is_ready(tower, request.image):
+        if not self._is_ready(model, request.image):
             with _timed(seconds, "prompt"):
                 self._check_prompt(request, enter_stage)
         started = time.perf_counter()
@@ -182,17 +182,17 @@ class Service:
                 )
 
         found, resident = self._residency.run(
-            tower, lambda text: enter_stage("loading", text), work
+            model, lambda text: enter_stage("loading", text), work
         )
         is_cached = request.image in self._cache
         return suggest_reply(found, resident, is_image_cached=is_cached, seconds=seconds)
 
-    def _find_tower(self, name: str) -> str:
+    def _find_model(self, name: str) -> str:
         """The library's name; weights that are not in memory have been looked at."""
-        tower = find_tower(name, self._model)
-        if wire_name(tower) not in self.state().loaded:
-            check_weights(tower)
-        return tower
+        model = find_model(name, self._model)
+        if wire_name(model) not in self.state().loaded:
+            check_weights(model)
+        return model
 
     def _read_images(
         self, request: SuggestRequest, pixels: tuple[memoryview, ...]
@@ -221,16 +221,16 @@ class Service:
             self._cache.keep(image, rgb)
         return LoadedImage(rgb, *size_px)
 
-    def _is_ready(self, tower: str, image: messages.Image) -> bool:
+    def _is_ready(self, model: str, image: messages.Image) -> bool:
         """The search is next, and it finds a mistake in the prompt soon enough by itself."""
         return any(
-            resident.name == wire_name(tower)
+            resident.name == wire_name(model)
             and self._cache.find_encoded(image, resident.name, resident.device) is not None
             for resident in self._residency.residents
         )
 
     def _check_prompt(self, request: SuggestRequest, enter_stage: EnterStage) -> None:
-        """Have it refused before the tower is loaded, which takes longer."""
+        """Have it refused before the model is loaded, which takes longer."""
         from clipcrop.prompt import parse_prompt
 
         if request.prompt.strip() or any(map(str.strip, request.exclude)):
@@ -267,16 +267,16 @@ class Service:
 def make_service(options: WorkerOptions) -> Service:
     """The real one; loads nothing yet."""
 
-    def load(tower: str, device: str) -> Predictor:
+    def load(model: str, device: str) -> Predictor:
         from clipcrop import Predictor
 
         # Half of them by default: the editor needs some too, and threads that wait for each other
         # on a busy machine are slower than one.
         threads = options.threads or max(1, (os.cpu_count() or 1) // 2)
-        return Predictor.load(tower, device, threads=threads)
+        return Predictor.load(model, device, threads=threads)
 
     cache = ImageCache(options.cache_bytes)
-    residency = Residency(load, device=options.device, forget=cache.drop_tower)
+    residency = Residency(load, device=options.device, forget=cache.drop_model)
     service = Service(residency, cache, options.model)
     # What looks for weights is imported now, by one thread: `models` may be asked for while
     # another is in the middle of importing the same.

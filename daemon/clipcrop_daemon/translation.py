@@ -37,7 +37,7 @@ _MODES = {
 
 
 def decode_pixels(image: messages.Image, data: memoryview) -> Pixels:
-    """Bytes -> RGB as towers take it: opaque, reduced; a copy.
+    """Bytes -> RGB as models take it: opaque, reduced; a copy.
 
     Raises:
         InvalidImage: It cannot be used as an image.

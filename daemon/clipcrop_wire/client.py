@@ -175,7 +175,7 @@ class Client:
         on_progress: OnProgress | None = None,
         cancel: CancelToken | None = None,
     ) -> WarmReply:
-        """Load a tower before it is needed; raises as `suggest`."""
+        """Load a model before it is needed; raises as `suggest`."""
         with _as_invalid_request():
             request = WarmRequest(model, timeout_s)
         deadline = time.monotonic() + timeout_s
@@ -195,7 +195,7 @@ class Client:
         return self._control(StatusRequest(), StatusReply, timeout_s)
 
     def models(self, timeout_s: float = CONTROL_TIMEOUT_S) -> ModelsReply:
-        """Ask which towers there are; raises as `suggest`."""
+        """Ask which models there are; raises as `suggest`."""
         return self._control(ModelsRequest(), ModelsReply, timeout_s)
 
     def unload(self, timeout_s: float = CONTROL_TIMEOUT_S) -> UnloadReply:

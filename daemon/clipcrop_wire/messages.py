@@ -240,12 +240,12 @@ class Progress(Message):
 
 @dataclass(frozen=True)
 class ModelsRequest(Message):
-    """Which towers are there."""
+    """Which models are there."""
 
 
 @dataclass(frozen=True)
 class Model(Message):
-    """One tower."""
+    """One model."""
 
     name: str = field(metadata=rule(_NAME))
     description: str = field(metadata=rule(Text(200)))
@@ -259,7 +259,7 @@ class Model(Message):
 
 @dataclass(frozen=True)
 class ModelsReply(Message):
-    """All towers, those that are not on this machine too."""
+    """All models, those that are not on this machine too."""
 
     models: tuple[Model, ...] = field(metadata=rule(Several(Nested(Model), 64)))
     default: str = field(metadata=rule(_NAME))
@@ -303,7 +303,7 @@ class PingReply(Message):
 
 @dataclass(frozen=True)
 class WarmRequest(Message):
-    """Load a tower before it is needed."""
+    """Load a model before it is needed."""
 
     model: str = field(default="auto", metadata=rule(_NAME))
     timeout_s: float = field(default=300.0, metadata=rule(_WAIT))
@@ -321,12 +321,12 @@ class WarmReply(Message):
 
 @dataclass(frozen=True)
 class UnloadRequest(Message):
-    """Give back the memory of the towers and of the cached images."""
+    """Give back the memory of the models and of the cached images."""
 
 
 @dataclass(frozen=True)
 class UnloadReply(Message):
-    """What was given back; running work keeps its tower until it is done."""
+    """What was given back; running work keeps its model until it is done."""
 
     unloaded: tuple[str, ...] = field(default=(), metadata=rule(Several(_NAME, 64)))
 

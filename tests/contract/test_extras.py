@@ -50,7 +50,7 @@ def extras(checkout: Path) -> dict[str, list[str]]:
     }
 
 
-def test_only_the_training_of_the_lite_tower_needs_its_extra(
+def test_only_the_training_of_the_lite_model_needs_its_extra(
     importers: Mapping[str, set[Path]], extras: dict[str, list[str]]
 ):
     for package in extras["train-lite"]:

@@ -12,7 +12,7 @@ _START_S = 180.0
 
 
 class Daemon:
-    """``clipcrop-daemon run`` with the lite tower and a connection file of its own."""
+    """``clipcrop-daemon run`` with the lite model and a connection file of its own."""
 
     def __init__(self, folder: Path, python: Path = Path(sys.executable)) -> None:
         self.folder = folder

@@ -1,6 +1,6 @@
 """A model process with a fake model: ``python fake_model.py OPTIONS``, as the front starts it.
 
-The process, its pipes, threads and stages are the real ones; only what a tower would do is made
+The process, its pipes, threads and stages are the real ones; only what a model would do is made
 up. The prompt says how it is to behave, so that a test decides it with each request:
 
     "sleep 1.5"   works so long within one stage

@@ -1,7 +1,7 @@
 """The real daemon with a fake model: ``python front_with_fake_model.py OPTIONS``.
 
 OPTIONS is JSON: ``settings`` as `Settings` has them, ``model`` for another program beside this one
-than ``fake_model.py``, and arguments of `serve`. All but the tower is the real thing: sockets,
+than ``fake_model.py``, and arguments of `serve`. All but the model is the real thing: sockets,
 seals, queue, model process, files; see `fake_model` for what it does.
 """
 

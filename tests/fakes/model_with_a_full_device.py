@@ -19,17 +19,17 @@ from clipcrop_daemon.worker_options import WorkerOptions
 DEVICE = "cuda:0"
 
 
-def load(tower: str, device: str) -> Predictor:
+def load(model: str, device: str) -> Predictor:
     """As `Predictor.load`, on a full device."""
     if device == DEVICE:
         raise OutOfMemory(f"out of memory on {device}")
-    return Predictor.load(tower, device)
+    return Predictor.load(model, device)
 
 
 def make_service(options: WorkerOptions) -> Service:
     """As the real one."""
     cache = ImageCache(options.cache_bytes)
-    residency = Residency(load, lambda setting, tower: DEVICE, forget=cache.drop_tower)
+    residency = Residency(load, lambda setting, model: DEVICE, forget=cache.drop_model)
     return Service(residency, cache, options.model)
 
 

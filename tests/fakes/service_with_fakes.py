@@ -1,4 +1,4 @@
-"""What asks a `Service` as the worker does, and a fake tower and machine for it to work with."""
+"""What asks a `Service` as the worker does, and a fake model and machine for it to work with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BLUE_IMAGE = Image.of(BLUE, 8, 8, "rgb8")
 
 
 class FakePredictor:
-    """A tower that finds nothing, on a device of any name, and writes down what it is asked."""
+    """A model that finds nothing, on a device of any name, and writes down what it is asked."""
 
     def __init__(self, machine: FakeMachine, device: str) -> None:
         self._machine, self._device = machine, device
@@ -67,7 +67,7 @@ class FakePredictor:
 
 @dataclass
 class FakeMachine:
-    """Where fake towers run, with too little memory for some things."""
+    """Where fake models run, with too little memory for some things."""
 
     full: set[tuple[str, str]] = field(default_factory=set)
     """(what, device) for which there is no memory; what is "load", "encode" or "suggest"."""
@@ -82,14 +82,14 @@ class FakeMachine:
         if (what, device) in self.full:
             raise OutOfMemory(f"out of memory on {device}; close other programs that use it")
 
-    def load(self, tower: str, device: str) -> FakePredictor:
-        self.loads.append((tower, device))
+    def load(self, model: str, device: str) -> FakePredictor:
+        self.loads.append((model, device))
         self.take("load", device)
         return FakePredictor(self, device)
 
     def service(self, model: str = "auto", cache_bytes: int = 10**6) -> Service:
         cache = ImageCache(cache_bytes)
-        residency = Residency(self.load, lambda setting, tower: "cuda:0", "auto", cache.drop_tower)
+        residency = Residency(self.load, lambda setting, model: "cuda:0", "auto", cache.drop_model)
         return Service(residency, cache, model)
 
 

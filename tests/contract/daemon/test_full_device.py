@@ -1,4 +1,4 @@
-"""The memory of an accelerator is full: the real service, residency and tower, a fake device."""
+"""The memory of an accelerator is full: the real service, residency and model, a fake device."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def test_a_request_is_answered_by_the_cpu_and_says_so(start, suggest):
     assert note in reply.notes
     assert note in again.notes
     assert (status.loaded, status.device) == (("lite",), "cpu")
-    assert "memory.full tower=lite device=cuda:0" in daemon.text()
+    assert "memory.full model=lite device=cuda:0" in daemon.text()
     assert len(daemon.children()) == 1

@@ -1,4 +1,4 @@
-"""The plug-ins' common half and the real daemon: only the tower is a fake."""
+"""The plug-ins' common half and the real daemon: only the model is a fake."""
 
 from __future__ import annotations
 

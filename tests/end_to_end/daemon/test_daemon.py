@@ -1,4 +1,4 @@
-"""As a user would: the installed commands, an empty home, the lite tower, a photo."""
+"""As a user would: the installed commands, an empty home, the lite model, a photo."""
 
 from __future__ import annotations
 

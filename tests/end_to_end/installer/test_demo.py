@@ -26,6 +26,6 @@ def test_the_readmes_demo_crops_every_sample_photo(checkout: Path, samples: Path
         with Image.open(sheet) as image:
             image.load()
             assert min(image.size) > 100
-    # A woman, a cat and a cup are among what any tower must know.
+    # A woman, a cat and a cup are among what any model must know.
     for subject in ("woman", "cat", "cup"):
         assert f"found: {subject}" in demo.stdout

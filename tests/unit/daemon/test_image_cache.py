@@ -64,14 +64,14 @@ def test_an_image_that_differs_in_anything_is_another_image(other: Image):
     assert cache.find(other) is None
 
 
-@pytest.mark.parametrize(("tower", "device"), [("owlvit", "cpu"), ("lite", "cuda:0")])
-def test_what_one_tower_saw_is_not_taken_for_anothers(tower: str, device: str):
+@pytest.mark.parametrize(("model", "device"), [("owlvit", "cpu"), ("lite", "cuda:0")])
+def test_what_one_model_saw_is_not_taken_for_anothers(model: str, device: str):
     cache = ImageCache(10**6)
     cache.keep(image_number(1), PIXELS)
 
     cache.keep_encoded(image_number(1), "lite", "cpu", encode())
 
-    assert cache.find_encoded(image_number(1), tower, device) is None
+    assert cache.find_encoded(image_number(1), model, device) is None
 
 
 def test_pixels_and_all_tensors_are_counted():
@@ -129,7 +129,7 @@ def test_an_image_larger_than_the_bound_is_not_kept_and_pushes_nothing_out():
     assert image_number(1) in cache
 
 
-def test_pixels_stay_where_only_what_the_tower_saw_is_too_large():
+def test_pixels_stay_where_only_what_the_model_saw_is_too_large():
     cache = ImageCache(PIXEL_BYTES + TENSOR_BYTES - 1)
     cache.keep(image_number(1), PIXELS)
 
@@ -140,7 +140,7 @@ def test_pixels_stay_where_only_what_the_tower_saw_is_too_large():
     assert cache.num_bytes == PIXEL_BYTES
 
 
-def test_what_a_tower_saw_is_not_kept_of_an_image_that_is_not_held():
+def test_what_a_model_saw_is_not_kept_of_an_image_that_is_not_held():
     cache = ImageCache(10**6)
 
     cache.keep_encoded(image_number(1), "lite", "cpu", encode())
@@ -148,14 +148,14 @@ def test_what_a_tower_saw_is_not_kept_of_an_image_that_is_not_held():
     assert (cache.num_images, cache.num_bytes) == (0, 0)
 
 
-def test_dropping_a_tower_leaves_the_pixels_and_what_others_saw():
+def test_dropping_a_model_leaves_the_pixels_and_what_others_saw():
     cache, other = ImageCache(10**6), encode()
     cache.keep(image_number(1), PIXELS)
     cache.keep_encoded(image_number(1), "lite", "cuda:0", encode())
     cache.keep_encoded(image_number(1), "lite", "cpu", encode())
     cache.keep_encoded(image_number(1), "owlvit", "cpu", other)
 
-    cache.drop_tower("lite")
+    cache.drop_model("lite")
 
     assert cache.find(image_number(1)) is PIXELS
     assert cache.find_encoded(image_number(1), "lite", "cuda:0") is None

@@ -267,11 +267,11 @@ def test_its_end_is_seen_though_its_own_child_lives_on(run: Run):
 
 def test_its_log_goes_on_in_ours(run: Run, caplog):
     caplog.set_level(logging.DEBUG)
-    child = run("print('INFO clipcrop_daemon.worker tower.loaded name=lite', file=sys.stderr)")
+    child = run("print('INFO clipcrop_daemon.worker model.loaded name=lite', file=sys.stderr)")
     child.end()
 
-    wait_until(lambda: "tower.loaded" in caplog.text)
-    record = next(one for one in caplog.records if "tower.loaded" in one.getMessage())
+    wait_until(lambda: "model.loaded" in caplog.text)
+    record = next(one for one in caplog.records if "model.loaded" in one.getMessage())
     assert (record.levelname, record.name) == ("INFO", "clipcrop_daemon.worker")
 
 

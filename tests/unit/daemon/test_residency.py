@@ -1,4 +1,4 @@
-"""Towers come, move and go. Accelerators are simulated: a name, and room for so many towers."""
+"""Models come, move and go. Accelerators are simulated: a name, and room for so many models."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from clipcrop_wire.errors import Cancelled
 NOTE = "not enough memory on cuda:0; the CPU was used"
 
 
-class FakeTower:
-    """Takes the room of one tower for as long as anything refers to it."""
+class FakeModel:
+    """Takes the room of one model for as long as anything refers to it."""
 
     def __init__(self, name: str, device: str) -> None:
         self.name, self.device = name, device
 
 
 class FakeMachine:
-    """Loads towers as long as there is room on the device."""
+    """Loads models as long as there is room on the device."""
 
     def __init__(self, **room: int) -> None:
         self._room = {"cuda:0": 9, "cpu": 9} | {
             name.replace("_", ":"): count for name, count in room.items()
         }
-        self._towers: weakref.WeakSet[FakeTower] = weakref.WeakSet()
+        self._models: weakref.WeakSet[FakeModel] = weakref.WeakSet()
         self.loads: list[tuple[str, str]] = []
         self.living_at_load: set[str] = set()
         self.forgotten: list[str] = []
         self.num_released = 0
 
-    def load(self, name: str, device: str) -> FakeTower:
+    def load(self, name: str, device: str) -> FakeModel:
         self.loads.append((name, device))
         self.living_at_load = self.living("cuda:0") | self.living("cpu")
         if len(self.living(device)) >= self._room[device]:
             raise OutOfMemory(f"out of memory on {device}")
-        tower = FakeTower(name, device)
-        self._towers.add(tower)
-        return tower
+        model = FakeModel(name, device)
+        self._models.add(model)
+        return model
 
     def release(self) -> None:
         gc.collect()
         self.num_released += 1
 
     def living(self, device: str) -> set[str]:
-        return {tower.name for tower in self._towers if tower.device == device}
+        return {model.name for model in self._models if model.device == device}
 
     def residency(self, device: str = "cuda:0") -> Residency:
         return Residency(
-            self.load, lambda setting, tower: setting, device, self.forgotten.append, self.release
+            self.load, lambda setting, model: setting, device, self.forgotten.append, self.release
         )
 
 
@@ -102,7 +102,7 @@ def test_loading_is_announced_and_what_is_loaded_is_not():
     assert said == ["loading lite on cuda:0"]
 
 
-def test_a_third_tower_takes_the_place_of_the_one_not_used_longest():
+def test_a_third_model_takes_the_place_of_the_one_not_used_longest():
     machine = FakeMachine(cuda_0=2)  # so the old one must go before the new one comes
     residency = machine.residency()
     residency.get("lite", silent)
@@ -130,7 +130,7 @@ def test_the_others_go_when_there_is_no_room_for_one_more():
     assert machine.num_released
 
 
-def test_a_tower_without_room_goes_to_the_cpu_and_says_so():
+def test_a_model_without_room_goes_to_the_cpu_and_says_so():
     machine = FakeMachine(cuda_0=0)
     residency, said = machine.residency(), []
 
@@ -187,12 +187,12 @@ def test_work_that_has_no_room_even_alone_is_done_on_the_cpu():
 
 
 def test_what_failed_work_held_is_free_when_it_is_begun_again():
-    scratch: list[weakref.ref[FakeTower]] = []
+    scratch: list[weakref.ref[FakeModel]] = []
     still_there: list[bool] = []
 
     def work(resident: Resident) -> None:
         still_there.extend(one() is not None for one in scratch)
-        tensor = FakeTower("scratch", resident.device)
+        tensor = FakeModel("scratch", resident.device)
         tensor.itself = tensor  # a cycle: it goes only when garbage is collected
         scratch.append(weakref.ref(tensor))
         if len(scratch) < 3:
@@ -248,7 +248,7 @@ def test_a_cancel_before_loading_changes_nothing():
     assert ("owlv2", "cuda:0") not in machine.loads
 
 
-def test_a_cancel_within_work_leaves_the_tower_loaded():
+def test_a_cancel_within_work_leaves_the_model_loaded():
     residency = FakeMachine().residency()
 
     with pytest.raises(Cancelled):
@@ -260,12 +260,12 @@ def test_a_cancel_within_work_leaves_the_tower_loaded():
 def test_other_errors_in_loading_pass_and_are_not_tried_again():
     loads = []
 
-    def load(name: str, device: str) -> FakeTower:
+    def load(name: str, device: str) -> FakeModel:
         loads.append(name)
         raise CheckpointError("damaged weights")
 
     with pytest.raises(CheckpointError):
-        Residency(load, lambda setting, tower: setting, "cpu").get("lite", silent)
+        Residency(load, lambda setting, model: setting, "cpu").get("lite", silent)
 
     assert loads == ["lite"]
 
@@ -290,10 +290,10 @@ def test_the_embedded_model_runs_on_the_processor_whatever_the_setting():
 
 
 def test_releasing_memory_frees_what_only_refers_to_itself():
-    tower = FakeTower("lite", "cpu")
-    tower.itself = tower
-    reference = weakref.ref(tower)
-    del tower
+    model = FakeModel("lite", "cpu")
+    model.itself = model
+    reference = weakref.ref(model)
+    del model
 
     release_memory()
 

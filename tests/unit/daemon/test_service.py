@@ -1,4 +1,4 @@
-"""Requests answered: a fake tower shows what is asked of it."""
+"""Requests answered: a fake model shows what is asked of it."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def test_what_only_a_decoder_reads_is_held_only_with_one():
     assert held[1] - held[0] == np.zeros((1, 2, 4), np.float32).nbytes
 
 
-def test_what_the_tower_saw_makes_room_when_a_search_runs_out_of_memory():
+def test_what_the_model_saw_makes_room_when_a_search_runs_out_of_memory():
     machine = FakeMachine()
     service = machine.service()
     suggest(service, BLUE_IMAGE, pixels=(BLUE,))
@@ -277,7 +277,7 @@ def test_a_cancel_between_stages_leaves_nothing_half_made(number: int):
     assert len(machine.encoded) == len(machine.asked) == 1
 
 
-def test_warming_loads_the_tower_and_what_reads_prompts():
+def test_warming_loads_the_model_and_what_reads_prompts():
     machine, stages = FakeMachine(), []
     service = machine.service()
 

@@ -20,7 +20,7 @@ from clipcrop_wire.messages import (
 
 @pytest.fixture(scope="module")
 def real() -> Service:
-    """The lite tower on the CPU, as the model process has it."""
+    """The lite model on the CPU, as the model process has it."""
     return make_service(WorkerOptions(model="lite", device="cpu", threads=1))
 
 

@@ -59,7 +59,7 @@ def small_checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_command_line_is_asked_about_each_sample_with_the_embedded_tower(small_checkout: Path):
+def test_the_command_line_is_asked_about_each_sample_with_the_embedded_model(small_checkout: Path):
     run = FakeRunner()
     lines: list[str] = []
 

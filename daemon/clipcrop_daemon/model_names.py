@@ -1,4 +1,4 @@
-"""What towers are called: by clients, who never name a path, and by the library.
+"""What models are called: by clients, who never name a path, and by the library.
 
 The daemon's setting ``model`` may be a folder of weights; clients know it as "auto", or by a name
 made of the folder's. Nothing heavy is imported here.
@@ -29,7 +29,7 @@ _MAX_DESCRIPTION_CHARS = 200
 _FAMILIES = {"lite": "small, works offline", "owlvit": "OWL-ViT", "owlv2": "OWLv2"}
 
 
-def find_tower(name: str, setting: str) -> str:
+def find_model(name: str, setting: str) -> str:
     """A client's name -> the library's.
 
     Args:
@@ -40,45 +40,45 @@ def find_tower(name: str, setting: str) -> str:
         InvalidRequest: It is none of the names.
     """
     if name in ("auto", wire_name(setting)):
-        return _default_tower(setting)
+        return _default_model(setting)
     if name in KNOWN_NAMES:
         return _without_alias(name)
     choices = ", ".join(dict.fromkeys([*KNOWN_NAMES, wire_name(setting)]))
     raise InvalidRequest(f"no such model: {name!r}; choose {choices}")
 
 
-def check_weights(tower: str) -> None:
-    """Look whether a tower can be loaded, before others make room for it.
+def check_weights(model: str) -> None:
+    """Look whether a model can be loaded, before others make room for it.
 
     Args:
-        tower: From `find_tower`.
+        model: From `find_model`.
 
     Raises:
         CheckpointError: The weights are not here, or damaged.
         Unavailable: There is nothing where the setting says.
     """
     try:
-        verify_checkpoint(find_checkpoint(tower))
-    except InputError as exc:  # of what `find_tower` gives, only the setting may be no name
+        verify_checkpoint(find_checkpoint(model))
+    except InputError as exc:  # of what `find_model` gives, only the setting may be no name
         raise Unavailable(f"the daemon's setting 'model' is of no use: {exc}") from exc
 
 
-def wire_name(tower: str) -> str:
+def wire_name(model: str) -> str:
     """The library's name -> the clients'; of a folder only its last part shows."""
-    if tower in KNOWN_NAMES:
-        return _without_alias(tower)
-    last_part = re.sub("[^A-Za-z0-9._-]", "-", PurePath(tower).name)
+    if model in KNOWN_NAMES:
+        return _without_alias(model)
+    last_part = re.sub("[^A-Za-z0-9._-]", "-", PurePath(model).name)
     return f"local-{last_part}"[:_MAX_NAME_CHARS]
 
 
 def list_models(setting: str, loaded: Collection[str]) -> ModelsReply:
-    """All towers, those without weights here too.
+    """All models, those without weights here too.
 
     Args:
         setting: The daemon's ``model``.
         loaded: Their names on the wire.
     """
-    default = _default_tower(setting)
+    default = _default_model(setting)
     checkpoints = list_checkpoints()
     if default not in KNOWN_NAMES:
         checkpoints += _find_local(default)
@@ -86,7 +86,7 @@ def list_models(setting: str, loaded: Collection[str]) -> ModelsReply:
     return ModelsReply(tuple(models), wire_name(default))
 
 
-def _default_tower(setting: str) -> str:
+def _default_model(setting: str) -> str:
     return find_checkpoint("auto").name if setting == "auto" else _without_alias(setting)
 
 
@@ -96,7 +96,7 @@ def _without_alias(name: str) -> str:
 
 
 def _find_local(path: str) -> list[Checkpoint]:
-    """None where the setting is wrong: the other towers are there all the same."""
+    """None where the setting is wrong: the other models are there all the same."""
     try:
         return [find_checkpoint(path)]
     except (InputError, CheckpointError):

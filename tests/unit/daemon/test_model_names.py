@@ -7,10 +7,10 @@ import pytest
 from clipcrop.errors import CheckpointError
 from clipcrop.weights.checkpoint import EMBEDDED_LITE
 from clipcrop.weights.registry import ENCODERS
-from clipcrop_daemon.tower_names import (
+from clipcrop_daemon.model_names import (
     KNOWN_NAMES,
     check_weights,
-    find_tower,
+    find_model,
     list_models,
     wire_name,
 )
@@ -18,7 +18,7 @@ from clipcrop_wire.errors import InvalidRequest, Unavailable
 
 
 @pytest.mark.parametrize(
-    ("name", "setting", "tower"),
+    ("name", "setting", "model"),
     [
         pytest.param("lite", "auto", "lite", id="a name"),
         pytest.param("auto", "auto", "lite", id="auto without other weights"),
@@ -30,8 +30,8 @@ from clipcrop_wire.errors import InvalidRequest, Unavailable
         pytest.param("local-mine", "/weights/mine", "/weights/mine", id="the folder's name"),
     ],
 )
-def test_a_clients_name_stands_for_one_tower(name: str, setting: str, tower: str):
-    assert find_tower(name, setting) == tower
+def test_a_clients_name_stands_for_one_model(name: str, setting: str, model: str):
+    assert find_model(name, setting) == model
 
 
 def test_a_path_is_no_name_even_where_it_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -39,25 +39,25 @@ def test_a_path_is_no_name_even_where_it_exists(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(InvalidRequest, match="no such model: 'weights'; choose auto, lite, owlvit"):
-        find_tower("weights", "auto")
+        find_model("weights", "auto")
 
 
 def test_the_choices_name_the_setting_without_its_path():
     with pytest.raises(InvalidRequest, match=r"local-mine$") as caught:
-        find_tower("other", "/weights/mine")
+        find_model("other", "/weights/mine")
 
     assert "/weights" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "tower",
+    "model",
     [*KNOWN_NAMES, "", "/", "/weights/with space", "/weights/ümlaut", "C:\\w", "/x/" + "long" * 99],
-    ids=lambda tower: tower[:20],
+    ids=lambda model: model[:20],
 )
-def test_every_tower_has_a_name_that_the_wire_takes(tower: str):
+def test_every_model_has_a_name_that_the_wire_takes(model: str):
     from clipcrop_wire.messages import WarmRequest
 
-    assert WarmRequest(wire_name(tower)).model == wire_name(tower)
+    assert WarmRequest(wire_name(model)).model == wire_name(model)
 
 
 def test_weights_that_are_not_here_are_told_with_what_to_do():
@@ -70,7 +70,7 @@ def test_a_setting_of_no_use_is_not_the_clients_mistake():
         check_weights("/no/such/folder")
 
 
-def test_all_towers_are_listed_with_what_is_known_of_them():
+def test_all_models_are_listed_with_what_is_known_of_them():
     reply = list_models("auto", ["lite"])
 
     models = {model.name: model for model in reply.models}
@@ -88,7 +88,7 @@ def test_a_folder_of_the_setting_is_listed_and_is_the_default():
     assert reply.models[-1].is_available
 
 
-def test_towers_are_listed_although_the_setting_is_wrong():
+def test_models_are_listed_although_the_setting_is_wrong():
     reply = list_models("/no/such/folder", [])
 
     assert reply.default == "local-folder"
