@@ -80,7 +80,8 @@ def test_every_kind_of_image_has_the_suggestions_of_the_plain_one(gimp: Gimp, pa
     found = {name: best(ask(gimp, make, path=path)) for name, make in KINDS.items()}
 
     overlap = {name: round(iou(plain, one), 2) for name, one in found.items()}
-    lossy = {"gray", "gray_16", "indexed"}
+    # 8 bits round more in linear light and in a wider space: of two equal crops the other may win.
+    lossy = {"gray", "gray_16", "indexed", "u8_linear", "wide_profile"}
     assert {name: value for name, value in overlap.items() if value < 0.95}.keys() <= lossy
     assert min(overlap.values()) > 0.7, overlap
 
