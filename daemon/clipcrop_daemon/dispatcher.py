@@ -79,7 +79,7 @@ class _Running:
     stage: str = ""
     cancelled_at_s: float | None = None
     is_answered: bool = False
-    """The client has been told that it is cancelled; what still comes is for nobody."""
+    """The client has been told that it is cancelled; what still comes is dropped."""
 
 
 class Dispatcher:

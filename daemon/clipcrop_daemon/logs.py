@@ -78,7 +78,7 @@ class Log:
 
 
 class LogFile(RotatingFileHandler):
-    """A log file of the user's own, for nobody else to read."""
+    """A log file of the user's own, unreadable for other users."""
 
     def __init__(self, path: Path) -> None:
         """Does not open it yet: with nothing to say there is no file."""
