@@ -3,7 +3,7 @@
 predictor     images and prompts in, suggestions out
 images        any file or PIL image -> upright sRGB; crop_files writes crops of the original
 prompt        a prompt -> texts to look for (spaCy: language, prompt_clauses, prompt_words)
-encoders      towers: images -> tokens with boxes, texts -> embeddings
+encoders      images -> tokens with boxes, texts -> embeddings
 grounding     texts x tokens -> what was found, and its union box
 decoder       the paper's crop decoder; conditioning selects for it, decoder_checkpoint keeps it
 constraints   aspect ratio, smallest size

@@ -162,7 +162,7 @@ def searcher(
 
 
 def _search(cagic: Cagic, image: LoadedImage, prompt: str, constraints: Constraints) -> Found:
-    """Search, with a progress bar where somebody watches."""
+    """Search, with a progress bar on a terminal."""
     from tqdm import tqdm
 
     with tqdm(

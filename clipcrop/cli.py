@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .suggestions import Suggestions
 
     Ask = Callable[[LoadedImage], tuple[Suggestions, float]]
-    """Whoever answers for an image; beside the answer, the seconds that looking at it took."""
+    """Suggests crops for an image; returns the answer and the seconds that encoding took."""
 
 T = TypeVar("T")
 
@@ -603,7 +603,7 @@ def _the_daemon(options: argparse.Namespace, request: dict[str, Any]) -> Iterato
     """The model in the running daemon."""
     from .remote import RemotePredictor
 
-    # What takes long is of use to who watches; notes, told below, to whoever reads the answer.
+    # Slow stages are shown while they run; notes are shown with the answer, below.
     tell = (lambda stage: _say(f"daemon: {stage}")) if sys.stderr.isatty() else None
     told: set[str] = set()
 

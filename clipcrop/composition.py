@@ -3,7 +3,7 @@
 It sees no pixels. A frame is described by where it lies in the image, each object by where it lies
 in the frame (cut by an edge or not, headroom, thirds, size), and a small network, which learned
 from people's ratings of crops, turns the set of objects into one quality. It works with the boxes
-of every tower and costs a few milliseconds for hundreds of frames.
+of every encoder and costs a few milliseconds for hundreds of frames.
 
 Axes beside those of `clipcrop.encoders.base`:
 

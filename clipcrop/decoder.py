@@ -9,7 +9,7 @@ What the paper says is the default of `DecoderConfig`. What it leaves open is an
 the reason for its default. One reading has no option: quality is the sigmoid of the score, because
 it is trained with opinion scores that are mapped to 0..1.
 
-Axes are those of `clipcrop.encoders.base`; D is the width of the tower's tokens.
+Axes are those of `clipcrop.encoders.base`; D is the width of the encoder's tokens.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class DecoderConfig:
     "base" for a decoder that knows no text."""
 
     token_dim: int = 768
-    """D, the width of the tower's tokens; OWL-ViT's base models have 768."""
+    """D, the width of the encoder's tokens; OWL-ViT's base models have 768."""
 
     num_queries: int = 90
     """M, the crops that are predicted for an image (section 3.2)."""
@@ -79,12 +79,12 @@ class DecoderConfig:
 
     key_positions: Literal["boxes", "none"] = "boxes"
     """What is added to the keys. "boxes": an encoding of each token's initial box, as DETR adds
-    positions; not every tower has a grid, but each token has a box. "none": the tokens as they are,
+    positions; not every encoder has a grid, but each token has a box. "none": the tokens alone,
     as Eq. 1 is written; enough for a ViT, whose tokens know where they are."""
 
     query_positions: Literal["none", "union"] = "none"
     """What is added to the queries beside Eq. 2. "none": nothing, as in the paper. "union": an
-    encoding of the union box, which a tower whose tokens don't know their place (lite) needs."""
+    encoding of the union box, which an encoder whose tokens don't know their place (lite) needs."""
 
     query_injection: Literal["every_layer", "input"] = "every_layer"
     """Where the queries of Eq. 2 enter. "every_layer": they are the first layer's input and are

@@ -44,7 +44,7 @@ MAX_PROMPT_CHARACTERS = 512
 """As long as a prompt may be, here and on the wire."""
 
 MAX_KEYWORDS = 8
-"""Each one costs a pass of the text tower; what comes later in a prompt is left out."""
+"""Each one costs a pass of the text encoder; what comes later in a prompt is left out."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Text:
     """One thing to look for, and what the grammar says about it."""
 
     text: str
-    """As it is given to a text tower: ``"two brown dogs"``."""
+    """As it is given to a text encoder: ``"two brown dogs"``."""
 
     head: str = ""
     """The word that names the thing, in its singular: ``"dog"``; empty when unknown."""
@@ -68,7 +68,7 @@ class Text:
 
 
 IMAGE_QUERY = Text("image query")
-"""Stands for an example image; its embedding comes from the tower's image query."""
+"""Stands for an example image; its embedding comes from the encoder's image query."""
 
 
 @dataclass(frozen=True)

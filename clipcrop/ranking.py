@@ -105,7 +105,7 @@ opinions; one sees the pixels, the other is the same for all frames of the list.
 
 
 class Proposals(NamedTuple):
-    """Crops that somebody who has seen the pixels proposes: the decoder."""
+    """Crops that the decoder proposes from the pixels."""
 
     frames_xyxy: FloatArray
     """[P, 4] in the image; some may have no area."""

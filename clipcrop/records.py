@@ -1,6 +1,6 @@
 """Records in files, and how their mistakes are told: with the file and the line.
 
-Most files here are JSON lines, one object a line. Whoever reads one passes on a `Complain`: by
+Most files here are JSON lines, one object a line. A reader of one passes on a `Complain`: by
 default the first mistake is raised; a checker collects them all, and the reader goes on.
 """
 

@@ -31,7 +31,7 @@ TIMEOUT_S = 300.0
 """For an answer: the daemon may have to load large weights from a slow disk first."""
 
 SLOW_STAGE_S = 0.5
-"""A stage that takes longer is worth a word to whoever waits."""
+"""A stage that takes longer is reported."""
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class RemotePredictor:
         """Keep what is the same for all questions.
 
         Args:
-            model: Name of the tower that is to answer, or "auto"; never a path.
+            model: Name of the encoder that is to answer, or "auto"; never a path.
             timeout_s: For each answer, connecting and waiting for others included.
             on_slow_stage: Told, from another thread and once for each, what takes so long.
             slow_stage_s: What "so long" is.
@@ -154,7 +154,7 @@ class RemotePredictor:
 
 
 def check_limits(model: str, count: int, exclude: Sequence[str]) -> None:
-    """Refuse what the daemon takes from nobody, before an image is read.
+    """Refuse what the daemon refuses from every client, before an image is read.
 
     Raises:
         InputError: The model is a path, or more is asked for than the wire carries.

@@ -1,4 +1,4 @@
-"""A tower that remembers what it saw last, for those who ask about one photo again and again."""
+"""An encoder that keeps its last output, for several questions about one photo."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from .predictor import EncodedImage, Predictor
 
 
 class Sight:
-    """A tower that looks once at each photo, whoever asks, as long as none lies between.
+    """An encoder that runs once for consecutive requests about one photo.
 
     Args:
-        predictor: The tower, and what finds objects in what it sees.
+        predictor: The encoder, and what finds objects in what it sees.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -18,7 +18,7 @@ class Sight:
         self._last: tuple[LoadedImage, EncodedImage] | None = None
 
     def __call__(self, photo: LoadedImage) -> EncodedImage:
-        """The photo as the tower sees it."""
+        """The photo as the encoder sees it."""
         if self._last is None or self._last[0] is not photo:
             self._last = (photo, self.predictor.encode(photo))
         return self._last[1]

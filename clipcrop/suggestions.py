@@ -1,4 +1,4 @@
-"""Suggestions: the answer to a prompt, whoever found it.
+"""Suggestions: the answer to a prompt, from the library or the daemon.
 
 Plain values, which need no PyTorch: the predictor makes them, and so does what asks the daemon.
 """
@@ -20,7 +20,7 @@ class Detection:
     """What it was found for."""
 
     score: float
-    """The tower's confidence, 0 to 1."""
+    """The encoder's confidence, 0 to 1."""
 
     box_xyxy: tuple[float, float, float, float]
     """Where, within the image."""
@@ -38,7 +38,7 @@ class Dropped:
     """What was asked for."""
 
     score: float
-    """Of its best token; 0 where the tower knows nothing of the text."""
+    """Of its best token; 0 where the encoder knows nothing of the text."""
 
     reason: str
     """Why, for people."""
@@ -63,7 +63,7 @@ class Suggestion:
     """0 to 1; comparable between the suggestions of one image."""
 
     source: Source | None = None
-    """Who found it; None where whoever answered does not say."""
+    """What proposed it; None where the answer does not say."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Suggestions:
     """The answer to a prompt."""
 
     model: str
-    """Name of the tower that answered."""
+    """Name of the encoder that answered."""
 
     kind: Literal["match", "general"]
     """"general" when nothing of the prompt was found, or it is blank: good crops of anything."""

@@ -1,6 +1,6 @@
 """What takes the place of a captioner and an aesthetic network where their weights are not here.
 
-Neither looks at a crop's pixels: both judge where the crop lies among what a tower found in the
+Neither looks at a crop's pixels: both judge where the crop lies among what an encoder found in the
 photo. So they are quick, and they are no CAGIC as published: their names say so in every output.
 """
 
@@ -24,10 +24,10 @@ from .sampler import Crops
 _FLOOR = 1e-3  # a text that a crop shows nothing of costs -log of this: 6.9 nats
 
 
-class TowerCaptioner:
-    """The tower's own text scores as a caption loss.
+class EncoderCaptioner:
+    """The encoder's own text scores as a caption loss.
 
-    For a text w the tower finds boxes b_i with scores s_i: a map of the photo, the sum of the
+    For a text w the encoder finds boxes b_i with scores s_i: a map of the photo, the sum of the
     boxes weighted with their scores. A crop c shows as much of w as map and crop are alike, by the
     cosine of the angle between them; over the W texts that were found,
 

@@ -20,7 +20,7 @@ from .aesthetics import ClipAesthetics
 from .base import Aesthetics, Captioner
 from .captioner import TransformersCaptioner
 from .options import STAND_IN
-from .stand_ins import CompositionAesthetics, TowerCaptioner
+from .stand_ins import CompositionAesthetics, EncoderCaptioner
 
 HEADS = "aesthetics"
 """Folder in the models folder for an aesthetic head, and its CLIP where that is another one."""
@@ -42,9 +42,9 @@ def load_networks(
         aesthetics: "auto" (a head in the models folder's ``aesthetics``, else the stand-in),
             "stand-in", or the file of a head; its CLIP is the one in the same folder, or CLIP
             ViT-L/14 from the models folder or the Hugging Face cache.
-        model: The stand-ins' tower, as `Predictor.load` takes it.
+        model: The stand-ins' encoder, as `Predictor.load` takes it.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        sight: A tower that is there already; then ``model`` is not looked at.
+        sight: An encoder that is there already; then ``model`` is not looked at.
 
     Returns:
         Both on one device: the processor, if both are stand-ins.
@@ -67,7 +67,7 @@ def load_networks(
         caption = TransformersCaptioner.load(captioner_folder, wanted, _name(captioner))
     else:
         assert sight is not None
-        caption = TowerCaptioner(sight, wanted)
+        caption = EncoderCaptioner(sight, wanted)
     looks: Aesthetics
     if head is not None:
         looks = ClipAesthetics.load(head, _find_clip(head), wanted)

@@ -12,9 +12,9 @@ owlvit       stretched                        best score over `GENERIC_TEXTS`
 owlv2        padded right or below            a head of its own
 ============ ================================ ===================================
 
-Texts are given to the text tower as they are, "two brown dogs" and not "a photo of two brown dogs":
+Texts go to the text encoder as they are, "two brown dogs" and not "a photo of two brown dogs":
 the models were trained with many such templates and none, and a keyword that grammar found is often
-a whole phrase. The text tower reads 16 tokens, of which two mark start and end: of a longer text
+a whole phrase. The text encoder reads 16 tokens, of which two mark start and end: of a longer text
 only the first 14 or so word pieces count. Its keywords, which are texts of their own, are not cut.
 
 Axes are those of `clipcrop.encoders.base`.
@@ -261,7 +261,7 @@ class OwlVitEncoder:
         return embeddings
 
     def _token_ids(self, texts: list[str]) -> Tensor:
-        """[W, L] ids from start to end token, cut to what the tower reads, filled up with zeros.
+        """[W, L] ids from start to end token, cut to what the encoder reads, filled up with zeros.
 
         The filling needs no attention mask: a token attends only to those before it, and the end
         token, which has the highest id of all, is the one that is read out.

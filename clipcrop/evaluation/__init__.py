@@ -1,7 +1,7 @@
-"""Evaluation: how good crops are, how well towers find things, how well scores agree with people.
+"""Evaluation: how good crops are, how well encoders find things, how well scores agree with people.
 
 tables          the ClipCrop paper's tables: sets, methods, figures
-methods         what crops: baselines, tower, cascade, the product, trained decoders; smart_crop:
+methods         what crops: baselines, encoder, cascade, the product, trained decoders; smart_crop:
                 PyPI's
 crops           the loop: methods side by side on sets of crops
 crop_metrics    figures of crops, with their definitions; bootstrap: how sure their means are

@@ -1,4 +1,4 @@
-"""``clipcrop evaluate``: the paper's tables, sets of crops, methods and towers on annotated boxes.
+"""``clipcrop evaluate``: the paper's tables, sets of crops, methods and models on annotated boxes.
 
 It parses, calls, prints and picks the exit code: 0 all was measured, 1 some examples were left out,
 2 it cannot be done.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXIT_SOME_LEFT_OUT = 1
 
 AddModel = Callable[[argparse.ArgumentParser], None]
-"""Declares the options that choose tower and device."""
+"""Declares the options that choose encoder and device."""
 
 
 def add_evaluate(parser: argparse.ArgumentParser, add_model: AddModel) -> None:
@@ -179,7 +179,7 @@ def _tell(report: CropsReport, options: argparse.Namespace) -> int:
     """Write the report where that is asked for, and print it; gives the exit code."""
     from .crops_report import write_report
 
-    if options.output:  # first: whoever reads the print may stop
+    if options.output:  # first: the reader of the printed report may close the pipe
         for path in write_report(report, options.output, options.pictures):
             print(f"wrote {path}", file=sys.stderr)
     print(json.dumps(report.to_json()) if options.json else report.to_markdown())

@@ -56,7 +56,7 @@ class CropsReport:
     """Of the bootstrap; nothing else is random."""
 
     model: str
-    """Name of the tower."""
+    """Name of the encoder."""
 
     fingerprint: str
     """`Encoder.fingerprint` of it."""

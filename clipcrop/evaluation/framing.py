@@ -1,6 +1,6 @@
 """When is a photo well framed already? Measured on rated crops, to choose the margin of `ranking`.
 
-Nobody rated whole photos. But a large rated crop that holds many smaller rated ones can stand in
+Whole photos were not rated. But a large rated crop that holds many smaller rated ones can stand in
 for a photo: it is well framed when people rated none of the others much higher than itself.
 """
 

@@ -1,11 +1,11 @@
-"""Measure how well a tower finds what is asked for, on photos with true boxes.
+"""Measure how well an encoder finds what is asked for, on photos with true boxes.
 
 A file holds one JSON object a line: ``{"image": name, "query": text, "boxes": [[x0, y0, x1, y1],
 ...]}``, boxes normalised to the photo; all instances of what the query names have a box. A query
 therefore selects as a plural does, as many boxes as are clear, even where it is worded "car".
 
 The best box is the one with the highest score, also where grounding would drop the text as too
-weak: otherwise a threshold would hide what the tower knows. How many were dropped has its own
+weak: otherwise a threshold would hide what the encoder knows. How many were dropped has its own
 column, "called general".
 
 A line without boxes, ``"boxes": []``, asks for what is not in the photo. It counts in no group; how
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..encoders.base import Encoder
 
 PERSON = "person"
-"""The query of the row that people have to themselves: to most towers they are the easiest."""
+"""The query of the row that people have to themselves: to most encoders they are the easiest."""
 
 LARGE_AREA = 0.05
 """Share of the photo from which on the largest true box makes a query one for a large thing."""
@@ -134,7 +134,7 @@ class GroundingReport:
     """What was measured."""
 
     model: str
-    """Name of the tower."""
+    """Name of the encoder."""
 
     num_images: int
     """Photos with at least one query."""
@@ -184,13 +184,13 @@ Ask = Callable[[Path, Sequence[str]], Sequence[Answer]]
 def evaluate_grounding(
     path: Path, images_dir: Path, encoder: Encoder, options: GroundingOptions | None = None
 ) -> GroundingReport:
-    """Measure a tower on a file of queries.
+    """Measure an encoder on a file of queries.
 
     Args:
         path: the queries, JSON lines.
         images_dir: the folder that the names of the photos are relative to.
-        encoder: the tower.
-        options: how texts select; the tower's own floor by default.
+        encoder: finds boxes for each query.
+        options: how texts select; the encoder's own floor by default.
 
     Raises:
         InputError: the file cannot be read, or a line or a photo of it is wrong.

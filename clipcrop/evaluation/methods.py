@@ -89,10 +89,10 @@ class CentreCrop:
 
 
 @dataclass
-class TowerBox:
+class EncoderBox:
     """The box of the token that is most like the whole text: the paper's OWL-ViT row.
 
-    The whole image for a text that the tower knows nothing of, as for ClipCrop's union box.
+    The whole image for a text that the encoder knows nothing of, as for ClipCrop's union box.
     """
 
     sight: Sight
@@ -100,7 +100,7 @@ class TowerBox:
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Named after the tower."""
+        """Named after the encoder."""
         self.name = f"{self.sight.predictor.encoder.name} box"
 
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
@@ -144,12 +144,12 @@ class Composition:
 
 @dataclass
 class Cascade:
-    """Of the grid frames that cover the tower's box, the one with the best composition score.
+    """Of the grid frames that cover the encoder's box, the one with the best composition score.
 
     The paper's row GAIC + TransVG. Where none covers all of the box, those that cover the most.
     """
 
-    tower: TowerBox
+    encoder_box: EncoderBox
     composition: Composition
     name: str = "cascade"
     needs_text: bool = True
@@ -157,7 +157,7 @@ class Cascade:
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
         frames = self.composition.crops(photo, text)
-        share = coverage(self.tower.crops(photo, text), frames)[0]  # [F]
+        share = coverage(self.encoder_box.crops(photo, text), frames)[0]  # [F]
         result: FloatArray = frames[share >= min(COVERS, float(share.max()))]
         return result
 
@@ -235,9 +235,9 @@ class Workshop:
     device: str
     """Where decoders compute, as `clipcrop.device.choose_device` takes it."""
 
-    def tower(self) -> TowerBox:
-        """The tower's own box."""
-        return TowerBox(self.sight)
+    def encoder_box(self) -> EncoderBox:
+        """The encoder's own box."""
+        return EncoderBox(self.sight)
 
     def composition(self) -> Composition:
         """The composition score over the grid."""
@@ -268,9 +268,9 @@ MAKERS: dict[str, Callable[[Workshop], Sequence[Method]]] = {
     "whole": lambda _: [WholeImage()],
     "centre": lambda _: [CentreCrop()],
     "smartcrop": lambda _: [SmartCropped(), SmartCropped(is_square=True)],
-    "tower": lambda workshop: [workshop.tower()],
+    "tower": lambda workshop: [workshop.encoder_box()],
     "composition": lambda workshop: [workshop.composition()],
-    "cascade": lambda workshop: [Cascade(workshop.tower(), workshop.composition())],
+    "cascade": lambda workshop: [Cascade(workshop.encoder_box(), workshop.composition())],
     "cagic": lambda workshop: [workshop.cagic()],
     "suggest": lambda workshop: [Suggested(workshop.sight)],
     "clipcrop": lambda workshop: workshop.clipcrops(),
@@ -300,7 +300,7 @@ def make_methods(names: Sequence[str], workshop: Workshop) -> list[Method]:
 
     Raises:
         InputError: There is no such method, or two rows would have one name.
-        CheckpointError: A decoder's file is damaged, or it was trained for another tower.
+        CheckpointError: A decoder's file is damaged, or it was trained for another encoder.
     """
     for name in names:
         if name not in MAKERS:

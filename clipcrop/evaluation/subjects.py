@@ -57,7 +57,7 @@ class WatchedSight(Sight):
     was_used = False
 
     def __call__(self, photo: LoadedImage) -> EncodedImage:
-        """The photo as the tower sees it."""
+        """The photo as the encoder sees it."""
         self.was_used = True
         return super().__call__(photo)
 

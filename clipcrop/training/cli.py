@@ -1,4 +1,4 @@
-"""``clipcrop train``: options -> data, tower, configurations -> `trainer.train`.
+"""``clipcrop train``: options -> data, encoder, configurations -> `trainer.train`.
 
 All options but those of the run itself are made of the fields of `TrainConfig`, `DecoderConfig` and
 `CriterionConfig`.
@@ -34,7 +34,7 @@ EXIT_INTERRUPTED = 130
 
 _Config = TypeVar("_Config", TrainConfig, DecoderConfig, CriterionConfig, MatchCosts)
 
-_FROM_ELSEWHERE = {"token_dim", "costs"}  # the tower says it; options of their own
+_FROM_ELSEWHERE = {"token_dim", "costs"}  # the encoder says it; options of their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--validation-split", default="val", help="part to look at now and then, if there is one"
     )
-    parser.add_argument("--model", default="auto", help="the tower, as for `clipcrop suggest`")
+    parser.add_argument("--model", default="auto", help="the encoder, as for `clipcrop suggest`")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     parser.add_argument(
         "--validate-every", type=int, default=5, metavar="EPOCHS", help="0: never (default: 5)"

@@ -52,7 +52,7 @@ class TrainConfig:
     tower_lr: float = field(
         default=0.0,
         metadata=_means(
-            "learning rate of the tower at the start, falling along with the other; 0: the tower "
+            "starting learning rate of the encoder, falling along with the other; 0: the encoder "
             "is frozen (ours: the paper does not say; GAIC has few photos)",
             0,
             1,
@@ -129,7 +129,7 @@ class TrainConfig:
         default=0,
         metadata=_means(
             "different augmented views of each photo, whose tokens are kept on disk and used again "
-            "and again; 0: a new view every time, nothing kept. Needs a frozen tower",
+            "and again; 0: a new view every time, nothing kept. Needs a frozen encoder",
             0,
             100_000,
         ),
@@ -151,7 +151,7 @@ class TrainConfig:
             )
         if self.views and self.tower_lr:
             raise InputError(
-                f"tokens cannot be kept (views {self.views}) of a tower that is trained "
+                f"tokens cannot be kept (views {self.views}) of an encoder that is trained "
                 f"(tower_lr {self.tower_lr:g}); set one of the two to 0"
             )
 

@@ -111,7 +111,7 @@ class Criterion(nn.Module):
 
     def __init__(self, config: CriterionConfig | None = None) -> None:
         super().__init__()
-        solver()  # that it is missing is told now, not after a tower has looked at a batch
+        solver()  # that it is missing is told now, not after an encoder has looked at a batch
         self.config = config or CriterionConfig()
 
     def forward(self, output: DecoderOutput, targets: Sequence[CropTargets]) -> dict[str, Tensor]:

@@ -56,7 +56,7 @@ def pieces_of(
 def encoded(
     pieces: Sequence[Piece], encoder: ViewEncoder, maker: ViewMaker, store: TokenStore | None
 ) -> list[Sample]:
-    """Let the tower look at those views that the store had no samples of, and keep them there."""
+    """Let the encoder look at those views that the store had no samples of, and keep them there."""
     views = [piece for _, piece in pieces if isinstance(piece, View)]
     fresh = iter(encoder.encode(views)) if views else iter(())
     samples = []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Learner(nn.Module):
-    """The decoder, and the part of the tower that is trained with it, if any is."""
+    """The decoder, and the part of the encoder that is trained with it, if any is."""
 
     def __init__(self, decoder: Decoder, encoder: ViewEncoder, tower: nn.Module | None) -> None:
         super().__init__()
@@ -29,21 +29,21 @@ class Learner(nn.Module):
     def forward(
         self, part: Batch | Sequence[View]
     ) -> tuple[DecoderOutput, tuple[CropTargets, ...]]:
-        """Crops of a batch that a frozen tower has seen, or of views that the tower is to see."""
+        """Crops of a batch from a frozen encoder, or of views that are encoded here."""
         if not isinstance(part, Batch):
             part = collate(self._encoder.encode(part))
         return decode(self.decoder, part), part.targets
 
 
-def trained_tower(encoder: Encoder) -> nn.Module:
-    """The part of a tower that gradients reach, ready to be trained.
+def trained_encoder_part(encoder: Encoder) -> nn.Module:
+    """The part of an encoder that gradients reach, ready to be trained.
 
     Raises:
-        InputError: It is a tower that cannot be trained further.
+        InputError: It is an encoder that cannot be trained further.
     """
     if not isinstance(encoder, TrainableEncoder):
         raise InputError(
-            f"the tower {encoder.name!r} cannot be trained along; leave --tower-lr at 0, or choose "
+            f"the encoder {encoder.name!r} cannot be trained; leave --tower-lr at 0, or choose "
             "an OWL-ViT or OWLv2 model"
         )
     return encoder.begin_training()

@@ -5,7 +5,7 @@
     curve.png       the same as a picture
     last.pt         everything that the next step depends on
     looks/          validation photos with their crops, a picture each time
-    tokens/         what the tower saw, where views are kept
+    tokens/         what the encoder saw, where views are kept
 
 Beside them the loop writes its decoders, ``last`` and ``best``. Files are replaced in one step, so
 a process that is killed leaves the old or the new one, never half of one.

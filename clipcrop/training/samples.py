@@ -1,4 +1,4 @@
-"""Samples: what the decoder and the criterion need of a view, after the tower has looked at it."""
+"""Samples: the encoder's output for a view, as decoder and criterion need it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def selecting_variant(variant: DecoderVariant) -> DecoderVariant:
 
 
 class ViewEncoder:
-    """A tower and what its tokens are selected with."""
+    """An encoder and what its tokens are selected with."""
 
     def __init__(self, encoder: Encoder, config: TrainConfig, variant: DecoderVariant) -> None:
         self._encoder = encoder
@@ -133,7 +133,7 @@ class ViewEncoder:
         self._embeddings: dict[Example, Tensor] = {}
 
     def encode(self, views: Sequence[View]) -> list[Sample]:
-        """Let the tower look at views.
+        """Let the encoder look at views.
 
         Raises:
             InputError: A text is too long or an example image cannot be read; the message names

@@ -1,6 +1,6 @@
-"""Samples on disk: what a frozen tower says of a view is the same every time, so it is kept.
+"""Samples on disk: what a frozen encoder says of a view is the same every time, so it is kept.
 
-A file a sample; tokens are float16, which is finer than what a tower's own noise is.
+A file a sample; tokens are float16, which is finer than what an encoder's own noise is.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from .criterion import Criterion, CriterionConfig
 from .curve import write_curve
 from .feed import Piece, encoded, parts_of, pieces_of
 from .identity import check_same, identity_of, sample_key
-from .learner import Learner, trained_tower
+from .learner import Learner, trained_encoder_part
 from .processes import Processes
 from .run_folder import RunFolder
 from .samples import ViewEncoder
@@ -102,10 +102,10 @@ def train(
     Args:
         examples: To learn from.
         validation: To look at now and then; the decoder that does best on them is kept as ``best``.
-        encoder: The tower, on the process's device.
+        encoder: Encodes views, on the process's device.
         folder: Of the run. If there is a state in it, the training goes on from there.
         config: How.
-        decoder_config: Of the decoder; the width of tokens is taken from the tower.
+        decoder_config: Of the decoder; the width of tokens is taken from the encoder.
         criterion_config: Of the losses.
         options: What changes nothing about the weights.
         processes: This process among others; alone on the CPU by default.
@@ -172,12 +172,12 @@ class _Training:
         )
         torch.manual_seed(config.seed)  # all processes begin with the same weights
         self._decoder = Decoder(decoder_config).to(processes.device)
-        self._tower = trained_tower(encoder) if config.tower_lr else None
-        self._learner = Learner(self._decoder, self._view_encoder, self._tower)
+        self._trained_part = trained_encoder_part(encoder) if config.tower_lr else None
+        self._learner = Learner(self._decoder, self._view_encoder, self._trained_part)
         self._model: nn.Module = self._learner
         if processes.are_several:
             self._model = DistributedDataParallel(
-                self._learner, find_unused_parameters=self._tower is not None
+                self._learner, find_unused_parameters=self._trained_part is not None
             )
         self._optimizer = torch.optim.AdamW(self._parameter_groups(), lr=config.lr)
         self._scaler = torch.amp.GradScaler(
@@ -259,7 +259,7 @@ class _Training:
 
     def _parts(self, pieces: Sequence[Piece]) -> list[Any]:
         """The step's share in as many parts as are accumulated, ready for the learner."""
-        if self._tower is not None:
+        if self._trained_part is not None:
             views = [piece for _, piece in pieces]
             size = -(-len(views) // self._config.accumulate)
             return [views[start : start + size] for start in range(0, len(views), size)]
@@ -316,7 +316,7 @@ class _Training:
         notes = {"step": str(self._step), "trained_with": json.dumps(self._identity)}
         if measures is not None:
             notes["validation"] = json.dumps(asdict(measures))
-        if self._tower is not None and isinstance(self._encoder, TrainableEncoder):
+        if self._trained_part is not None and isinstance(self._encoder, TrainableEncoder):
             self._encoder.save((self._folder.path / name).with_suffix(".tower"))
         save_decoder(
             self._decoder,
@@ -339,9 +339,12 @@ class _Training:
             self._folder.forget_after(self._step)
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        """AdamW's groups: biases and norms do not decay, the tower has its own learning rate."""
+        """AdamW's groups: biases and norms do not decay, the encoder has its own learning rate."""
         groups = []
-        for module, lr in ((self._decoder, self._config.lr), (self._tower, self._config.tower_lr)):
+        for module, lr in (
+            (self._decoder, self._config.lr),
+            (self._trained_part, self._config.tower_lr),
+        ):
             if module is None:
                 continue
             parameters = [one for one in module.parameters() if one.requires_grad]
@@ -361,7 +364,7 @@ class _Training:
         """About what the rest of the run will write."""
         weights = sum(one.numel() * 4 for one in self._learner.parameters())
         looks = _LOOK_BYTES * self._config.epochs // max(1, self._options.validate_every)
-        num_samples = 0 if self._tower is not None else len(self._validation)
+        num_samples = 0 if self._trained_part is not None else len(self._validation)
         num_samples += len(self._maker) * self._config.views
         tokens = max(0, num_samples - self._token_store().count()) * self._first_sample_bytes
         return 9 * weights + looks + tokens  # state and decoders, and each one's successor

@@ -31,7 +31,7 @@ class View(NamedTuple):
     """What it shows, maybe among other photos."""
 
     image: Image.Image
-    """RGB, as a tower takes it."""
+    """RGB, as an encoder takes it."""
 
     crops_xyxy: Tensor
     """[C, 4] the example's crops, normalised to the image."""

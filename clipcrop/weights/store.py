@@ -534,7 +534,7 @@ def _lock(models: Path, name: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as exc:
         raise CheckpointError(
-            f"somebody else is at the weights of {name} just now; wait until that is done"
+            f"another process is changing the weights of {name}; try again when it has finished"
         ) from exc
     try:
         yield

@@ -10,7 +10,7 @@ settings        defaults < file < environment < option
 instance        one daemon a user: lock, connection file, what the dead left; on folders
 logs            the rotating log file
 machine         memory and files that the program takes
-systemd         a word to whoever started us
+systemd         tells systemd that the daemon is ready
 server          the loop over its sockets; it decides nothing
 sockets         how the sockets are bound, and their limits
 dispatcher      the decisions: what is answered, queued, cancelled, and when

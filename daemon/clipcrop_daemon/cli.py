@@ -57,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             exit_code: int = options.run(options, log)
         except (DaemonError, WireError) as exc:
-            if log.path is not None:  # at login nobody reads standard error
+            if log.path is not None:  # at login standard error is not read
                 logger.error("daemon.failed reason=%s", exc)
             return _show_error(exc, as_json=options.json)
         except BrokenPipeError:
-            # Whoever reads the output has stopped; Python would complain once more at exit.
+            # The reader of the pipe has closed it; without this Python reports it again at exit.
             sys.stdout = None
             return 0
         except KeyboardInterrupt:
@@ -131,7 +131,7 @@ def _run(options: argparse.Namespace, log: Log) -> int:
         notify_ready(sentence)  # else systemd takes a good end for a failed start
         _show(options, {"is_new": False, **asdict(found)}, sentence)
         return 0
-    from .server import serve  # libzmq is needed by nobody else
+    from .server import serve  # only this command needs libzmq
 
     with found as instance:
         serve(settings, instance)

@@ -79,7 +79,7 @@ class _Running:
     stage: str = ""
     cancelled_at_s: float | None = None
     is_answered: bool = False
-    """The client has been told that it is cancelled; what still comes is dropped."""
+    """The client has been told that it is cancelled; later answers are dropped."""
 
 
 class Dispatcher:
@@ -162,7 +162,7 @@ class Dispatcher:
             if not self._running.is_answered and not self._send(
                 self._running.job.peer, event.header
             ):
-                self._cancel_running(now_s)  # nobody is there to have the answer
+                self._cancel_running(now_s)  # the client that asked is gone
 
     def on_time(self, now_s: float) -> None:
         """Do what is due; to be called at `wakeup_s` at the latest."""
@@ -237,7 +237,7 @@ class Dispatcher:
 
     @property
     def _is_idle(self) -> bool:
-        """The model process is there, and nobody needs it."""
+        """The model process runs, and no request needs it."""
         return self._model is not None and not (self._running or self._asked or len(self._queue))
 
     def _state(self) -> str:

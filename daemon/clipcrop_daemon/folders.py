@@ -102,7 +102,7 @@ def _make_socket_folder(folder: Path) -> None:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether only the user could ever write there.
+    """Whether only the user can write to the folder.
 
     Raises:
         UnsafeFolder: it is not a folder, or another user's.

@@ -71,7 +71,7 @@ class Instance:
     def __init__(self, path: Path, lock: FileLock, socket_folder: Path) -> None:
         self.connection_file = path
         self.socket_folder = socket_folder
-        """For nobody but the user; a file's name in it has at most
+        """Only the user may enter it; a file's name in it has at most
         `folders.MAX_SOCKET_NAME_BYTES`."""
 
         self.key = secrets.token_bytes(KEY_BYTES)

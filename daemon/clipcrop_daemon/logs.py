@@ -78,7 +78,7 @@ class Log:
 
 
 class LogFile(RotatingFileHandler):
-    """A log file of the user's own, unreadable for other users."""
+    """A log file that only the user can read."""
 
     def __init__(self, path: Path) -> None:
         """Does not open it yet: with nothing to say there is no file."""
@@ -152,7 +152,7 @@ def log_bug(logger: logging.Logger, event: str, request_id: str, exc: Exception)
 
 
 def default_log_file() -> Path:
-    """Where the log is unless someone says otherwise."""
+    """Where the log is unless the settings name another file."""
     import platformdirs  # it takes a while, and is not needed by who names a file
 
     return platformdirs.user_log_path("clipcrop", appauthor=False) / "daemon.log"

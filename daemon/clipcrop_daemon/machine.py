@@ -14,7 +14,7 @@ def resident_bytes(pids: Sequence[int]) -> int:
     """Memory of processes; those that are gone count nothing."""
     total = 0
     with contextlib.suppress(OSError):  # no more files are to be had
-        import psutil  # not needed before somebody connects
+        import psutil  # not needed before a client connects
 
         for pid in pids:
             with contextlib.suppress(psutil.Error):

@@ -1,8 +1,8 @@
 """Messages between the front and the model process, over the pipes of a child.
 
-They are those of the wire without seals: nobody else can reach these pipes. Each is two lengths,
-the header and the pixels. On Linux the pixels lie in memory that both share, and a byte after the
-header says that they are there; elsewhere they follow the header.
+They are those of the wire without seals: no other process can reach these pipes. Each is two
+lengths, the header and the pixels. On Linux the pixels lie in memory that both share, and a byte
+after the header says that they are there; elsewhere they follow the header.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ from clipcrop_wire import protocol
 from clipcrop_wire.messages import Progress
 
 PROGRESS_AFTER_S = 0.1
-"""Progress is told so late, and no more often: nobody could read it."""
+"""Delay of the first report and time between two, in seconds: faster ones cannot be read."""
 
 
 class ProgressTeller:
     """Sends, from a thread of its own, the last stage that was entered.
 
-    So who works loses no time, and a quick request wakes nobody but its client.
+    Reporting a stage does not block the work, and a quick request sends no reports.
     """
 
     def __init__(self, send: Callable[[bytes], None]) -> None:

@@ -27,7 +27,7 @@ class Job:
     request: Request
     arrived_s: float
     deadline_s: float
-    """On the same clock; then nobody waits any more."""
+    """On the same clock; after it the client no longer waits."""
 
     @property
     def id(self) -> str:
@@ -86,7 +86,7 @@ class RequestQueue:
         return job
 
     def remove(self, request_id: str) -> Job | None:
-        """Take one out by its id, whoever asked for it."""
+        """Take one out by its id, of any client."""
         for job in self:
             if job.id == request_id:
                 row = self._rows[job.peer]
@@ -97,5 +97,5 @@ class RequestQueue:
         return None
 
     def next_deadline_s(self) -> float | None:
-        """When the first of them has waited too long; None: nobody waits."""
+        """The earliest deadline; None when the queue is empty."""
         return min((job.deadline_s for job in self), default=None)

@@ -238,7 +238,7 @@ class Service:
         parse_prompt(request.prompt, request.exclude)
 
     def _need_language_model(self, enter_stage: EnterStage) -> None:
-        """Seconds the first time, so somebody should know."""
+        """The first import takes seconds, so a stage is reported."""
         if not self._has_language_model:
             from clipcrop.language import english_pipeline
 

@@ -162,7 +162,7 @@ def option_of(name: str) -> str:
 
 
 def default_settings_file() -> Path:
-    """Where the settings file is unless someone says otherwise; it need not be there."""
+    """Where the settings file is if no other is named; it may be missing."""
     import platformdirs  # it takes a while, and is not needed by who names a file
 
     return platformdirs.user_config_path("clipcrop", appauthor=False) / "daemon.toml"

@@ -36,7 +36,7 @@ class Sockets:
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], folder: Path, uses_tcp: bool
     ) -> None:
-        """Bind both under names that nobody can know before.
+        """Bind both under random names.
 
         Args:
             context: libzmq's.
@@ -114,7 +114,7 @@ class Sockets:
         for monitor in self._monitors.values():
             monitor.close(0)
         for path in self._files():
-            with contextlib.suppress(OSError):  # libzmq leaves them; somebody else may not
+            with contextlib.suppress(OSError):  # libzmq leaves them; another program may not
                 path.unlink()
 
     def _files(self) -> list[Path]:
@@ -151,7 +151,7 @@ class Sockets:
 
 
 def _seed_libzmq() -> None:
-    """Let nobody know how libzmq numbers connections.
+    """Make libzmq's numbers of connections unpredictable.
 
     It takes the first number from the C library's rand(), which it does not seed, and ends the
     process when a stranger has claimed the number that comes next.
@@ -169,8 +169,8 @@ def _limit(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
     socket.setsockopt(zmq.BACKLOG, _BACKLOG)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    # Nobody asks who belongs to it, but it makes libzmq refuse ZMTP 1 and 2, for which it would
-    # take an HTTP request of a web page.
+    # No authenticator is registered for it, but with a domain libzmq refuses ZMTP 1 and 2, for
+    # which it would take an HTTP request of a web page.
     socket.setsockopt(zmq.ZAP_DOMAIN, b"clipcrop")
 
 

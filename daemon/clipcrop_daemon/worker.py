@@ -86,7 +86,7 @@ class Worker:
                 self._take(protocol.decode_request(*message, checks_hashes=False))
         except Exception as exc:
             log_bug(logger, "pipe.broken", "", exc)
-        # Whatever the other thread is in the middle of, nobody waits for it.
+        # The other thread may be at work; its result is no longer needed.
         os._exit(0)
 
     def run(self) -> None:

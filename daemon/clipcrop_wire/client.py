@@ -69,12 +69,12 @@ class CancelToken:
 
     @property
     def is_set(self) -> bool:
-        """Somebody asked for an end."""
+        """Whether `cancel` was called."""
         return self._is_set
 
     @property
     def reader(self) -> socket.socket:
-        """Can be read from once somebody asked for an end."""
+        """Readable once `cancel` was called."""
         return self._reader
 
     def cancel(self) -> None:

@@ -92,7 +92,7 @@ class Connection:
         """Connect, which is local and takes microseconds.
 
         Raises:
-            DaemonNotRunning: nobody listens there.
+            DaemonNotRunning: no daemon listens there.
         """
         self.info = info
         self._nonce = secrets.token_bytes(sealing.NONCE_BYTES)
@@ -269,7 +269,7 @@ class Connection:
                 self._finish(call.id, Cancelled("cancelled; the daemon has not confirmed it"))
             else:
                 if self._channel is not None and call.is_sent:
-                    self._send_cancel(self._channel, call)  # nobody waits for it any more
+                    self._send_cancel(self._channel, call)  # its caller no longer waits
                 self._finish(call.id, RequestTimeout(f"no answer in time to request {call.id}"))
 
     def _finish(self, request_id: str, answer: Message | WireError) -> None:

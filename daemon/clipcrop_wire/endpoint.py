@@ -1,7 +1,7 @@
 """The connection file: where the daemon listens, and the key that proves who is who.
 
 The daemon writes it after binding, whole or not at all, readable by its user only. A client trusts
-it only if nobody else can have written or read it.
+it only if no other user can have written or read it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ConnectionFile:
 
 
 def default_path() -> Path:
-    """Where the file is unless someone says otherwise.
+    """Where the file is; `PATH_VARIABLE` in the environment names another.
 
     Under the home, since sandboxed editors see that but not the session's runtime folder, and not
     where XDG variables point, since a sandbox changes them.
@@ -170,7 +170,7 @@ def remove_connection_file(path: Path, session: str) -> None:
         if read_connection_file(path).session == session:
             path.unlink()
     except (DaemonNotRunning, BadConnectionFile, VersionMismatch, OSError):
-        return  # someone else's by now, or gone: not ours to remove
+        return  # another daemon's by now, or gone: not ours to remove
 
 
 def _read_own_file(path: Path) -> bytes:

@@ -31,7 +31,7 @@ class TransportError(WireError):
 
 
 class DaemonNotRunning(TransportError):
-    """Nobody listens, or who listened is gone."""
+    """No daemon listens, or the connection to it was lost."""
 
 
 class BadConnectionFile(TransportError):

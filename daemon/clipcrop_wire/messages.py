@@ -156,7 +156,7 @@ class SuggestRequest(Message):
     count: int = field(default=8, metadata=rule(Whole(1, MAX_COUNT)))
     model: str = field(default="auto", metadata=rule(_NAME))
     timeout_s: float = field(default=60.0, metadata=rule(_WAIT))
-    """From its arrival; after that nobody waits any more, and the work is cancelled."""
+    """Seconds from its arrival; after that the work is cancelled."""
 
     def __post_init__(self) -> None:
         """Refuse half an original size, and nothing to look for."""

@@ -290,7 +290,7 @@ def _connect(endpoint: str) -> socket.socket:
     except (OSError, ValueError) as exc:
         connection.close()
         reason = getattr(exc, "strerror", None) or str(exc)
-        raise DaemonNotRunning(f"nobody listens at {endpoint}: {reason}") from exc
+        raise DaemonNotRunning(f"no daemon listens at {endpoint}: {reason}") from exc
     return connection
 
 

@@ -21,7 +21,7 @@ IN_CHECKOUT, IN_ENVIRONMENT = "python3 installer", "clipcrop-setup"
 """The two names of this program: on a bare Python, and where pip or pipx has put ClipCrop."""
 
 EXIT_UNHEARD = 141
-"""As shells have it of a program that nobody listens to any more."""
+"""Exit code of a program whose output pipe was closed, as shells report it."""
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -54,7 +54,7 @@ def main(
 
     try:
         exit_code: int = options.run(options, world or _this_world())
-    except BrokenPipeError:  # whoever read what we say has gone, as `head` does
+    except BrokenPipeError:  # the reader of the pipe has closed it, as `head` does
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())  # Python flushes it at the end
         return EXIT_UNHEARD

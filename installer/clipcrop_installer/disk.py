@@ -1,7 +1,7 @@
 """The one layer that touches the disk; tests break it at any point.
 
-A file is written to a sibling of a name that is always the same, and renamed: whoever is killed
-leaves the old file or the new one, and at most that sibling, which `leftover` names.
+A file is written to a sibling of a fixed name and renamed: a run that is killed leaves the old file
+or the new one, and at most that sibling, which `leftover` names.
 """
 
 from __future__ import annotations

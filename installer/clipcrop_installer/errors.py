@@ -8,7 +8,7 @@
       x RegistryUnreachable           8   no network, no proxy, no mirror
       x DiskFull                      9
       x PackageMissing               10   the registry has no build for this Python or machine
-      x DamagedManifest              11   nobody knows what was installed
+      x DamagedManifest              11   the list of what was installed is unreadable
       x AlreadyAtWork                12   another installer runs
 
 A message is one sentence: what is wrong, with what value, and what to do.

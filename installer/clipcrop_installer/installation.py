@@ -1,7 +1,7 @@
 """Opens the folder in which all of ClipCrop's own is: one installer at a time, with its manifest.
 
-The manifest cannot list the folder that it lies in before that is there. So whoever is killed just
-then leaves a folder with nothing in it but the lock, by which the next run knows it.
+The manifest cannot list the folder that it lies in before that is there. An install that is killed
+just then leaves a folder that holds only the lock, by which the next run recognises it.
 """
 
 from __future__ import annotations

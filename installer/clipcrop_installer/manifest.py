@@ -1,7 +1,7 @@
 """What was made, so that it can be taken away again; written before and after every step.
 
-A step says what it is about to make (`Manifest.begin`), then makes it, then that is noted as made
-(`Manifest.finish`). Whoever is killed between the two has left at most what is listed: so
+A step records what it is about to make (`Manifest.begin`), makes it, and records it as made
+(`Manifest.finish`). A run that is killed between the two leaves at most what is listed: so
 ``uninstall`` always finds everything, and the next ``install`` knows what is ours. An item is
 undone by its kind (`undo`); an undone item is struck off (`Manifest.forget`).
 

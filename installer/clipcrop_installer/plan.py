@@ -32,7 +32,7 @@ class World:
     """The user watches a terminal, where a line may be written over."""
 
     ask: Callable[[str], str] | None = None
-    """Puts a question to the user and returns the answer; None: nobody is there to be asked."""
+    """Puts a question to the user and returns the answer; None: no terminal to ask on."""
 
 
 def agrees(world: World, question: str = "Go on?") -> bool:

@@ -124,7 +124,7 @@ class Choices:
         values = {name: getattr(self, name) for name in _NAMES}
         others = dict(self.others)
         for name in _NAMES:
-            # A value that only a newer version understands, and that nobody has changed here.
+            # A value that only a newer version understands, not changed here.
             if name in others and values[name] == getattr(Choices, name):
                 del values[name]
         return storage.compose(VERSION, values, others)

@@ -59,7 +59,7 @@ def read_config(path: Path | None = None) -> Config:
 
 
 def _is_ours(path: Path) -> bool:
-    """Nobody but the user and the administrator can have written it."""
+    """Whether only the user and the administrator can have written it."""
     try:
         found = path.stat()
     except (OSError, ValueError):

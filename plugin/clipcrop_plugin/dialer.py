@@ -26,7 +26,7 @@ LOOK_EVERY_S = 0.2
 
 
 class Dialer:
-    """One attempt at a time: tries each endpoint, and starts the daemon if nobody listens."""
+    """One attempt at a time: tries each endpoint, and starts the daemon if none listens."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Dialer:
         self._info: ConnectionFile | None = None
         self._endpoints: deque[str] = deque()
         self._errors: list[WireError] = []
-        self._dead: dict[ConnectionFile, WireError] = {}  # nobody listens where they say
+        self._dead: dict[ConnectionFile, WireError] = {}  # no daemon listens there
 
     @property
     def is_launching(self) -> bool:
@@ -138,7 +138,7 @@ class Dialer:
             self._on_open(line)
 
     def _launch(self, reason: WireError) -> None:
-        """Nobody is there: start the daemon, or go on waiting for it."""
+        """Start the daemon, or go on waiting for it."""
         if self._launch_deadline is None:
             if not self._launcher.can_start:
                 self._fail(reason)

@@ -79,7 +79,7 @@ class Question:
         """Once there is one; it has been told, or will be at once."""
 
         self.is_cancelled = False
-        """Nobody wants it any more."""
+        """The caller no longer wants the answer."""
 
         self.is_told_of_launch = False
         self.was_by_hash = False
@@ -181,7 +181,7 @@ class Link:
         self._advance_soon()
 
     def close(self) -> None:
-        """Let go of everything, and tell nobody; what is on its way is cancelled."""
+        """Close the connection without calling back; pending requests are cancelled."""
         self._is_closed = True
         self._dialer.stop()
         if self._line is not None:

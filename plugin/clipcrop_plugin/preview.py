@@ -188,7 +188,7 @@ class Preview:
             session.picture = self.canvas.read_picture(session.choices.source).picture
 
     def close(self) -> None:
-        """The image is gone, or nobody wants suggestions for it any more."""
+        """Stop: the image was closed, or its suggestions are no longer needed."""
         self.session.close()
         self.dismiss()
 

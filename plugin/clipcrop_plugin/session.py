@@ -162,7 +162,7 @@ class Session:
         self.state, self.status = READY, _count(len(suggestions))
 
     def close(self) -> None:
-        """Its image is gone: stop waiting, and tell nobody."""
+        """Stop waiting, without calling back: the image was closed."""
         self._is_closed = True
         self._forget_question()
         self._drop_suggestions()

@@ -41,7 +41,7 @@ from clipcrop.encoders import load_encoder
 from clipcrop.encoders.tensors import TokenTensors
 from clipcrop.evaluation.bootstrap import estimate
 from clipcrop.evaluation.crops import evaluate_crops
-from clipcrop.evaluation.methods import CentreCrop, Suggested, TowerBox, WholeImage
+from clipcrop.evaluation.methods import CentreCrop, EncoderBox, Suggested, WholeImage
 from clipcrop.evaluation.methods import ClipCrop as Trained
 from clipcrop.images import LoadedImage, upright_size
 from clipcrop.predictor import Predictor
@@ -118,8 +118,8 @@ see [reproduce.md](reproduce.md).
 - **Texts.** "the dog", or "the dog and the car", of things that are the only ones of their kind in
   the photo and take from a hundredth to a quarter of it.
 - **Crops.** Sixty different frames for each photo and text, "rated" by the composition score, which
-  is told where the subject is. The decoder is not: it sees the photo through the `lite` encoder,
-  and the text.
+  is told where the subject is. The decoder is not: it sees the photo through the `lite` model, and
+  the text.
 - **Figure.** IoU of the first crop, the one that a decoder gives the highest quality, with the crop
   that is rated highest, mean over texts; 95 % intervals by bootstrap over photos.
 - `base` knows no text. It was trained without mosaics, in which it could not know which photo is
@@ -127,8 +127,8 @@ see [reproduce.md](reproduce.md).
 - **Mosaics.** All runs have as many steps, so with mosaics only a third of what is seen is a photo
   as it is; and a tile of nine is 139 pixels wide, in which `lite` finds little. What mosaics are
   for, look-alikes in one photo and the bias of a grid, does not occur here.
-- `clipcrop suggest` asks the composition score itself: it is the teacher, as far as the encoder
-  lets it see, and no rival.
+- `clipcrop suggest` asks the composition score itself: it is the teacher, as far as the model lets
+  it see, and no rival.
 
 {report}
 
@@ -139,8 +139,8 @@ see [reproduce.md](reproduce.md).
 The settings were chosen by the validation photos. Two earlier rounds had 311 texts or fewer and
 measured on COCO's new photos alone: there the best decoder reached .496, the whole image .469,
 `base` .473. What was changed since: more photos, offsets in units of the union box
-(`--offset-space union`), six queries instead of twelve, and a test on photos that the
-encoder knows.
+(`--offset-space union`), six queries instead of twelve, and a test on photos that the model was
+trained on.
 
 The command: `python tests/benchmarks/learns.py DATA --output FOLDER --docs docs`.
 """
@@ -199,11 +199,11 @@ def main() -> int:
     seconds = {name: read_seconds(folder_of(options.output, name)) for name in RUNS}
     report = "\n\n".join(
         [
-            "**Photos that the decoder was not trained on.** The encoder was, as on those it was "
-            "trained on: it finds things there as well as it did then.",
+            "**Photos that the decoder was not trained on.** The `lite` model was: it finds things "
+            "there as well as in its own training.",
             measure([drawn(one) for one in parts["test"]], options.output),
-            "**Photos that neither was trained on.** The encoder finds things less well there, and "
-            "the decoder was not taught how to live with that.",
+            "**Photos that neither was trained on.** The `lite` model finds things less well "
+            "there, and the decoder saw no such errors in training.",
             measure([drawn(one) for one in held_out], options.output),
             f"Trained on {len(parts['train'])} texts of {num_photos(parts['train'])} photos, "
             f"validated on {len(parts['val'])} of {num_photos(parts['val'])}. Seconds of processor "
@@ -376,7 +376,7 @@ def measure(test: Sequence[Example], output: Path) -> str:
     methods = [
         WholeImage(),
         CentreCrop(),
-        TowerBox(sight),
+        EncoderBox(sight),
         UnionBox(sight),
         *trained,
         Suggested(sight),

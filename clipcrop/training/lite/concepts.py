@@ -38,7 +38,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Concepts:
-    """What the tower can find, and how it is called."""
+    """What the encoder can find, and how it is called."""
 
     coco_names: tuple[str, ...]
     """The 80 class names."""

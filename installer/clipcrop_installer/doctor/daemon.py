@@ -98,7 +98,7 @@ def check_connection(context: Context) -> list[Finding]:
 
 
 def _rights(path: Path) -> list[Finding]:
-    if sys.platform == "win32":  # where a folder below the user's own is private
+    if sys.platform == "win32":  # where the user's own folders are closed to other users
         return []
     findings = []
     found, around = path.stat(), path.parent.stat()

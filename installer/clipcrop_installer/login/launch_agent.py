@@ -32,7 +32,7 @@ def agent_plist(command: Sequence[str]) -> bytes:
             # Seconds; launchd knows no exit code after which it should give up.
             "ThrottleInterval": 60,
             "ExitTimeOut": 20,
-            # Somebody waits for its answers, so it gets the processor that a program in front gets.
+            # Editors wait for its answers, so it gets the priority of a program in front.
             "ProcessType": "Interactive",
             "LimitLoadToSessionType": "Aqua",
             "Umask": 0o077,

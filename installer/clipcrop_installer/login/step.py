@@ -196,7 +196,7 @@ def _undo_switch(item: Item, world: World) -> Outcome:
         code, said = _run(world, [str(part) for part in item.details["command"]])
     except InstallError as exc:
         code, said = 1, str(exc)
-    # Whoever runs this without a session finds no manager. Without its file nothing is started.
+    # Outside a login session there is no manager. Without its file nothing is started.
     return Outcome(REMOVED) if not code else Outcome(KEPT, f"{item.path} may still run: {said}")
 
 

@@ -44,7 +44,7 @@ class LinkCommands(Step):
         return [*(Item(kind="folder", path=str(one), step=STEP_NAME) for one in folders), *links]
 
     def apply(self, world: World, manifest: Manifest) -> list[str]:
-        """Make them; returns which command's file another program made."""
+        """Make the links; returns a note on each command that another program has there."""
         for item in manifest.of_step(STEP_NAME):
             if item.kind == "folder":
                 world.disk.make_folder(Path(item.path))

@@ -174,7 +174,7 @@ class InstallPlugIn(Step):
         found = None if content is None else value_of(content, line)
         listed = manifest.find("setting", path)
         details = put(content, line)[1] if listed is None else listed.details
-        # Whoever has switched it off since shall not be contradicted by an upgrade.
+        # An upgrade does not switch it on again when the user has switched it off.
         is_off = listed is not None and listed.is_made and found not in (None, line.value)
         details = {**details, "is_switched_off": is_off}
         return [*folders, Item(kind="setting", path=str(path), step=self.name, details=details)]

@@ -22,7 +22,7 @@ _application: Application | None = None
 
 
 def the_application() -> Application:
-    """The one, opened when somebody needs it."""
+    """The one application, opened at first use."""
     global _application
     if _application is None:
         _application = Application()
@@ -89,7 +89,7 @@ class Application:
 
         Args:
             on_change: Told of all changes, with the preview.
-            on_failure: Told of bugs that nobody else is told of.
+            on_failure: Called with exceptions that no other handler takes.
         """
         pair = (on_change, on_failure)
         self._listeners.append(pair)

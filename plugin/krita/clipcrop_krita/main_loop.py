@@ -62,7 +62,7 @@ class Source:
             gone.deleteLater()  # not at once: it may be calling
 
     def call_if_wanted(self, call: Callable[[], None]) -> Callable[[], None]:
-        """The same, as long as nobody has cancelled."""
+        """Wrap a call so that it does nothing after `cancel`."""
 
         def wanted() -> None:
             if self._object is not None:

@@ -1,6 +1,6 @@
 """Qt as Krita has it: PyQt5 up to Krita 5, PyQt6 from Krita 6 on.
 
-Whoever has both on the machine must get the one that Krita itself has loaded. Enumerations are
+With both installed, this must import the one that Krita has loaded. Enumerations are
 written with their own names (`Qt.Key.Key_Escape`), which both understand.
 """
 

@@ -2,7 +2,7 @@
 
 One interpreter runs all of Krita's plug-ins. Another one may have a msgpack of its own, or none: so
 ours is seen by ours only, and ``sys.path`` is as it was after each function here. The names of our
-own packages stay, which are nobody else's.
+own packages stay, which no other plug-in has.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def test_a_file_of_a_dead_daemon_says_that_it_does_not_run(start, short_path, go
     path.write_bytes(good)
     path.chmod(0o600)
     with Client(path) as client:
-        with pytest.raises(DaemonNotRunning, match="nobody listens"):
+        with pytest.raises(DaemonNotRunning, match="no daemon listens"):
             suggest(client)
 
         start()

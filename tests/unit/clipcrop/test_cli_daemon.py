@@ -34,7 +34,7 @@ def _connection_file(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture(scope="module")
 def found(samples: Path) -> Suggestions:
-    """What the lite tower finds of a woman without a rocket."""
+    """What the lite encoder finds of a woman without a rocket."""
     predictor = Predictor.load("lite", "cpu")
     encoded = predictor.encode(load_image(samples / "astronaut.jpg"))
     return predictor.suggest(encoded, "the woman and a giraffe", exclude=["rocket"], count=3)

@@ -57,7 +57,7 @@ def one_hot_tokens() -> TokenTensors:
 
 
 def rows(*numbers: int) -> Tensor:
-    """[1, W, 5] the texts of these numbers; -1 is a text that the tower does not know."""
+    """[1, W, 5] the texts of these numbers; -1 is a text that the encoder does not know."""
     known = [torch.eye(5)[number] if number >= 0 else torch.zeros(5) for number in numbers]
     return torch.stack(known)[None]
 
@@ -100,7 +100,7 @@ def test_a_token_that_two_texts_select_counts_twice_in_the_mean():
 
 
 def test_an_example_image_selects_like_a_text():
-    example = rows(2)  # the tower's image query is a row like any text's
+    example = rows(2)  # the encoder's image query is a row like any text's
 
     found = condition(one_hot_tokens(), example)
 

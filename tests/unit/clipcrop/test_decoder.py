@@ -107,7 +107,7 @@ def test_gradients_reach_every_parameter(variant: Any, reading: dict[str, Any]):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_what_a_tower_gives_has_gradients_only_where_it_is_used(variant: Any):
+def test_what_an_encoder_gives_has_gradients_only_where_it_is_used(variant: Any):
     decoder = small_decoder(variant=variant)
     inputs = made_inputs()
     for name in ("tokens", "text_condition", "union_box_cxcywh"):

@@ -55,7 +55,7 @@ def made_tokens(*rows: tuple[Box, dict[int, float]], num_masked: int = 0) -> Ima
 
 
 def like(*things: int | None) -> FloatArray:
-    """An embedding for each text: of a thing, or zeros where the tower knows nothing."""
+    """An embedding for each text: of a thing, or zeros where the encoder knows nothing."""
     rows = np.zeros((len(things), 3), np.float32)
     for row, thing in enumerate(things):
         if thing is not None:
@@ -97,7 +97,7 @@ def test_union_box_holds_all_keywords() -> None:
     [
         pytest.param(0.05, CAT, TOO_WEAK, id="below the floor"),
         pytest.param(0.15, CAT, WEAK_BESIDE_OTHERS, id="below a share of the best text"),
-        pytest.param(0.0, None, UNKNOWN, id="unknown to the tower"),
+        pytest.param(0.0, None, UNKNOWN, id="unknown to the encoder"),
     ],
 )
 def test_a_text_that_is_not_there_is_dropped_and_named(
@@ -320,7 +320,7 @@ def test_an_exclusion_that_is_not_there_excludes_nothing() -> None:
     assert [(one.text, one.reason) for one in found.dropped] == [("cat", NOTHING_TO_LEAVE_OUT)]
 
 
-def test_an_exclusion_that_the_tower_does_not_know_is_named() -> None:
+def test_an_exclusion_that_the_encoder_does_not_know_is_named() -> None:
     tokens = made_tokens((LEFT, {DOG: 0.9}))
 
     found = ground(tokens, like(DOG, None), prompt_of(Text("dog"), without=(Text("zorb"),)))
@@ -330,8 +330,8 @@ def test_an_exclusion_that_the_tower_does_not_know_is_named() -> None:
     ]
 
 
-def test_what_is_asked_for_is_kept_where_the_tower_cannot_tell_it_from_the_exclusion() -> None:
-    """To the lite tower, man and woman are both a person."""
+def test_what_is_asked_for_is_kept_where_the_encoder_cannot_tell_it_from_the_exclusion() -> None:
+    """To the lite encoder, man and woman are both a person."""
     tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {DOG: 0.8}))
 
     found = ground(tokens, like(DOG, DOG), prompt_of(Text("woman"), without=(Text("man"),)))

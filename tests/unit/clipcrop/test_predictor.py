@@ -21,7 +21,7 @@ floats = partial(np.array, dtype=np.float32)
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    """The lite tower on the CPU."""
+    """The lite encoder on the CPU."""
     return Predictor.load("lite", "cpu")
 
 

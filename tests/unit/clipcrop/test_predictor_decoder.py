@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    """The lite tower on the CPU."""
+    """The lite encoder on the CPU."""
     return load_encoder("lite", "cpu")
 
 
@@ -58,13 +58,13 @@ def write_decoder(path: Path, encoder: Encoder, token_dim: int, **changes: Any) 
 
 @pytest.fixture
 def decoder_path(tmp_path: Path, encoder: Encoder, cat: EncodedImage) -> Path:
-    """For the lite tower."""
+    """For the lite encoder."""
     return write_decoder(tmp_path / "mine.safetensors", encoder, cat.tokens.tokens.shape[2])
 
 
 @pytest.fixture
 def predictor(decoder_path: Path) -> Predictor:
-    """The lite tower with the decoder."""
+    """The lite encoder with the decoder."""
     return Predictor.load("lite", "cpu", decoder_path)
 
 

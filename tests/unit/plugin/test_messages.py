@@ -53,7 +53,7 @@ def test_what_the_daemon_says_itself_is_passed_on_as_it_is():
 
 
 def test_a_daemon_that_does_not_run_comes_with_the_command_that_starts_it():
-    assert "clipcrop-daemon run" in sentence(errors.DaemonNotRunning("nobody listens"))
+    assert "clipcrop-daemon run" in sentence(errors.DaemonNotRunning("no daemon listens"))
 
 
 @pytest.mark.parametrize(

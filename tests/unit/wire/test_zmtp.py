@@ -229,7 +229,7 @@ def test_a_wait_ends_when_time_is_up_or_another_socket_can_be_read(peer):
     "endpoint", ["ipc:///nowhere/at/all", "tcp://127.0.0.1:1", "ipc:///" + "x" * 200]
 )
 def test_nobody_there_is_told_at_once(endpoint):
-    with pytest.raises(DaemonNotRunning, match="nobody listens"):
+    with pytest.raises(DaemonNotRunning, match="no daemon listens"):
         Dealer(endpoint)
 
 
@@ -266,7 +266,7 @@ def test_a_door_that_stays_shut_is_given_up(short_path, monkeypatch):
         for _ in range(10):
             dealers.append(Dealer("ipc://" + str(short_path / "s")))
 
-    with listener, pytest.raises(DaemonNotRunning, match="nobody listens"):
+    with listener, pytest.raises(DaemonNotRunning, match="no daemon listens"):
         knock()
 
     for dealer in dealers:

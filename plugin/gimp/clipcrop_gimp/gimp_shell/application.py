@@ -96,7 +96,7 @@ class Application:
 
     @property
     def has_panels(self) -> bool:
-        """Somebody looks at suggestions."""
+        """Whether a panel with suggestions is open."""
         return self._panels is not None and self._panels.are_open
 
     def leave(self) -> None:
@@ -183,7 +183,7 @@ class Application:
         self._panels.show(preview)
 
     def _open_windows(self) -> None:
-        """Load what windows need, once somebody wants one."""
+        """Load what windows need, before the first one."""
         if self._panels is None:
             from .windows import open_windows
 

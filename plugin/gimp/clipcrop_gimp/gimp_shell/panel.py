@@ -26,7 +26,7 @@ from .thumbnails import BOX, reduce, with_crop
 
 Apply = Callable[[ImagePreview, str], Any]
 
-_LOOK_EVERY_S = 1  # whether the image is still open: GIMP tells nobody
+_LOOK_EVERY_S = 1  # whether the image is still open: GIMP has no signal for it
 _PULSE_MS = 100
 _WIDTH_PX, _HEIGHT_PX = 320, 620
 _GAP = 6  # GIMP's own between widgets; twice that around them

@@ -164,7 +164,7 @@ def entry(name: str, application: Callable[[], Application]) -> Entry:
 
 
 def sentence_of(exc: Exception) -> str:
-    """What a user is told; what nobody expected is also said to developers."""
+    """What a user is told; unexpected errors are also logged for developers."""
     from clipcrop_plugin.errors import PluginError
     from clipcrop_plugin.messages import sentence
     from clipcrop_wire.errors import WireError

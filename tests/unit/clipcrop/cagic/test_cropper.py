@@ -19,7 +19,7 @@ from clipcrop.tensor_boxes import iou
 
 @pytest.fixture(scope="module")
 def cagic() -> Cagic:
-    """With both stand-ins, the lite tower's."""
+    """With both stand-ins, the lite encoder's."""
     return Cagic.load("stand-in", "stand-in", model="lite", device="cpu")
 
 

@@ -7,7 +7,7 @@ import torch
 
 from clipcrop.boxes import as_boxes
 from clipcrop.cagic.sampler import Crops, Pyramid
-from clipcrop.cagic.stand_ins import CompositionAesthetics, TowerCaptioner
+from clipcrop.cagic.stand_ins import CompositionAesthetics, EncoderCaptioner
 from clipcrop.composition import CompositionScorer
 from clipcrop.images import LoadedImage
 from clipcrop.predictor import Predictor
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    """The lite tower."""
+    """The lite encoder."""
     return Predictor.load("lite", "cpu")
 
 
@@ -29,7 +29,7 @@ def crops_of(image: LoadedImage, boxes: list[list[float]]) -> Crops:
 
 
 def test_a_crop_that_is_the_box_found_has_no_caption_loss(predictor: Predictor, cat: LoadedImage):
-    reading = TowerCaptioner(Sight(predictor), CPU).read(cat, "the cat")
+    reading = EncoderCaptioner(Sight(predictor), CPU).read(cat, "the cat")
 
     box = list(reading.matched[0].box_xyxy)
     shifted = [box[0] / 2, box[1] / 2, box[2] / 2, box[3] / 2]
@@ -43,7 +43,7 @@ def test_a_crop_that_is_the_box_found_has_no_caption_loss(predictor: Predictor, 
 def test_the_loss_of_a_crop_is_the_angle_between_it_and_what_was_found(
     predictor: Predictor, cat: LoadedImage
 ):
-    reading = TowerCaptioner(Sight(predictor), CPU).read(cat, "the cat")
+    reading = EncoderCaptioner(Sight(predictor), CPU).read(cat, "the cat")
     found = torch.tensor([reading.matched[0].box_xyxy])
     crop = torch.tensor([[0.1, 0.1, 0.9, 0.8]])
     shared = iou(crop, found) / (1 + iou(crop, found))  # of the sum of both areas
@@ -55,10 +55,10 @@ def test_the_loss_of_a_crop_is_the_angle_between_it_and_what_was_found(
     assert loss.item() == pytest.approx(-(1e-3 + 0.999 * cosine).log().item(), abs=1e-4)
 
 
-def test_what_the_tower_does_not_find_is_said_and_weighs_nothing(
+def test_what_the_encoder_does_not_find_is_said_and_weighs_nothing(
     predictor: Predictor, cat: LoadedImage
 ):
-    reading = TowerCaptioner(Sight(predictor), CPU).read(cat, "the school bus")
+    reading = EncoderCaptioner(Sight(predictor), CPU).read(cat, "the school bus")
 
     crops = crops_of(cat, [[0.1, 0.1, 0.5, 0.5], [0.0, 0.0, 1.0, 1.0]])
     losses = reading.loss(crops)
@@ -96,5 +96,5 @@ def test_a_photo_is_looked_at_once(predictor: Predictor, cat: LoadedImage):
 def test_both_are_named_as_stand_ins(predictor: Predictor):
     sight = Sight(predictor)
 
-    assert TowerCaptioner(sight, CPU).name == "stand-in: text scores of lite"
+    assert EncoderCaptioner(sight, CPU).name == "stand-in: text scores of lite"
     assert CompositionAesthetics(sight, CPU).name == "stand-in: composition score"

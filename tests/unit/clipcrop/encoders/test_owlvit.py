@@ -183,7 +183,7 @@ def test_objectness_of_owlvit_is_the_best_score_of_generic_things(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shapes_and_types_of_what_a_tower_sees(
+def test_shapes_and_types_of_what_an_encoder_sees(
     kind: str, encoders: dict[str, OwlVitEncoder], pictures: dict[str, Image.Image]
 ) -> None:
     encoder = encoders[kind]

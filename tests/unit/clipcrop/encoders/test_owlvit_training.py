@@ -1,4 +1,4 @@
-"""Training an OWL-ViT tower along with the decoder."""
+"""Training an OWL-ViT encoder along with the decoder."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_training_changes_nothing_of_what_is_seen_before_a_step(encoder, photo):
         assert not encoder.encode_images([photo]).tokens.requires_grad
 
 
-def test_a_saved_tower_is_the_same_tower(encoder, photo, tmp_path):
+def test_a_saved_encoder_is_the_same_encoder(encoder, photo, tmp_path):
     with torch.no_grad():
         next(encoder.begin_training().parameters()).add_(0.1)
         encoder.save(tmp_path / "tower")
@@ -76,14 +76,14 @@ def test_a_saved_tower_is_the_same_tower(encoder, photo, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["tower"]
 
 
-def test_a_tower_that_cannot_be_written_is_a_sentence(encoder, tmp_path):
+def test_an_encoder_that_cannot_be_written_is_a_sentence(encoder, tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(CheckpointError, match="cannot write the encoder"):
         encoder.save(tmp_path / "file" / "tower")
 
 
-def test_a_run_trains_tower_and_decoder_and_goes_on_as_if_it_were_not_cut(
+def test_a_run_trains_encoder_and_decoder_and_goes_on_as_if_it_were_not_cut(
     folder, samples, tmp_path
 ):
     examples = [

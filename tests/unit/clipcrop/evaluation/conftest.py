@@ -16,7 +16,7 @@ from clipcrop.encoders import load_encoder
 
 @pytest.fixture(scope="session")
 def lite_decoders(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Path]]:
-    """Writes decoders of random weights for the lite tower: name -> variant, to name -> file."""
+    """Writes decoders of random weights for the lite encoder: name -> variant, to name -> file."""
     encoder = load_encoder("lite", "cpu")
     token_dim = encoder.encode_images([Image.new("RGB", (64, 64))]).tokens.shape[2]
     folder = tmp_path_factory.mktemp("decoders")

@@ -36,7 +36,7 @@ def write_lines(path: Path, *records: object) -> Path:
 
 
 class FakeEncoder:
-    """A tower to which everything on the left is a person and everything on the right a dog; it
+    """An encoder to which everything on the left is a person and everything on the right a dog; it
     knows no third word, and is never sure of a cup."""
 
     name = "fake"
@@ -69,7 +69,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_tower_is_measured_by_group_beside_the_baselines(photos: Path) -> None:
+def test_an_encoder_is_measured_by_group_beside_the_baselines(photos: Path) -> None:
     path = write_lines(
         photos / "queries.jsonl",
         {"image": "a.png", "query": "person", "boxes": [LEFT_HALF]},

@@ -25,7 +25,7 @@ assert_close = partial(np.testing.assert_allclose, rtol=1.3e-6, atol=1e-5)
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    """The lite tower on the CPU."""
+    """The lite encoder on the CPU."""
     return Predictor.load("lite", "cpu", decoder="none")
 
 
@@ -37,7 +37,7 @@ def rocket(samples: Path) -> LoadedImage:
 
 @pytest.fixture(scope="module")
 def checkpoints(lite_decoders: Callable[..., dict[str, Path]]) -> dict[str, Path]:
-    """Decoders of random weights for the lite tower, by variant."""
+    """Decoders of random weights for the lite encoder, by variant."""
     return lite_decoders(base="base", full="full")
 
 
@@ -81,7 +81,7 @@ def test_a_photo_is_encoded_once_for_all_methods(predictor: Predictor, rocket: L
     assert sight(LoadedImage(rocket.rgb, rocket.width_px, rocket.height_px)) is not first
 
 
-def test_the_towers_box_is_that_of_the_whole_text(workshop: Workshop, rocket: LoadedImage):
+def test_the_encoders_box_is_that_of_the_whole_text(workshop: Workshop, rocket: LoadedImage):
     encoder = workshop.sight.predictor.encoder
     (method,) = make_methods(["tower"], workshop)
 
@@ -94,7 +94,7 @@ def test_the_towers_box_is_that_of_the_whole_text(workshop: Workshop, rocket: Lo
 
 
 @pytest.mark.parametrize("text", ["qwxzyk", "the background"])
-def test_a_text_of_which_the_tower_knows_nothing_selects_the_whole_image(
+def test_a_text_of_which_the_encoder_knows_nothing_selects_the_whole_image(
     workshop: Workshop, rocket: LoadedImage, text: str
 ):
     tower, full = make_methods(["tower"], workshop)[0], make_methods(["clipcrop"], workshop)[1]
@@ -114,7 +114,7 @@ def test_composition_orders_the_grid_by_its_score(workshop: Workshop, rocket: Lo
     assert quality[0] > quality[-1]
 
 
-def test_the_cascade_keeps_frames_that_cover_the_towers_box(
+def test_the_cascade_keeps_frames_that_cover_the_encoders_box(
     workshop: Workshop, rocket: LoadedImage
 ):
     tower, composition, cascade = make_methods(["tower", "composition", "cascade"], workshop)

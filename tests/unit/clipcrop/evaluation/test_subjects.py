@@ -35,7 +35,7 @@ ENCODING_S = 30.0
 
 @dataclass
 class FakeEncoded:
-    """What a tower saw: only how long that took."""
+    """What an encoder saw: only how long that took."""
 
     seconds: float = ENCODING_S
 

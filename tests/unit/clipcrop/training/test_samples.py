@@ -1,4 +1,4 @@
-"""What the tower says of views, and batches of it."""
+"""What the encoder says of views, and batches of it."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def test_bfloat16_is_near_float32(run, tmp_path):
         (
             replace(SHORT, tower_lr=1e-5, views=0),
             Processes(0, 1, torch.device("cpu")),
-            "the tower 'lite' cannot be trained along",
+            "the encoder 'lite' cannot be trained",
         ),
     ],
 )

@@ -35,7 +35,7 @@ def test_a_model_is_downloaded_and_found(fake_hub: FakeHub, hub: Hub, models: Pa
     assert (folder / WEIGHTS).read_bytes() == fake_hub.files[WEIGHTS]
 
 
-def test_only_what_a_tower_reads_is_fetched(hub: Hub, models: Path):
+def test_only_what_an_encoder_reads_is_fetched(hub: Hub, models: Path):
     folder = download("owlvit", models_folder=models, hub=hub)
 
     names = {path.name for path in folder.iterdir()}
@@ -352,7 +352,7 @@ def test_a_file_in_the_place_of_the_models_folder_is_told(hub: Hub, tmp_path: Pa
 def test_two_downloads_of_the_same_do_not_meet(hub: Hub, models: Path):
     with (
         FileLock(models / ".owlvit.lock"),
-        pytest.raises(CheckpointError, match="somebody else is at the weights of owlvit"),
+        pytest.raises(CheckpointError, match="weights of owlvit; try again"),
     ):
         download("owlvit", models_folder=models, hub=hub)
 

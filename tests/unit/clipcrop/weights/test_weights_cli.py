@@ -85,7 +85,7 @@ def test_the_list_is_the_default(capsys: pytest.CaptureFixture[str]):
     assert default.startswith("lite ")
 
 
-def test_decoders_are_listed_with_their_towers(capsys: pytest.CaptureFixture[str]):
+def test_decoders_are_listed_with_their_encoders(capsys: pytest.CaptureFixture[str]):
     from clipcrop.decoder import Decoder, DecoderConfig
     from clipcrop.decoder_checkpoint import save_decoder
     from clipcrop.weights.decoders import default_decoder_path
