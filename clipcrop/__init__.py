@@ -1,23 +1,20 @@
 """Text-conditioned image cropping: the model as a library.
 
 predictor     images and prompts in, suggestions out
-images        any file or PIL image -> upright sRGB; crop_files writes crops of the original
-prompt        a prompt -> texts to look for (spaCy: language, prompt_clauses, prompt_words)
+prompt        a prompt -> texts to look for
 encoders      images -> tokens with boxes, texts -> embeddings
 grounding     texts x tokens -> what was found, and its union box
-decoder       the paper's crop decoder; conditioning selects for it, decoder_checkpoint keeps it
+composing     a union box -> ranked crops
+decoder       the paper's crop decoder, which adds crops of its own
+suggestions   the answer as plain values; reports: as text and JSON
 constraints   aspect ratio, smallest size
-candidates    frames round the union box, under constraints
-composition   learned quality of a frame
-ranking       candidates -> few, different frames, best first
-suggestions   the answer as plain values
-cagic         another method: crops by gradient descent through a captioner; path_picture draws it
+imaging       photos in; crops of the original file and contact sheets out
+cagic         another method: crops by gradient descent through a captioner
 remote        suggestions through the running daemon, the one module that knows the wire
-reports, contact_sheet          suggestions as text, JSON, pictures
-start, cli                      the program, the command line
-weights, device                 what is published and on disk; where the arithmetic runs
-data, ratings, records          data sets of crops: readers, a checker; JSON lines
-training, evaluation            how the weights were made; how good they are
+cli           the command line; start, workers: its program, its processes for many photos
+weights       what is published and on disk; device, extras, onnx_runtime: what it runs on
+boxes, arrays                   arithmetic
+datasets, training, evaluation  crops by people; how the weights were made; how good they are
 samples, licenses               photos to try it on; the terms of what is not ours
 
 Importing this package is cheap: PyTorch, transformers and spaCy are loaded when first needed.

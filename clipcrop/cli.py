@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from . import __version__, cagic_command
-from .data.cli import add_data
+from . import __version__
+from .cagic import command as cagic_command
+from .datasets.cli import add_data
 from .errors import CheckpointError, ClipCropError, DaemonUnavailable, InputError, WorkerDied
 from .evaluation.cli import add_evaluate
 from .extras import require_extra
@@ -29,11 +30,11 @@ from .reports import printable
 from .weights.cli import add_models
 
 if TYPE_CHECKING:
-    from .contact_sheet import PictureRow, SheetWriter
     from .grounding import GroundingOptions
-    from .images import LoadedImage
-    from .output_files import FileId
-    from .photo_inputs import Photo
+    from .imaging.contact_sheet import PictureRow, SheetWriter
+    from .imaging.images import LoadedImage
+    from .imaging.output_files import FileId
+    from .imaging.photo_inputs import Photo
     from .suggestions import Suggestions
 
     Ask = Callable[[LoadedImage], tuple[Suggestions, float]]
@@ -255,7 +256,7 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
 
 
 def _suggest(options: argparse.Namespace) -> int:
-    from .photo_inputs import split_inputs
+    from .imaging.photo_inputs import split_inputs
 
     inputs = split_inputs(options.inputs, options.query_image, recursive=options.recursive)
     # Before the weights are loaded: a mistake is told at once.
@@ -408,7 +409,7 @@ def _process(
     notes = list(image.notes)
     row = None
     if options.write_crops:
-        from .crop_files import write_crops
+        from .imaging.crop_files import write_crops
 
         boxes_px = [crop.crop_px for crop in suggestions.crops]
         stems = [
@@ -424,7 +425,7 @@ def _process(
             tell=notes.append,
         )
     if options.contact_sheet:
-        from .contact_sheet import picture_row
+        from .imaging.contact_sheet import picture_row
 
         row = picture_row(
             printable(f"{photo.path.name}: {prompt or 'like the example image'}"),
@@ -446,8 +447,8 @@ def _line_about(path: Path, exc: Exception) -> str:
 
 
 def _why_left_out(path: Path) -> str:
-    from .deep_images import RAW_SUFFIXES
     from .extras import install_command
+    from .imaging.deep_images import RAW_SUFFIXES
 
     if path.suffix.lower() in RAW_SUFFIXES:
         return f"a raw photo; export it as TIFF or JPEG, or run `{install_command('raw')}`"
@@ -460,7 +461,7 @@ def _check_outputs(options: argparse.Namespace, photos: Sequence[Photo]) -> Coll
     Raises:
         InputError: An output is an input, is there already, or its folder cannot be written.
     """
-    from .output_files import check_folder, check_new, file_id
+    from .imaging.output_files import check_folder, check_new, file_id
 
     paths = [photo.path for photo in photos]
     if options.query_image is not None:
@@ -468,7 +469,7 @@ def _check_outputs(options: argparse.Namespace, photos: Sequence[Photo]) -> Coll
     inputs = {identity for path in paths if (identity := file_id(path)) is not None}
     outputs: list[Path] = []
     if options.contact_sheet:
-        from .contact_sheet import sheet_names
+        from .imaging.contact_sheet import sheet_names
 
         outputs += sheet_names(options.contact_sheet, len(photos))
     if options.path_picture:
@@ -493,7 +494,7 @@ def _contact_sheet(options: argparse.Namespace) -> Iterator[SheetWriter | None]:
     if not options.contact_sheet:
         yield None
         return
-    from .contact_sheet import SheetWriter
+    from .imaging.contact_sheet import SheetWriter
 
     sheet = SheetWriter(options.contact_sheet, overwrite=options.overwrite)
     try:
@@ -506,8 +507,8 @@ def _contact_sheet(options: argparse.Namespace) -> Iterator[SheetWriter | None]:
 def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     """Everything of a request that can be judged without an image or a model."""
     from .constraints import Constraints
-    from .contact_sheet import sheet_format
-    from .prompt import check_prompt, parse_prompt
+    from .imaging.contact_sheet import sheet_format
+    from .prompt.parser import check_prompt, parse_prompt
 
     cagic_command.check_options(options, prompt)
     if options.daemon:
@@ -519,7 +520,7 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
         sheet_format(options.contact_sheet)
     query = None
     if options.query_image is not None:
-        from .images import load_image
+        from .imaging.images import load_image
 
         query = load_image(options.query_image)
     constraints = Constraints.parse(options.aspect, options.min_size)
@@ -622,7 +623,7 @@ def _the_daemon(options: argparse.Namespace, request: dict[str, Any]) -> Iterato
 def _suggest_one(ask: Ask, path: Path) -> tuple[LoadedImage, Suggestions, dict[str, float]]:
     import time
 
-    from .images import load_image
+    from .imaging.images import load_image
 
     started = time.perf_counter()
     image = load_image(path)

@@ -18,7 +18,7 @@ import numpy as np
 from .arrays import FloatArray, IntArray, descending
 from .boxes import area, as_boxes, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
 from .encoders.base import ImageTokens
-from .prompt import Prompt, Text
+from .prompt.parser import Prompt, Text
 from .suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT, Detection, Dropped
 
 Variant = Literal["main", "key", "both"]

@@ -20,21 +20,21 @@ from PIL import Image
 
 from .arrays import FloatArray, largest
 from .boxes import as_boxes, clip_to_image, cxcywh_to_xyxy, non_maximum_suppression
-from .composition import CompositionScorer
+from .composing.composition import CompositionScorer
+from .composing.ranking import Proposals, rank
 from .constraints import Constraints
 from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
 from .encoders.base import Encoder, ImageTokens
 from .extras import has_extra, require_extra
 from .grounding import Grounding, GroundingOptions, Variant, ground
-from .images import LoadedImage, prepare_image
-from .prompt import IMAGE_QUERY, Prompt, parse_prompt
-from .ranking import Proposals, rank
+from .imaging.images import LoadedImage, prepare_image
+from .prompt.parser import IMAGE_QUERY, Prompt, parse_prompt
 from .suggestions import Detection, Suggestion, Suggestions
 from .weights.decoders import find_decoder
 
 if TYPE_CHECKING:
-    from .decoder import Decoder
+    from .decoder.network import Decoder
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Predictor:
         if path is not None and not has_extra("owlvit"):
             logger.warning("decoder.ignored path=%s reason='PyTorch is not installed'", path)
         elif path is not None:
-            from .decoder_checkpoint import load_decoder
+            from .decoder.checkpoint import load_decoder
 
             loaded = load_decoder(path, encoder, choose_device(device))
         with memory_errors_named("cpu"):
@@ -156,8 +156,7 @@ class Predictor:
         Args:
             encoded: From `encode`.
             prompt: What to keep, in English; blank, without an image query, for a good crop of
-                anything. For many images what `clipcrop.prompt.parse_prompt` made of it and of
-                ``exclude``, once.
+                anything. For many images, the result of `clipcrop.prompt.parser.parse_prompt`.
             exclude: What to leave out, besides what the prompt itself excludes.
             image_query: An example of what to keep.
             constraints: Aspect ratio and minimum size; free by default.
@@ -227,7 +226,7 @@ class Predictor:
         """The decoder's crops; none where it needs a subject and nothing was found."""
         if self.decoder is None:
             return None
-        from .conditioning import propose
+        from .decoder.conditioning import propose
 
         return propose(self.decoder, tokens, found)
 
@@ -235,7 +234,7 @@ class Predictor:
         """Which texts select: those that the decoder was trained for."""
         if self.decoder is None:
             return "both"
-        from .conditioning import grounding_variant
+        from .decoder.conditioning import grounding_variant
 
         return grounding_variant(self.decoder.config.variant)
 

@@ -23,8 +23,8 @@ from clipcrop_wire.errors import WireError
 
 from .constraints import Constraints
 from .errors import ClipCropError, DaemonUnavailable, InputError
-from .images import LoadedImage
-from .prompt import check_prompt
+from .imaging.images import LoadedImage
+from .prompt.parser import check_prompt
 from .suggestions import Detection, Dropped, Suggestion, Suggestions
 
 TIMEOUT_S = 300.0

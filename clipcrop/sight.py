@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .images import LoadedImage
+from .imaging.images import LoadedImage
 from .predictor import EncodedImage, Predictor
 
 

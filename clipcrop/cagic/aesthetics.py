@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..device import memory_errors_named
 from ..errors import CheckpointError
-from ..images import LoadedImage
+from ..imaging.images import LoadedImage
 from ..weights.pretrained import damage_named, load_pretrained, read_model_type
 from .base import Judge
 from .sampler import Crops

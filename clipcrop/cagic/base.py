@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..images import LoadedImage
+from ..imaging.images import LoadedImage
 from ..suggestions import Detection, Dropped
 from .sampler import Crops
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..device import memory_errors_named
 from ..errors import CheckpointError, InputError
-from ..images import LoadedImage
+from ..imaging.images import LoadedImage
 from ..weights.pretrained import load_pretrained, load_tokenizer, read_model_type
 from .base import Reading
 from .losses import caption_loss

@@ -11,10 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from ..arrays import FloatArray
-from ..candidates import to_pixels
+from ..composing.candidates import to_pixels
 from ..constraints import Constraints
 from ..device import memory_errors_named
-from ..images import LoadedImage
+from ..imaging.images import LoadedImage
 from ..suggestions import Suggestion, Suggestions
 from .base import Aesthetics, Captioner, Judge, Reading
 from .optimise import Optimum, Progress, minimise

@@ -12,12 +12,12 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ..composition_network import CompositionNetwork
+from ..composing.composition_network import CompositionNetwork
+from ..decoder.tensor_boxes import area, intersection
 from ..device import memory_errors_named
-from ..images import LoadedImage
+from ..imaging.images import LoadedImage
 from ..sight import Sight
 from ..suggestions import Detection
-from ..tensor_boxes import area, intersection
 from .base import Judge, Reading
 from .sampler import Crops
 

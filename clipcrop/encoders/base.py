@@ -21,7 +21,7 @@ from PIL import Image
 
 from ..arrays import BoolArray, FloatArray, sigmoid
 from ..errors import CheckpointError
-from ..prompt import Text
+from ..prompt.parser import Text
 
 if TYPE_CHECKING:
     from torch import nn

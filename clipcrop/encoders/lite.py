@@ -17,7 +17,7 @@ from PIL import Image
 from ..arrays import FloatArray, IntArray, largest, sigmoid
 from ..boxes import clip_to_image, cxcywh_to_xyxy, weighted_box_merge, xyxy_to_cxcywh
 from ..device import memory_errors_named
-from ..prompt import Text
+from ..prompt.parser import Text
 from ..weights.checkpoint import EMBEDDED_LITE
 from .base import ImageTokens
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares

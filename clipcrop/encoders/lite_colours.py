@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray
-from ..prompt import Text
+from ..prompt.parser import Text
 
 COLOURS = (
     *("black", "white", "grey", "red", "orange", "yellow"),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..arrays import FloatArray, IntArray, softmax
 from ..errors import CheckpointError
-from ..prompt import Text
+from ..prompt.parser import Text
 from .lite_colours import COLOUR_WORDS
 
 NUM_COCO, NUM_IMAGENET, NUM_SCENE = 80, 1000, 150

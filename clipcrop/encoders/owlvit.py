@@ -35,7 +35,7 @@ from torch.nn.functional import normalize
 from ..arrays import FloatArray
 from ..device import memory_errors_named
 from ..errors import CheckpointError, InputError
-from ..prompt import Text
+from ..prompt.parser import Text
 from ..weights.checkpoint import Checkpoint, verify_checkpoint
 from ..weights.pretrained import load_pretrained, load_tokenizer
 from ..weights.registry import Kind

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from ..data import Example
+    from ..datasets import Example
     from .crops import SetResult
     from .crops_report import CropsReport
     from .methods import Method, Workshop
@@ -133,7 +133,7 @@ def _crops(options: argparse.Namespace) -> int:
 def _measure(
     options: argparse.Namespace, title: str, names: Sequence[str], table: PaperTable | None
 ) -> int:
-    from ..data import read_set
+    from ..datasets import read_set
     from .crops import evaluate_crops
     from .methods import MAKERS
 
@@ -247,7 +247,7 @@ def _check_kind(table: PaperTable, sets: Sequence[list[Example]]) -> None:
 
 
 def _workshop(options: argparse.Namespace) -> Workshop:
-    from ..composition import CompositionScorer
+    from ..composing.composition import CompositionScorer
     from ..predictor import Predictor
     from ..sight import Sight
     from .methods import Workshop
@@ -290,7 +290,7 @@ def _photos_shown(photos: Sequence[list[Example]]) -> Iterable[list[Example]]:
 
 
 def _ratings(options: argparse.Namespace) -> int:
-    from ..composition import CompositionScorer
+    from ..composing.composition import CompositionScorer
     from .ratings import evaluate_ratings
 
     report = evaluate_ratings(options.file, CompositionScorer.load())

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from ..arrays import FloatArray
-from ..data import Example
+from ..datasets import Example
 from ..errors import InputError
-from ..images import LoadedImage, load_image
+from ..imaging.images import LoadedImage, load_image
 from .bootstrap import Estimate, Spread, estimate, spread
 from .crop_metrics import score_drawn, score_judged, score_rated
 from .methods import Judge, Method

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
 from ..device import num_threads
 from ..errors import InputError
-from ..images import load_image, reason_of
-from ..output_files import written_at_once
+from ..imaging.contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
+from ..imaging.images import load_image, reason_of
+from ..imaging.output_files import written_at_once
 from .bootstrap import CONFIDENCE, RESAMPLES, Estimate, Spread
 from .crops import Case, SetResult
 from .metrics import without_nan

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..arrays import FloatArray, descending
 from ..boxes import area
-from ..ranking import Scorer, judge_in_view
-from ..ratings import RatedImage
+from ..composing.ranking import Scorer, judge_in_view
+from ..datasets.ratings import RatedImage
 
 MIN_INSIDE = 20
 """Rated crops that must lie in the one that stands in for the photo."""

@@ -25,11 +25,11 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes
+from ..datasets.records import read_records, text_of
 from ..errors import InputError
 from ..grounding import GroundingOptions, ground
-from ..images import load_image
-from ..prompt import parse_prompt
-from ..records import read_records, text_of
+from ..imaging.images import load_image
+from ..prompt.parser import parse_prompt
 from .grounding_metrics import Answer, CaseScore, score_case
 from .metrics import without_nan
 

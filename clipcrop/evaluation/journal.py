@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..images import reason_of
+from ..imaging.images import reason_of
 
 Key = tuple[str, str, str]
 """Photo, text, method."""

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..arrays import FloatArray, descending
 from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes, clip_to_image, coverage
-from ..composition import CompositionScorer
+from ..composing.composition import CompositionScorer
 from ..device import choose_device
 from ..errors import InputError
 from ..extras import has_extra, install_command
 from ..grounding import GroundingOptions, ground
-from ..images import LoadedImage
-from ..prompt import Text, parse_prompt
+from ..imaging.images import LoadedImage
+from ..prompt.parser import Text, parse_prompt
 from ..sight import Sight
 from .crop_metrics import grid_frames
 from .smart_crop import SmartCropped, is_installed
 
 if TYPE_CHECKING:
     from ..cagic.cropper import Cagic
-    from ..decoder import Decoder
+    from ..decoder.network import Decoder
 
 CENTRE_SIDE = 0.8
 """Sides of the centre crop, in units of the photo's; the crops that people rated best in GAICD are
@@ -208,13 +208,13 @@ class ClipCrop:
 
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
-        from ..conditioning import paper_crops
+        from ..decoder.conditioning import paper_crops
 
         return _with_area(paper_crops(self.decoder, self.sight(photo).tokens, self._embed(text)))
 
     def _embed(self, text: str) -> FloatArray:
         """[W, E] the texts that the decoder's variant selects with; zeros select nothing."""
-        from ..conditioning import texts_for
+        from ..decoder.conditioning import texts_for
 
         encoder = self.sight.predictor.encoder
         texts: tuple[Text, ...] = ()
@@ -255,7 +255,7 @@ class Workshop:
         """A method for each checkpoint."""
         if not self.decoders:
             return []
-        from ..decoder_checkpoint import load_decoder
+        from ..decoder.checkpoint import load_decoder
 
         encoder, device = self.sight.predictor.encoder, choose_device(self.device)
         return [

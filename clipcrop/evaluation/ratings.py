@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..arrays import FloatArray
-from ..ranking import Scorer
-from ..ratings import RatedImage, read_ratings
+from ..composing.ranking import Scorer
+from ..datasets.ratings import RatedImage, read_ratings
 from .crop_metrics import K_RETURNED, N_GOOD, score_judged
 from .metrics import without_nan
 

@@ -21,7 +21,7 @@ import numpy as np
 from ..arrays import FloatArray
 from ..boxes import clip_to_image
 from ..errors import InputError
-from ..images import LoadedImage
+from ..imaging.images import LoadedImage
 
 WIDTH_PX = 100
 """Of the thumbnail that is asked for, as in smartcrop's own program."""

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..data import Example, RatedCrop
+from ..datasets import Example, RatedCrop
 from ..device import num_threads
 from ..errors import InputError
-from ..images import LoadedImage, load_image
+from ..imaging.images import LoadedImage, load_image
 from ..predictor import EncodedImage
-from ..prompt import parse_prompt
+from ..prompt.parser import parse_prompt
 from ..sight import Sight
 from .crop_metrics import score_asked
 from .crops import KEPT_CROPS, Answer, Progress, SetResult, evaluate_crops

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from ..data import Example
-from ..decoder import DecoderVariant
+from ..datasets import Example
+from ..decoder.network import DecoderVariant
 from ..errors import InputError
-from ..images import load_image
-from ..prompt import check_prompt
+from ..imaging.images import load_image
+from ..prompt.parser import check_prompt
 
 _SMALL_PX = 64  # JPEGs are decoded at an eighth, which reads all of the file in little time
 

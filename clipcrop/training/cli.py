@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from ..data import Example, read_set
-from ..decoder import DecoderConfig
+from ..datasets import Example, read_set
+from ..decoder.network import DecoderConfig
 from ..device import memory_errors_named
 from ..encoders import load_encoder
 from ..errors import InputError
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--verbose", action="store_true", help="log what happens")
     _add_fields(parser.add_argument_group("training"), TrainConfig)
-    _add_fields(parser.add_argument_group("decoder, see clipcrop.decoder"), DecoderConfig)
+    _add_fields(parser.add_argument_group("decoder, see clipcrop.decoder.network"), DecoderConfig)
     losses = parser.add_argument_group("losses, see clipcrop.training.criterion")
     _add_fields(losses, CriterionConfig)
     _add_fields(losses, MatchCosts, prefix="match-")

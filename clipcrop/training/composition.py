@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..arrays import FloatArray
-from ..composition import CompositionConfig
-from ..composition_network import CompositionNetwork
+from ..composing.composition import CompositionConfig
+from ..composing.composition_network import CompositionNetwork
+from ..datasets.ratings import RatedImage, mos_to_quality, read_ratings
 from ..errors import ClipCropError, InputError
 from ..evaluation.framing import FramingCases, framing_cases, framing_table
 from ..evaluation.ratings import RatingsReport, compare, predict
-from ..ratings import RatedImage, mos_to_quality, read_ratings
 
 logger = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn.functional import smooth_l1_loss
 from torch.nn.utils.rnn import pad_sequence
 
-from ..decoder import DecoderOutput
-from ..tensor_boxes import cxcywh_to_xyxy, generalised_iou, iou_of_pairs
+from ..decoder.network import DecoderOutput
+from ..decoder.tensor_boxes import cxcywh_to_xyxy, generalised_iou, iou_of_pairs
 from .matcher import MatchCosts, match, solver
 
 

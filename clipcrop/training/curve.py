@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..output_files import written_at_once
+from ..imaging.output_files import written_at_once
 
 Series = Mapping[str, Sequence[tuple[float, float]]]
 """Name -> points (step, value), steps rising."""

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..data import Example
-from ..decoder import DecoderConfig
+from ..datasets import Example
+from ..decoder.network import DecoderConfig
 from ..encoders.base import Encoder
 from ..errors import InputError
 from .config import TrainConfig

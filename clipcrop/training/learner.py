@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ..decoder import Decoder, DecoderOutput
+from ..decoder.network import Decoder, DecoderOutput
 from ..encoders.base import Encoder, TrainableEncoder
 from ..errors import InputError
 from .criterion import CropTargets

@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..decoder.tensor_boxes import cxcywh_to_xyxy, generalised_iou
 from ..errors import InputError
 from ..extras import install_command
-from ..tensor_boxes import cxcywh_to_xyxy, generalised_iou
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from ..tensor_boxes import coverage, intersection
+from ..decoder.tensor_boxes import coverage, intersection
 from .config import TileFilter
 
 HALF = 0.5

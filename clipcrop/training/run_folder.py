@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from ..errors import CheckpointError, InputError
-from ..output_files import written_at_once
+from ..imaging.output_files import written_at_once
 
 STATE_FILE = "last.pt"
 METRICS_FILE = "metrics.jsonl"

@@ -11,16 +11,16 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..conditioning import condition, stack_texts, texts_for
-from ..data import Example
-from ..decoder import Decoder, DecoderOutput, DecoderVariant
+from ..datasets import Example
+from ..datasets.ratings import MAX_MOS, MIN_MOS
+from ..decoder.conditioning import condition, stack_texts, texts_for
+from ..decoder.network import Decoder, DecoderOutput, DecoderVariant
+from ..decoder.tensor_boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from ..encoders.base import Encoder, TrainableEncoder
 from ..encoders.tensors import TokenTensors
 from ..errors import InputError
-from ..images import load_image
-from ..prompt import Text, parse_prompt
-from ..ratings import MAX_MOS, MIN_MOS
-from ..tensor_boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from ..imaging.images import load_image
+from ..prompt.parser import Text, parse_prompt
 from .config import TrainConfig
 from .criterion import CropTargets
 from .mosaic import keeps

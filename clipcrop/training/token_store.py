@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..output_files import written_at_once
+from ..imaging.output_files import written_at_once
 from .samples import Sample
 
 

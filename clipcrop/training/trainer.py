@@ -20,9 +20,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from ..data import Example
-from ..decoder import Decoder, DecoderConfig
-from ..decoder_checkpoint import save_decoder
+from ..datasets import Example
+from ..decoder.checkpoint import save_decoder
+from ..decoder.network import Decoder, DecoderConfig
 from ..encoders.base import Encoder, TrainableEncoder
 from ..errors import InputError
 from ..weights.decoders import BEST_DECODER, LAST_DECODER

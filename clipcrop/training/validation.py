@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
-from ..data import Example
-from ..decoder import Decoder
-from ..tensor_boxes import cxcywh_to_xyxy, iou
+from ..datasets import Example
+from ..decoder.network import Decoder
+from ..decoder.tensor_boxes import cxcywh_to_xyxy, iou
+from ..imaging.contact_sheet import PictureRow, cut_picture, marked_picture, write_pictures
 from .processes import Processes
 from .samples import Sample, ViewEncoder, collate, decode
 from .token_store import TokenStore, rounded

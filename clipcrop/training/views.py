@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..data import Example
+from ..datasets import Example
+from ..datasets.ratings import mos_to_quality
 from ..errors import InputError
-from ..images import LoadedImage, load_image
-from ..ratings import mos_to_quality
+from ..imaging.images import LoadedImage, load_image
 from .augmentation import jitter_colours, may_mirror, mirror, mirror_boxes
 from .config import TrainConfig
 from .mosaic import compose, into_tile

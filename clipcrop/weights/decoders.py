@@ -2,7 +2,7 @@
 
     <models folder>/decoders/<encoder>.safetensors    used whenever that encoder is
 
-`clipcrop.decoder_checkpoint` reads and writes the weights.
+`clipcrop.decoder.checkpoint` reads and writes the weights.
 """
 
 from __future__ import annotations

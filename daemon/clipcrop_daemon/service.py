@@ -54,7 +54,7 @@ from .worker_options import WorkerOptions
 
 if TYPE_CHECKING:
     from clipcrop import EncodedImage, Predictor, Suggestions
-    from clipcrop.images import LoadedImage
+    from clipcrop.imaging.images import LoadedImage
 
 EnterStage = Callable[[str, str], None]
 """Told a stage ("loading", "encoding", "searching") and words for it when it begins; may raise
@@ -211,7 +211,7 @@ class Service:
         data: dict[messages.Image, memoryview],
         size_px: tuple[int, int],
     ) -> LoadedImage:
-        from clipcrop.images import LoadedImage  # loads Pillow
+        from clipcrop.imaging.images import LoadedImage  # loads Pillow
 
         rgb = self._cache.find(image)
         if rgb is None:
@@ -231,7 +231,7 @@ class Service:
 
     def _check_prompt(self, request: SuggestRequest, enter_stage: EnterStage) -> None:
         """Have it refused before the model is loaded, which takes longer."""
-        from clipcrop.prompt import parse_prompt
+        from clipcrop.prompt.parser import parse_prompt
 
         if request.prompt.strip() or any(map(str.strip, request.exclude)):
             self._need_language_model(enter_stage)
@@ -240,7 +240,7 @@ class Service:
     def _need_language_model(self, enter_stage: EnterStage) -> None:
         """The first import takes seconds, so a stage is reported."""
         if not self._has_language_model:
-            from clipcrop.language import english_pipeline
+            from clipcrop.prompt.language import english_pipeline
 
             enter_stage("loading", "loading the language model")
             english_pipeline()

@@ -44,7 +44,7 @@ def decode_pixels(image: messages.Image, data: memoryview) -> Pixels:
     """
     from PIL import Image  # slow to load
 
-    from clipcrop.images import prepare_image
+    from clipcrop.imaging.images import prepare_image
 
     mode, arrangement = _MODES[image.format]
     size_px = (image.width_px, image.height_px)

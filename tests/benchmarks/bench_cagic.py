@@ -30,7 +30,7 @@ from clipcrop.cagic.captioner import TransformersCaptioner
 from clipcrop.cagic.cropper import Cagic
 from clipcrop.cagic.options import CagicOptions
 from clipcrop.cagic.sampler import Crops, Pyramid
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 
 CHECKOUT = Path(__file__).parents[2]
 PHOTO = CHECKOUT / "clipcrop" / "samples" / "astronaut.jpg"

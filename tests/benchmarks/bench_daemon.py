@@ -35,7 +35,7 @@ import psutil
 import zmq
 from PIL import Image as PillowImage
 
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 from clipcrop_wire import protocol, sealing
 from clipcrop_wire.client import Client
 from clipcrop_wire.endpoint import read_connection_file

@@ -39,7 +39,7 @@ TIMEOUT_S = 120
 IN_PROCESS = """
 import itertools, json, sys, time
 from clipcrop import Predictor
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 
 def timed(work):
     wall, processor = time.perf_counter(), time.process_time()

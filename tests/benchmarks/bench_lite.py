@@ -19,7 +19,7 @@ from timing import measure, medians, write_json
 from clipcrop import Predictor
 from clipcrop.encoders.lite_graph import LiteGraph
 from clipcrop.encoders.lite_pixels import letterbox
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 from clipcrop.weights.checkpoint import EMBEDDED_LITE
 
 SAMPLE = Path(__file__).parents[2] / "clipcrop" / "samples" / "coffee.jpg"

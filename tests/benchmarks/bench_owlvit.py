@@ -38,7 +38,7 @@ from transformers import (
 from clipcrop.arrays import FloatArray
 from clipcrop.boxes import cxcywh_to_xyxy
 from clipcrop.encoders.owlvit import OwlVitEncoder
-from clipcrop.prompt import Text
+from clipcrop.prompt.parser import Text
 from clipcrop.weights.checkpoint import find_checkpoint
 
 FIRST_TEXTS = ["the woman and her dogs", "woman", "dogs"]

@@ -18,10 +18,10 @@ from timing import write_json
 
 from clipcrop.arrays import FloatArray
 from clipcrop.boxes import as_boxes
-from clipcrop.candidates import candidates
-from clipcrop.composition import CompositionScorer
+from clipcrop.composing.candidates import candidates
+from clipcrop.composing.composition import CompositionScorer
+from clipcrop.composing.ranking import rank
 from clipcrop.constraints import Constraints
-from clipcrop.ranking import rank
 
 WIDTH_PX, HEIGHT_PX = 1024, 683
 NUM_OBJECTS = 10

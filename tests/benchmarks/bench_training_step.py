@@ -35,11 +35,11 @@ from PIL import Image
 from timing import Timing, measure, medians, write_json
 from torch import Tensor
 
-from clipcrop.conditioning import condition, decode
-from clipcrop.decoder import Decoder, DecoderConfig
+from clipcrop.decoder.conditioning import condition, decode
+from clipcrop.decoder.network import Decoder, DecoderConfig
+from clipcrop.decoder.tensor_boxes import xyxy_to_cxcywh
 from clipcrop.device import choose_device
 from clipcrop.encoders.owlvit import OwlVitEncoder
-from clipcrop.tensor_boxes import xyxy_to_cxcywh
 from clipcrop.training.criterion import Criterion, CropTargets
 from clipcrop.weights.checkpoint import find_checkpoint
 

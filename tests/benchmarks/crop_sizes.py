@@ -29,11 +29,11 @@ from timing import write_json
 from clipcrop import Predictor
 from clipcrop.arrays import FloatArray
 from clipcrop.boxes import area, as_boxes, clip_to_image, coverage, iou, union_box
-from clipcrop.composition import CompositionScorer
+from clipcrop.composing.composition import CompositionScorer
+from clipcrop.composing.ranking import rank
 from clipcrop.constraints import Constraints
 from clipcrop.evaluation.grounding import queries_from_boxes
-from clipcrop.images import load_image
-from clipcrop.ranking import rank
+from clipcrop.imaging.images import load_image
 
 GROWN = 2.2
 """The grown box has so many times the area of the box that was asked for."""

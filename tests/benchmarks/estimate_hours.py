@@ -29,12 +29,12 @@ from PIL import Image, ImageFilter
 from timing import write_json
 from torch.utils.flop_counter import FlopCounterMode
 
-from clipcrop.conditioning import condition, decode, stack_texts
-from clipcrop.data import Example, RatedCrop
-from clipcrop.decoder import Decoder, DecoderConfig
+from clipcrop.datasets import Example, RatedCrop
+from clipcrop.decoder.conditioning import condition, decode, stack_texts
+from clipcrop.decoder.network import Decoder, DecoderConfig
 from clipcrop.encoders import load_encoder
 from clipcrop.encoders.tensors import TokenTensors
-from clipcrop.prompt import Text
+from clipcrop.prompt.parser import Text
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.views import ViewMaker
 

@@ -23,14 +23,15 @@ MEASURE = """
 import json, sys
 from pathlib import Path
 from PIL import Image
-import clipcrop.crop_files, clipcrop.deep_images, clipcrop.images
+import clipcrop.imaging.crop_files, clipcrop.imaging.deep_images, clipcrop.imaging.images
 path, what, warm = sys.argv[1:]
 
 def run(name):
-    loaded = clipcrop.images.load_image(name)
+    loaded = clipcrop.imaging.images.load_image(name)
     if what == "crop":
         box = (1, 1, loaded.width_px - 1, loaded.height_px - 1)
-        clipcrop.crop_files.write_crops(name, [box], [Path(name).with_name("crop")], overwrite=True)
+        crop = Path(name).with_name("crop")
+        clipcrop.imaging.crop_files.write_crops(name, [box], [crop], overwrite=True)
 
 def resident_kb(name):
     lines = Path("/proc/self/status").read_text().splitlines()

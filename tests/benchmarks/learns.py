@@ -30,23 +30,23 @@ from tqdm import tqdm
 
 from clipcrop.arrays import FloatArray
 from clipcrop.boxes import area, clip_to_image, coverage, cxcywh_to_xyxy, union_box
-from clipcrop.candidates import candidates
-from clipcrop.composition import CompositionScorer
-from clipcrop.conditioning import condition, stack_texts, texts_for
+from clipcrop.composing.candidates import candidates
+from clipcrop.composing.composition import CompositionScorer
+from clipcrop.composing.ranking import judge, pick_different
 from clipcrop.constraints import Constraints
-from clipcrop.data import Example, RatedCrop, read_jsonl, write_jsonl
-from clipcrop.decoder import DecoderConfig
-from clipcrop.decoder_checkpoint import load_decoder
+from clipcrop.datasets import Example, RatedCrop, read_jsonl, write_jsonl
+from clipcrop.decoder.checkpoint import load_decoder
+from clipcrop.decoder.conditioning import condition, stack_texts, texts_for
+from clipcrop.decoder.network import DecoderConfig
 from clipcrop.encoders import load_encoder
 from clipcrop.encoders.tensors import TokenTensors
 from clipcrop.evaluation.bootstrap import estimate
 from clipcrop.evaluation.crops import evaluate_crops
 from clipcrop.evaluation.methods import CentreCrop, EncoderBox, Suggested, WholeImage
 from clipcrop.evaluation.methods import ClipCrop as Trained
-from clipcrop.images import LoadedImage, upright_size
+from clipcrop.imaging.images import LoadedImage, upright_size
 from clipcrop.predictor import Predictor
-from clipcrop.prompt import parse_prompt
-from clipcrop.ranking import judge, pick_different
+from clipcrop.prompt.parser import parse_prompt
 from clipcrop.sight import Sight
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.criterion import CriterionConfig
@@ -111,8 +111,8 @@ PAGE = """# A stand-in: whether the decoder learns
 
 Not the paper's experiment: GAICD's photos could not be had. What was trained here is a small
 decoder on a few hundred photos, and its teacher is not people but the composition score
-(`clipcrop/composition.md`). It asks whether the training works, not how good ClipCrop is; for that
-see [reproduce.md](reproduce.md).
+(`clipcrop/composing/composition.md`). It asks whether the training works, not how good ClipCrop
+is; for that see [reproduce.md](reproduce.md).
 
 - **Photos.** COCO, Flickr8k, ImageNet and some others, with annotated or detected boxes.
 - **Texts.** "the dog", or "the dog and the car", of things that are the only ones of their kind in

@@ -10,7 +10,7 @@ import numpy as np
 from clipcrop import Constraints, EncodedImage, Suggestions
 from clipcrop.encoders.base import ImageTokens
 from clipcrop.errors import OutOfMemory
-from clipcrop.images import LoadedImage
+from clipcrop.imaging.images import LoadedImage
 from clipcrop_daemon.image_cache import ImageCache
 from clipcrop_daemon.residency import Residency
 from clipcrop_daemon.service import Service

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ...decoder.tensor_boxes import area, cxcywh_to_xyxy, iou
 from ...encoders.lite_pixels import cell_grid, letterbox
-from ...tensor_boxes import area, cxcywh_to_xyxy, iou
 from .network import LiteNetwork, decode_boxes
 from .photos import dev_photos
 

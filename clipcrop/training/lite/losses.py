@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ...tensor_boxes import cxcywh_to_xyxy, generalised_iou
+from ...decoder.tensor_boxes import cxcywh_to_xyxy, generalised_iou
 from .network import Classifier, DenseOutput, decode_boxes
 from .shards import Targets
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, grid_sample
 from tqdm import tqdm
 
-from ...tensor_boxes import generalised_iou
+from ...decoder.tensor_boxes import generalised_iou
 from .scene_head import NUM_LABELS, SceneHead, decode_distances
 from .scene_photos import LABEL_STRIDE, UNLABELLED
 from .scene_shards import SceneShard, shard_folder

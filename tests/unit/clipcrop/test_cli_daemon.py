@@ -17,7 +17,7 @@ from fake_daemon import FakeDaemon
 
 from clipcrop import Predictor, Suggestions
 from clipcrop.cli import main
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 from clipcrop_wire import messages, protocol
 from clipcrop_wire.errors import Cancelled, InvalidRequest
 from clipcrop_wire.messages import Progress, SuggestReply

@@ -196,7 +196,7 @@ def test_a_crop_folder_that_cannot_be_written_is_told_before_the_model_is_loaded
     def refuse(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("clipcrop.output_files.os.open", refuse)
+    monkeypatch.setattr("clipcrop.imaging.output_files.os.open", refuse)
 
     code = main(["suggest", str(photos), "the cat", "--write-crops", str(photos / "crops")])
 

@@ -17,7 +17,7 @@ from clipcrop.grounding import (
     GroundingOptions,
     ground,
 )
-from clipcrop.prompt import Prompt, Text
+from clipcrop.prompt.parser import Prompt, Text
 from clipcrop.suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT
 
 floats = partial(np.array, dtype=np.float32)

@@ -13,8 +13,8 @@ from PIL import Image
 from clipcrop import Constraints, EncodedImage, GroundingOptions, Predictor
 from clipcrop.boxes import coverage
 from clipcrop.errors import EmptyPrompt, InputError
-from clipcrop.images import load_image
-from clipcrop.prompt import parse_prompt
+from clipcrop.imaging.images import load_image
+from clipcrop.prompt.parser import parse_prompt
 
 floats = partial(np.array, dtype=np.float32)
 

@@ -12,12 +12,12 @@ from PIL import Image
 
 from clipcrop import Constraints, EncodedImage, Predictor
 from clipcrop.cli import main
-from clipcrop.decoder import Decoder, DecoderConfig
-from clipcrop.decoder_checkpoint import save_decoder
+from clipcrop.decoder.checkpoint import save_decoder
+from clipcrop.decoder.network import Decoder, DecoderConfig
 from clipcrop.encoders import load_encoder
 from clipcrop.encoders.base import Encoder
 from clipcrop.errors import CheckpointError
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 from clipcrop.weights.decoders import default_decoder_path
 
 SMALL: dict[str, Any] = {

@@ -12,8 +12,8 @@ from PIL import Image
 
 from clipcrop.constraints import Constraints
 from clipcrop.errors import ClipCropError, DaemonUnavailable, InputError
-from clipcrop.images import LoadedImage
-from clipcrop.prompt import MAX_PROMPT_CHARACTERS
+from clipcrop.imaging.images import LoadedImage
+from clipcrop.prompt.parser import MAX_PROMPT_CHARACTERS
 from clipcrop.remote import RemoteAnswer, RemotePredictor, check_limits
 from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions
 from clipcrop_wire import messages, protocol

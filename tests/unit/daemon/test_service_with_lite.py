@@ -8,7 +8,7 @@ import pytest
 from service_with_fakes import suggest
 
 from clipcrop import Constraints, Predictor, Suggestions
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 from clipcrop_daemon.service import Service, make_service
 from clipcrop_daemon.worker_options import WorkerOptions
 from clipcrop_wire import protocol

@@ -4,7 +4,7 @@ import PIL.Image
 import pytest
 
 from clipcrop.errors import InputError
-from clipcrop.images import prepare_image
+from clipcrop.imaging.images import prepare_image
 from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions
 from clipcrop_daemon.residency import Resident
 from clipcrop_daemon.translation import constraints_of, decode_pixels, suggest_reply

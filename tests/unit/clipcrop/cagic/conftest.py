@@ -24,7 +24,7 @@ from transformers import (
     ViTModel,
 )
 
-from clipcrop.images import LoadedImage, load_image
+from clipcrop.imaging.images import LoadedImage, load_image
 
 WORDS = ("a", "the", "red", "green", "circle", "square", "dog", "cup", "on", "of")
 SIDE_PX = 32

@@ -15,7 +15,7 @@ from transformers import CLIPModel
 from clipcrop.cagic.aesthetics import ClipAesthetics, load_head
 from clipcrop.cagic.sampler import Crops, Pyramid, sample
 from clipcrop.errors import CheckpointError
-from clipcrop.images import prepare_image
+from clipcrop.imaging.images import prepare_image
 
 CPU = torch.device("cpu")
 BOXES = torch.tensor([[0.1, 0.2, 0.7, 0.9], [0.0, 0.0, 1.0, 1.0]])

@@ -16,7 +16,7 @@ from clipcrop.cagic.captioner import TransformersCaptioner
 from clipcrop.cagic.losses import caption_loss
 from clipcrop.cagic.sampler import Crops, Pyramid, sample
 from clipcrop.errors import CheckpointError, InputError
-from clipcrop.images import prepare_image
+from clipcrop.imaging.images import prepare_image
 
 CPU = torch.device("cpu")
 BOXES = torch.tensor([[0.1, 0.2, 0.7, 0.9], [0.0, 0.0, 1.0, 1.0], [0.4, 0.3, 0.6, 0.5]])

@@ -13,8 +13,8 @@ from clipcrop.cagic.cropper import Cagic
 from clipcrop.cagic.options import CagicOptions
 from clipcrop.cagic.weights import load_networks
 from clipcrop.constraints import Constraints
-from clipcrop.images import LoadedImage, prepare_image
-from clipcrop.tensor_boxes import iou
+from clipcrop.decoder.tensor_boxes import iou
+from clipcrop.imaging.images import LoadedImage, prepare_image
 
 
 @pytest.fixture(scope="module")

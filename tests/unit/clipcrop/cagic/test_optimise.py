@@ -13,8 +13,8 @@ from clipcrop.cagic.optimise import Optimum, Progress, minimise
 from clipcrop.cagic.options import CagicOptions
 from clipcrop.cagic.space import CropSpace
 from clipcrop.constraints import Constraints
+from clipcrop.decoder.tensor_boxes import area, intersection, iou
 from clipcrop.errors import InputError
-from clipcrop.tensor_boxes import area, intersection, iou
 
 SPACE = CropSpace.of_photo(1200, 800, Constraints())
 NUM_THINGS = 10

@@ -17,8 +17,8 @@ from clipcrop.cagic.cropper import Cagic
 from clipcrop.cagic.losses import caption_loss
 from clipcrop.cagic.options import CagicOptions
 from clipcrop.cagic.sampler import Crops, Pyramid, sample
-from clipcrop.images import LoadedImage, prepare_image
-from clipcrop.tensor_boxes import coverage
+from clipcrop.decoder.tensor_boxes import coverage
+from clipcrop.imaging.images import LoadedImage, prepare_image
 
 logger = logging.getLogger(__name__)
 

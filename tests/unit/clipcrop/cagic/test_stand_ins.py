@@ -8,11 +8,11 @@ import torch
 from clipcrop.boxes import as_boxes
 from clipcrop.cagic.sampler import Crops, Pyramid
 from clipcrop.cagic.stand_ins import CompositionAesthetics, EncoderCaptioner
-from clipcrop.composition import CompositionScorer
-from clipcrop.images import LoadedImage
+from clipcrop.composing.composition import CompositionScorer
+from clipcrop.decoder.tensor_boxes import iou
+from clipcrop.imaging.images import LoadedImage
 from clipcrop.predictor import Predictor
 from clipcrop.sight import Sight
-from clipcrop.tensor_boxes import iou
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from clipcrop.encoders.lite_colours import (
     colour_shares,
     name_colours,
 )
-from clipcrop.prompt import Text
+from clipcrop.prompt.parser import Text
 
 floats = partial(np.array, dtype=np.float32)
 

@@ -15,7 +15,7 @@ from clipcrop.encoders.lite_words import (
     split_words,
 )
 from clipcrop.errors import CheckpointError
-from clipcrop.prompt import Text
+from clipcrop.prompt.parser import Text
 
 floats = partial(np.array, dtype=np.float32)
 

@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 from transformers.models.owlv2.image_processing_pil_owlv2 import Owlv2ImageProcessorPil
 from transformers.models.owlvit.image_processing_pil_owlvit import OwlViTImageProcessorPil
 
+from clipcrop.decoder.tensor_boxes import cxcywh_to_xyxy
 from clipcrop.encoders import load_encoder
 from clipcrop.encoders.base import Encoder
 from clipcrop.encoders.owlvit import OwlVitEncoder
 from clipcrop.encoders.tensors import TokenTensors
 from clipcrop.errors import CheckpointError, InputError
-from clipcrop.prompt import Text
-from clipcrop.tensor_boxes import cxcywh_to_xyxy
+from clipcrop.prompt.parser import Text
 from clipcrop.weights.checkpoint import find_checkpoint
 
 KINDS = ["owlvit", "owlv2"]

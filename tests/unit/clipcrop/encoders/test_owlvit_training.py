@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from clipcrop.data import Example, RatedCrop
-from clipcrop.decoder import DecoderConfig
-from clipcrop.decoder_checkpoint import load_decoder
+from clipcrop.datasets import Example, RatedCrop
+from clipcrop.decoder.checkpoint import load_decoder
+from clipcrop.decoder.network import DecoderConfig
 from clipcrop.encoders import load_encoder
 from clipcrop.encoders.owlvit import OwlVitEncoder
 from clipcrop.errors import CheckpointError
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.run_folder import RunFolder
 from clipcrop.training.trainer import RunOptions, train

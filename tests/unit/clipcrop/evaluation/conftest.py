@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from clipcrop.decoder import Decoder, DecoderConfig
-from clipcrop.decoder_checkpoint import save_decoder
+from clipcrop.decoder.checkpoint import save_decoder
+from clipcrop.decoder.network import Decoder, DecoderConfig
 from clipcrop.encoders import load_encoder
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from published_sets import write_fcdb, write_flms, write_gaicd, write_labelme, write_photo
 
-from clipcrop.data import read_set
+from clipcrop.datasets import read_set
 from clipcrop.errors import InputError
 from clipcrop.evaluation.crops import evaluate_crops
 from clipcrop.evaluation.methods import CentreCrop, WholeImage

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from clipcrop.boxes import area
+from clipcrop.datasets.ratings import RatedImage
 from clipcrop.evaluation.framing import FramingCases, framing_cases, framing_table
-from clipcrop.ratings import RatedImage
 
 floats = partial(np.array, dtype=np.float32)
 

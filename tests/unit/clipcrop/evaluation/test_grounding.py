@@ -21,7 +21,7 @@ from clipcrop.evaluation.grounding import (
     read_cases,
 )
 from clipcrop.evaluation.grounding_metrics import Answer
-from clipcrop.prompt import Text
+from clipcrop.prompt.parser import Text
 
 floats = partial(np.array, dtype=np.float32)
 

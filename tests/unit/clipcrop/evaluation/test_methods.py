@@ -11,13 +11,13 @@ import pytest
 
 from clipcrop import Predictor
 from clipcrop.boxes import clip_to_image, coverage, cxcywh_to_xyxy
-from clipcrop.composition import CompositionScorer
-from clipcrop.decoder import Decoder, DecoderConfig
-from clipcrop.decoder_checkpoint import save_decoder
+from clipcrop.composing.composition import CompositionScorer
+from clipcrop.decoder.checkpoint import save_decoder
+from clipcrop.decoder.network import Decoder, DecoderConfig
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.evaluation.crop_metrics import grid_frames
 from clipcrop.evaluation.methods import MAKERS, Workshop, make_methods, what_is_lacking
-from clipcrop.images import LoadedImage, load_image
+from clipcrop.imaging.images import LoadedImage, load_image
 from clipcrop.sight import Sight
 
 assert_close = partial(np.testing.assert_allclose, rtol=1.3e-6, atol=1e-5)
@@ -181,6 +181,6 @@ def test_it_is_told_what_a_method_lacks(workshop: Workshop, monkeypatch: pytest.
 
 
 def _texts(text: str):
-    from clipcrop.prompt import parse_prompt
+    from clipcrop.prompt.parser import parse_prompt
 
     return parse_prompt(text).all_texts[:1]

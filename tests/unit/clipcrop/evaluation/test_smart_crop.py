@@ -13,7 +13,7 @@ from smartcrop import SmartCrop
 from clipcrop.boxes import area
 from clipcrop.errors import InputError
 from clipcrop.evaluation.smart_crop import SmartCropped, is_installed
-from clipcrop.images import LoadedImage, load_image, prepare_image
+from clipcrop.imaging.images import LoadedImage, load_image, prepare_image
 
 assert_close = partial(np.testing.assert_allclose, rtol=1.3e-6, atol=1e-5)
 

@@ -25,7 +25,7 @@ from clipcrop.evaluation.subjects import (
     plural_where_several,
     read_subjects,
 )
-from clipcrop.images import LoadedImage
+from clipcrop.imaging.images import LoadedImage
 
 floats = partial(np.array, dtype=np.float32)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clipcrop.data import Example, RatedCrop, write_jsonl
-from clipcrop.decoder import DecoderConfig
+from clipcrop.datasets import Example, RatedCrop, write_jsonl
+from clipcrop.decoder.network import DecoderConfig
 from clipcrop.encoders.lite import LiteEncoder
 
 TEXTS = {"astronaut": "a woman", "chelsea": "the cat", "coffee": "a cup", "rocket": "the rocket"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from clipcrop.data import RatedCrop
+from clipcrop.datasets import RatedCrop
 from clipcrop.errors import InputError
 from clipcrop.training.checks import check_examples
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from clipcrop.boxes import as_boxes
-from clipcrop.composition import CompositionConfig, CompositionScorer
+from clipcrop.composing.composition import CompositionConfig, CompositionScorer
+from clipcrop.datasets.ratings import RatedImage
 from clipcrop.evaluation.ratings import compare, predict
-from clipcrop.ratings import RatedImage
 from clipcrop.training.composition import (
     Batch,
     TrainingConfig,

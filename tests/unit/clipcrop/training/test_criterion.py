@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clipcrop.decoder import Decoder, DecoderConfig, DecoderOutput
+from clipcrop.decoder.network import Decoder, DecoderConfig, DecoderOutput
 from clipcrop.errors import InputError
 from clipcrop.training.criterion import Criterion, CriterionConfig, CropTargets
 

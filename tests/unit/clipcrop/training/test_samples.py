@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from clipcrop.decoder import Decoder
+from clipcrop.decoder.network import Decoder
+from clipcrop.decoder.tensor_boxes import cxcywh_to_xyxy, iou
 from clipcrop.errors import InputError
-from clipcrop.tensor_boxes import cxcywh_to_xyxy, iou
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.samples import ViewEncoder, collate, decode
 from clipcrop.training.token_store import TokenStore, rounded

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from clipcrop.data import Example, RatedCrop
-from clipcrop.decoder import DecoderConfig
-from clipcrop.decoder_checkpoint import load_decoder
+from clipcrop.datasets import Example, RatedCrop
+from clipcrop.decoder.checkpoint import load_decoder
+from clipcrop.decoder.network import DecoderConfig
+from clipcrop.decoder.tensor_boxes import iou
 from clipcrop.errors import InputError
-from clipcrop.tensor_boxes import iou
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.criterion import CriterionConfig
 from clipcrop.training.processes import Processes

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from clipcrop.data import Example, RatedCrop
+from clipcrop.datasets import Example, RatedCrop
 from clipcrop.errors import InputError
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.views import ViewMaker, plain_view

@@ -86,8 +86,8 @@ def test_the_list_is_the_default(capsys: pytest.CaptureFixture[str]):
 
 
 def test_decoders_are_listed_with_their_encoders(capsys: pytest.CaptureFixture[str]):
-    from clipcrop.decoder import Decoder, DecoderConfig
-    from clipcrop.decoder_checkpoint import save_decoder
+    from clipcrop.decoder.checkpoint import save_decoder
+    from clipcrop.decoder.network import Decoder, DecoderConfig
     from clipcrop.weights.decoders import default_decoder_path
 
     path = default_decoder_path("owlvit")

@@ -12,7 +12,7 @@ from torch import nn
 from clipcrop.encoders.lite_graph import LiteGraph
 from clipcrop.encoders.lite_pixels import letterbox
 from clipcrop.errors import CheckpointError
-from clipcrop.images import load_image
+from clipcrop.imaging.images import load_image
 from clipcrop.training.lite.export import export
 from clipcrop.training.lite.network import LiteNetwork
 from clipcrop.training.lite.scene_head import SceneHead, join_maps
