@@ -76,7 +76,7 @@ def map_in_order(
                             continue
                         if not workers:
                             raise
-                        todo.appendleft(given)
+                        todo = deque(sorted([given, *todo]))
                         num_workers = len(workers)  # there is room for no more
                         continue
                     if worker.index is None:

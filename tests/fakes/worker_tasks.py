@@ -48,18 +48,23 @@ def die() -> Task:
     return do
 
 
-def be_the_only_one(mark: Path) -> Task:
-    """As a model for which there is memory once."""
+def be_the_only_one(pipe: Path, others: int) -> Task:
+    """As a model for which there is memory once; the others die while the one is set up."""
     try:
-        mark.touch(exist_ok=False)
+        pipe.with_name("mark").touch(exist_ok=False)
     except FileExistsError:
+        pipe.write_bytes(b".")
         return die()
+    deaths = os.open(pipe, os.O_RDWR)  # not only to read: the pipe ends with its last writer
+    for _ in range(others):
+        os.read(deaths, 1)
+    os.close(deaths)
     return do
 
 
-def only_one(mark: Path) -> Callable[[], Task]:
+def only_one(pipe: Path, others: int) -> Callable[[], Task]:
     """`be_the_only_one` as a set-up."""
-    return functools.partial(be_the_only_one, mark)
+    return functools.partial(be_the_only_one, pipe, others)
 
 
 def main() -> None:

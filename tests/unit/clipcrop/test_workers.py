@@ -55,10 +55,10 @@ def test_no_worker_that_lives_through_its_set_up_is_an_error() -> None:
         list(map_in_order(worker_tasks.die, ["one", "two", "three"], 2))
 
 
-def test_fewer_workers_do_all_where_there_is_no_room_for_more(tmp_path: Path) -> None:
-    tasks = ["one", "two", "three", "four", "five"]
+def test_fewer_workers_do_all_where_there_is_no_room_for_more(pipe: Path) -> None:
+    tasks = [str(number) for number in range(8)]
 
-    assert list(map_in_order(only_one(tmp_path / "mark"), tasks, 3)) == tasks
+    assert list(map_in_order(only_one(pipe, others=5), tasks, 6)) == tasks
 
 
 def test_a_worker_uses_one_thread() -> None:
