@@ -7,18 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from polling import PATIENCE_S, wait_until
 
 from clipcrop_wire.client import Client
 
 
-@pytest.mark.parametrize(
-    "num_rounds", [4, pytest.param(50, marks=pytest.mark.slow)], ids=["shortly", "fifty times"]
-)
-def test_of_two_daemons_exactly_one_lives_and_answers(short_path, num_rounds):
+def test_of_two_daemons_exactly_one_lives_and_answers(short_path):
     path = short_path / "connection.json"
-    for number in range(num_rounds):
+    for number in range(4):
         both = [start(path), start(path)]
         try:
             loser = first_to_end(both)

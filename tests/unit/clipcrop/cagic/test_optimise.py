@@ -75,17 +75,17 @@ def test_the_best_of_many_optima_is_found():
 
 @pytest.mark.slow
 def test_annealing_and_restarts_are_what_finds_the_best_of_many_optima():
-    seeds = range(100)
+    seeds = range(30)
 
     default = num_found(seeds)
     without_annealing = num_found(seeds, annealed=0.0)
     without_restarts = num_found(seeds, restarts=1)
     without_both = num_found(seeds, restarts=1, annealed=0.0)
 
-    assert default >= 95
-    assert without_annealing <= 85
-    assert without_restarts <= 40
-    assert without_both <= 40
+    assert default >= 28
+    assert without_annealing <= 25
+    assert without_restarts <= 12
+    assert without_both <= 12
 
 
 def bowl(crops: Tensor) -> Tensor:

@@ -189,19 +189,19 @@ def num_on_the_red_circle(captioner: ShapeCaptioner, num_scenes: int) -> int:
 
 @pytest.mark.slow
 def test_the_crop_for_red_circle_is_on_the_red_circle(captioner: ShapeCaptioner):
-    found = num_on_the_red_circle(captioner, 100)
+    found = num_on_the_red_circle(captioner, 30)
 
-    logger.info("on the red circle in %d of 100 scenes", found)
-    assert found >= 90
+    logger.info("on the red circle in %d of 30 scenes", found)
+    assert found >= 27
 
 
 @pytest.mark.slow
 def test_the_aesthetic_term_moves_the_crop_as_its_weight_grows(captioner: ShapeCaptioner):
     generator = torch.Generator().manual_seed(78)
-    images = [prepare_image(draw(scene(generator))) for _ in range(10)]
+    images = [prepare_image(draw(scene(generator))) for _ in range(6)]
 
     centres = []
-    for weight in (0.0, 1.0, 4.0, 40.0):
+    for weight in (0.0, 1.0, 40.0):
         cagic = Cagic(captioner, Rightwards(), CagicOptions(aesthetic_weight=weight))
         crops = np.stack([cagic.crops(image, "red circle")[0] for image in images])
         centres.append(float(((crops[:, 0] + crops[:, 2]) / 2).mean()))
