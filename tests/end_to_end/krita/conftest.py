@@ -161,23 +161,30 @@ class LastingKrita:
     """A Krita for many tests, as long as it can be used."""
 
     start: Callable[[Path], Krita]
-    is_worn_by_use: bool
+    keeps_images: bool
     """Krita 5.1 ends itself now and then, in a library of its own, once images were closed in it:
-    each test has a new one."""
+    those of earlier tests stay open."""
 
     now: Krita | None = None
 
     def with_image(self, path: Path) -> Krita:
         """The same one, as if it had just been started; or another that was."""
-        if self.now is not None and (self.is_worn_by_use or not self.now.is_running):
-            self.now.end()
-            self.now = None
+        if self.now is not None and not self.now.is_running:
+            self.end()
         if self.now is None:
             self.now = self.start(path)
         else:
-            self.now.run("start_anew(path)", path=str(path))
+            self.now.run(
+                "start_anew(path, keeps_images)", path=str(path), keeps_images=self.keeps_images
+            )
         self.now.focus_window()
         return self.now
+
+    def end(self) -> None:
+        """The next one is a new one."""
+        if self.now is not None:
+            self.now.end()
+            self.now = None
 
 
 @pytest.fixture(scope="module", params=["newest", "oldest"])
@@ -194,7 +201,7 @@ def lasting_krita(
     folder = tmp_path_factory.mktemp("lasting")
     root = krita_roots[{"newest": 0, "oldest": -1}[request.param]]
     with kritas(folder, root, template_of, installed_plug_in, shared_daemon, samples) as start:
-        yield LastingKrita(start, is_worn_by_use=request.param == "oldest")
+        yield LastingKrita(start, keeps_images=request.param == "oldest")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from editor import wait_for
@@ -15,6 +16,15 @@ ASK = (
     "panel._prompt.setEditText(prompt); widget('clipcrop_find').click()"
 )
 SUGGESTIONS = "result = [list(one.rect) for one in preview().session.suggestions]"
+
+
+@pytest.fixture
+def krita(lasting_krita: Any, astronaut_path: Path) -> Krita:
+    """With a photo, and no other document in it."""
+    if lasting_krita.keeps_images:
+        lasting_krita.end()
+    krita: Krita = lasting_krita.with_image(astronaut_path)
+    return krita
 
 
 def ask(krita: Krita, prompt: str) -> list[list[int]]:

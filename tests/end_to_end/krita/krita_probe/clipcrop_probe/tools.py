@@ -45,9 +45,10 @@ def close_all():
         one.close()
 
 
-def start_anew(path):
-    """As after Krita's start with a photo, with nothing remembered and a docker nobody has seen."""
-    close_all()
+def start_anew(path, keeps_images):
+    """As after Krita's start with a photo: nothing remembered, a docker that was never shown."""
+    if not keeps_images:
+        close_all()
     for name in ("clipcrop-choices", "clipcrop-history"):
         app.writeSetting("clipcrop", name, "")
     found = docker()
