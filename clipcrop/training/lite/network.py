@@ -66,6 +66,13 @@ class DenseOutput(NamedTuple):
     """[B, N, 4] centre offset and log size in units of the cell's stride; see `decode_boxes`."""
 
 
+def same_border(kernel: int, stride: int) -> tuple[int, int, int, int]:
+    """Pixels on the left, right, top and bottom, for even sides."""
+    before = (kernel - stride) // 2
+    after = kernel - stride - before
+    return before, after, before, after
+
+
 class SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow's SAME: the odd pixel of stride 2 goes right and below."""
 
@@ -80,8 +87,7 @@ class SameConv(nn.Conv2d):
             padding=kernel // 2 if stride == 1 else 0,
             groups=groups,
         )
-        before = (kernel - stride) // 2
-        self.border = (before, kernel - stride - before) * 2 if stride > 1 else None
+        self.border = same_border(kernel, stride) if stride > 1 else None
 
     def forward(self, input: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C', H/stride, W/stride] for even sides."""

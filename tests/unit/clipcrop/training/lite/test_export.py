@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -74,6 +75,13 @@ def test_boxes_and_scores_are_those_of_the_network(
     num_coarse = levels[2][0, 0].numel()
     coarse = levels[2].flatten(2).transpose(1, 2).numpy()
     np.testing.assert_allclose(output.tokens[:, -num_coarse:], coarse, **tolerance)
+
+
+def test_no_convolution_waits_for_a_padding_of_its_own(exported: Path):
+    nodes = onnx.load(exported).graph.node
+    padded = {output for node in nodes if node.op_type == "Pad" for output in node.output}
+
+    assert not [node.name for node in nodes if node.op_type == "Conv" and node.input[0] in padded]
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path):
