@@ -20,10 +20,10 @@ def sigmoid(logits: FloatArray) -> FloatArray:
     return result
 
 
-def softmax(logits: FloatArray) -> FloatArray:
-    """[..., C] -> [..., C] probabilities that sum to 1 over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    result: FloatArray = powers / powers.sum(axis=-1, keepdims=True)
+def softmax(logits: FloatArray, axis: int = -1) -> FloatArray:
+    """Logits of any shape -> probabilities that sum to 1 over an axis, by default the last."""
+    powers = np.exp(logits - logits.max(axis, keepdims=True))
+    result: FloatArray = powers / powers.sum(axis, keepdims=True)
     return result
 
 

@@ -56,7 +56,7 @@ def find_regions(logits: FloatArray, width_px: int, height_px: int) -> Regions:
         width_px: Of the image in the view.
         height_px: Of the image in the view.
     """
-    probabilities = softmax(logits.transpose(1, 2, 0)).transpose(2, 0, 1)
+    probabilities = softmax(logits, axis=0)
     rows, columns = (max(1, round(side / _STRIDE_PX)) for side in (height_px, width_px))
     peaks = probabilities[:, :rows, :columns].max(axis=(1, 2))
     present = np.flatnonzero(peaks >= _MIN_PEAK)
@@ -66,9 +66,10 @@ def find_regions(logits: FloatArray, width_px: int, height_px: int) -> Regions:
 
     peaks = maps.max(axis=(1, 2), keepdims=True)
     reach = maps >= _EXTENT * peaks
-    found, part = np.unique(label_parts(reach)[reach], return_inverse=True)
-    plane, row, column = np.nonzero(reach)
-    values = maps[reach]
+    cells = np.flatnonzero(reach)
+    found, part = np.unique(label_parts(reach).flat[cells], return_inverse=True)
+    plane, row, column = np.unravel_index(cells, reach.shape)
+    values = maps.flat[cells]
     is_sure = values >= _CORE * peaks[plane, 0, 0]
     mass = np.bincount(part, weights=values * is_sure, minlength=len(found)).astype(np.float32)
     sure = np.bincount(part, weights=is_sure, minlength=len(found))
@@ -147,21 +148,19 @@ def label_parts(classes: NDArray[Any]) -> NDArray[np.int64]:
     Returns:
         [C, H, W] a number for each part, the smallest index of its cells plus one; 0 for none.
     """
-    first, second = [], []
-    cells = np.flatnonzero(classes)  # often few, so they are numbered one after the other
-    numbers = np.zeros(classes.shape, np.int64)
-    numbers.flat[cells] = np.arange(1, len(cells) + 1)
-    for axis in (1, 2):
-        before = tuple(slice(None, -1) if each == axis else slice(None) for each in range(3))
-        after = tuple(slice(1, None) if each == axis else slice(None) for each in range(3))
-        is_same = (classes[before] == classes[after]) & (classes[before] != 0)
-        first.append(numbers[before][is_same])
-        second.append(numbers[after][is_same])
-    low, high = np.concatenate(first), np.concatenate(second)
-    parent = np.arange(len(cells) + 1)
+    cells = np.flatnonzero(classes)  # often few
+    is_start = np.ones(classes.shape, np.bool_)  # of a run: neighbours of one class in a row
+    is_start[:, :, 1:] = classes[:, :, 1:] != classes[:, :, :-1]
+    starts = is_start.flat[cells]
+    run_of = np.cumsum(starts)
+    runs = np.zeros(classes.shape, np.int64)
+    runs.flat[cells] = run_of
+    touches = (classes[:, 1:] == classes[:, :-1]) & (classes[:, 1:] != 0)
+    low, high = runs[:, :-1][touches], runs[:, 1:][touches]
+    parent = np.arange(starts.sum() + 1)
     while len(low):
         np.minimum.at(parent, high, low)  # hook the larger root under the smaller one
-        while True:  # let every cell point at its root
+        while True:  # let every run point at its root
             above = parent[parent]
             if np.array_equal(above, parent):
                 break
@@ -169,4 +168,6 @@ def label_parts(classes: NDArray[Any]) -> NDArray[np.int64]:
         one, other = parent[low], parent[high]
         differs = one != other
         low, high = np.minimum(one, other)[differs], np.maximum(one, other)[differs]
-    return np.append(0, cells + 1)[parent[numbers]]
+    parts = np.zeros(classes.shape, np.int64)
+    parts.flat[cells] = cells[starts][parent[run_of] - 1] + 1
+    return parts

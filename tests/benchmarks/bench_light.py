@@ -39,7 +39,10 @@ TIMEOUT_S = 120
 IN_PROCESS = """
 import itertools, json, sys, time
 from clipcrop import Predictor
-from clipcrop.imaging.images import load_image
+try:
+    from clipcrop.imaging.images import load_image
+except ImportError:  # of an older commit
+    from clipcrop.images import load_image
 
 def timed(work):
     wall, processor = time.perf_counter(), time.process_time()
