@@ -45,9 +45,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "PSD", "TGA", "TIFF", "WEBP")
-"""What Pillow may open. Not among them: what it reads by starting another program (PostScript), and
-formats of no camera or editor. HEIF and JPEG XL are added when a file of theirs is met."""
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "AVIF", "JPEG2000", "PSD", "TGA", "TIFF", "WEBP")
+"""What Pillow may open; for the first five it need not import its other readers. Not among them:
+what it reads by starting another program (PostScript), and formats of no camera or editor. HEIF
+and JPEG XL are added when a file of theirs is met."""
 
 REDUCED_SIDE_PX = 1024
 """The longer side of what the model sees. More adds time, not knowledge: encoders take 960."""

@@ -86,6 +86,7 @@ class Engine:
             [self.python.with_name(program), *map(str, arguments)],
             env=self._environment(**variables),
             preexec_fn=self._use_one_core,
+            cwd=self.python.parent,  # not in a checkout, from which `python -c` would import
             stdout=subprocess.PIPE,
             timeout=TIMEOUT_S,
             check=True,
