@@ -24,8 +24,7 @@ from . import __version__
 from .cagic import command as cagic_command
 from .datasets.cli import add_data
 from .errors import CheckpointError, ClipCropError, DaemonUnavailable, InputError, WorkerDied
-from .evaluation.cli import add_evaluate
-from .extras import require_extra
+from .extras import require_checkout, require_extra
 from .reports import printable
 from .weights.cli import add_models
 
@@ -81,7 +80,7 @@ def _set_up_logging(options: argparse.Namespace) -> None:
 def _run(arguments: Sequence[str]) -> int:
     """One command's exit code; what went wrong has been said."""
     try:
-        options = _parser(is_training="train" in arguments[:1]).parse_args(arguments)
+        options = _parser(*arguments[:1]).parse_args(arguments)
         _set_up_logging(options)
         exit_code: int = options.run(options)
     except ClipCropError as exc:
@@ -122,21 +121,26 @@ def _complain(line: str, kind: str = "error: ") -> None:
         print(f"{kind}{line}", file=sys.stderr, flush=True)
 
 
-def _parser(*, is_training: bool = False) -> argparse.ArgumentParser:
+def _parser(command: str = "") -> argparse.ArgumentParser:
+    """Options of all commands; of `train` and `evaluate`, which import much, only when named."""
     parser = argparse.ArgumentParser(prog="clipcrop", description="Smart crops by description.")
     parser.add_argument("--version", action="version", version=f"clipcrop {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_suggest(commands.add_parser("suggest", help="suggest crops of images"))
     add_models(commands.add_parser("models", help="weights: list, download, verify, remove"))
     train = commands.add_parser("train", help="train the crop decoder")
-    if is_training:  # its options are made of the network's, which takes seconds to import
+    if command == "train":
         require_extra("train", "`clipcrop train`")
         from .training.cli import add_arguments
 
         add_arguments(train)
     add_data(commands.add_parser("data", help="check data sets, make texts for their photos"))
     evaluate = commands.add_parser("evaluate", help="measure against what people annotated")
-    add_evaluate(evaluate, _add_model)
+    if command == "evaluate":
+        require_checkout("evaluation", "`clipcrop evaluate`")
+        from .evaluation.cli import add_evaluate
+
+        add_evaluate(evaluate, _add_model)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Optional parts of the distribution, and how a user gets one that is missing."""
+"""Parts of the project that may be missing here, and how a user gets them."""
 
 from __future__ import annotations
 
@@ -58,6 +58,23 @@ def require_extra(extra: str, what: str) -> None:
         name = _NAMES.get(missing[0], missing[0])
         raise NotInstalled(
             f"{what} needs {name}, which is not installed here; run `{install_command(extra)}`"
+        )
+
+
+def require_checkout(module: str, what: str) -> None:
+    """Refuse what is in the repository and not in the wheel.
+
+    Args:
+        module: Of this package: "evaluation".
+        what: What needs it, as the subject of a sentence: "`clipcrop evaluate`".
+
+    Raises:
+        NotInstalled: The module is not there; the message says how to get it.
+    """
+    if not _is_installed(f"{__package__}.{module}"):
+        raise NotInstalled(
+            f"{what} is not in the installed package; get the repository, and install it from "
+            f'there: pip install -e ".[train]"'
         )
 
 
