@@ -40,7 +40,7 @@ _DRIVER_FILES = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What an environment takes, as measured (CONTRIBUTING.md, "The engine's cost")."""
+    """What an environment takes, as measured (docs/decisions.md, "The engine's cost")."""
 
     fetch_mb: int
     disk_gb: float
