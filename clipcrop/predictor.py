@@ -272,3 +272,21 @@ def _find_objects(tokens: ImageTokens) -> FloatArray:
 def _boxes_of(detections: Sequence[Detection]) -> FloatArray:
     """[S, 4] the boxes of detections."""
     return as_boxes([found.box_xyxy for found in detections])
+
+
+class CachedEncoder:
+    """An encoder that runs once for consecutive requests about one photo.
+
+    Args:
+        predictor: The encoder, and what finds objects in what it sees.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self._last: tuple[LoadedImage, EncodedImage] | None = None
+
+    def __call__(self, photo: LoadedImage) -> EncodedImage:
+        """The photo as the encoder sees it."""
+        if self._last is None or self._last[0] is not photo:
+            self._last = (photo, self.predictor.encode(photo))
+        return self._last[1]

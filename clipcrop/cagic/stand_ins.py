@@ -16,7 +16,7 @@ from ..composing.composition_network import CompositionNetwork
 from ..decoder.tensor_boxes import area, intersection
 from ..device import memory_errors_named
 from ..imaging.images import LoadedImage
-from ..sight import Sight
+from ..predictor import CachedEncoder
 from ..suggestions import Detection
 from .base import Judge, Reading
 from .sampler import Crops
@@ -38,14 +38,14 @@ class EncoderCaptioner:
     in which every text asked for has the same share.
     """
 
-    def __init__(self, sight: Sight, device: torch.device) -> None:
-        self.name = f"stand-in: text scores of {sight.predictor.encoder.name}"
+    def __init__(self, cached_encoder: CachedEncoder, device: torch.device) -> None:
+        self.name = f"stand-in: text scores of {cached_encoder.predictor.encoder.name}"
         self.device = device
-        self._sight = sight
+        self._cached_encoder = cached_encoder
 
     def read(self, image: LoadedImage, prompt: str) -> Reading:
         """See `Captioner`."""
-        found = self._sight.predictor.suggest(self._sight(image), prompt, count=1)
+        found = self._cached_encoder.predictor.suggest(self._cached_encoder(image), prompt, count=1)
         texts: dict[str, list[Detection]] = defaultdict(list)
         for detection in found.matched:
             texts[detection.text].append(detection)
@@ -80,15 +80,15 @@ class CompositionAesthetics:
 
     name: str = "stand-in: composition score"
 
-    def __init__(self, sight: Sight, device: torch.device) -> None:
+    def __init__(self, cached_encoder: CachedEncoder, device: torch.device) -> None:
         self.device = device
-        self._sight = sight
+        self._cached_encoder = cached_encoder
         with memory_errors_named(device):
             self._network = CompositionNetwork.load().to(device)
 
     def read(self, image: LoadedImage) -> Judge:
         """See `Aesthetics`."""
-        found = self._sight(image).objects_xyxy[: self._network.config.max_objects]
+        found = self._cached_encoder(image).objects_xyxy[: self._network.config.max_objects]
         objects = torch.from_numpy(found).to(self.device)[None]
         is_object = torch.ones(objects.shape[:2], dtype=torch.bool, device=self.device)
         aspect = torch.tensor([image.width_px / image.height_px], device=self.device)

@@ -12,8 +12,7 @@ import torch
 
 from ..device import choose_device
 from ..errors import CheckpointError, InputError
-from ..predictor import Predictor
-from ..sight import Sight
+from ..predictor import CachedEncoder, Predictor
 from ..weights.checkpoint import default_models_folder, find_published
 from ..weights.registry import BLIP, CLIP, CONFIG_FILE, PublishedModel
 from .aesthetics import ClipAesthetics
@@ -32,7 +31,7 @@ def load_networks(
     *,
     model: str | Path = "auto",
     device: str = "auto",
-    sight: Sight | None = None,
+    cached_encoder: CachedEncoder | None = None,
 ) -> tuple[Captioner, Aesthetics]:
     """Load what CAGIC repurposes.
 
@@ -44,7 +43,7 @@ def load_networks(
             ViT-L/14 from the models folder or the Hugging Face cache.
         model: The stand-ins' encoder, as `Predictor.load` takes it.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        sight: An encoder that is there already; then ``model`` is not looked at.
+        cached_encoder: An encoder that is there already; then ``model`` is not looked at.
 
     Returns:
         Both on one device: the processor, if both are stand-ins.
@@ -60,20 +59,20 @@ def load_networks(
     wanted = choose_device(device)
     if captioner_folder is None and head is None:
         wanted = torch.device("cpu")
-    if sight is None and (captioner_folder is None or head is None):
-        sight = Sight(Predictor.load(model, device))
+    if cached_encoder is None and (captioner_folder is None or head is None):
+        cached_encoder = CachedEncoder(Predictor.load(model, device))
     caption: Captioner
     if captioner_folder is not None:
         caption = TransformersCaptioner.load(captioner_folder, wanted, _name(captioner))
     else:
-        assert sight is not None
-        caption = EncoderCaptioner(sight, wanted)
+        assert cached_encoder is not None
+        caption = EncoderCaptioner(cached_encoder, wanted)
     looks: Aesthetics
     if head is not None:
         looks = ClipAesthetics.load(head, _find_clip(head), wanted)
     else:
-        assert sight is not None
-        looks = CompositionAesthetics(sight, wanted)
+        assert cached_encoder is not None
+        looks = CompositionAesthetics(cached_encoder, wanted)
     return caption, looks
 
 

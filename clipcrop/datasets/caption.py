@@ -19,7 +19,7 @@ from ..device import choose_device, memory_errors_named
 from ..errors import CheckpointError, InputError
 from ..imaging.images import load_image, reason_of
 from ..weights.registry import BLIP
-from .records import Complain, fail
+from .records import ErrorHandler, fail
 from .texts import read_texts
 
 DEFAULT_MODEL = BLIP.repository
@@ -102,7 +102,7 @@ def caption_photos(
     *,
     batch_size: int = 8,
     progress: Batches = iter,
-    complain: Complain = fail,
+    complain: ErrorHandler = fail,
 ) -> int:
     """Write a text for every photo that has none yet in the file of texts.
 
@@ -169,7 +169,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _describe(
-    batch: Sequence[Path], captioner: Captioner, complain: Complain
+    batch: Sequence[Path], captioner: Captioner, complain: ErrorHandler
 ) -> Iterable[tuple[str, str]]:
     names, images = [], []
     for photo in batch:

@@ -14,7 +14,16 @@ from urllib.parse import urlsplit
 
 from ..errors import InputError
 from .examples import Example, RatedCrop
-from .records import Complain, fail, list_of, naming, numbers_of, object_of, read_json, text_of
+from .records import (
+    ErrorHandler,
+    expect_list,
+    expect_numbers,
+    expect_object,
+    expect_text,
+    fail,
+    located_errors,
+    read_json,
+)
 
 FILES = {"train": "cropping_training_set.json", "test": "cropping_testing_set.json"}
 """Our name of a split -> its file."""
@@ -27,7 +36,7 @@ def is_fcdb(folder: Path) -> bool:
     return any((folder / name).is_file() for name in FILES.values())
 
 
-def read_fcdb(folder: Path, *, complain: Complain = fail) -> list[Example]:
+def read_fcdb(folder: Path, *, complain: ErrorHandler = fail) -> list[Example]:
     """Read FCDB as it is published; photos that are gone are in the list too.
 
     Args:
@@ -45,18 +54,18 @@ def read_fcdb(folder: Path, *, complain: Complain = fail) -> list[Example]:
         if not path.is_file():
             continue
         entries: list[object] = []
-        with naming(str(path), "a list of crops", complain):
-            entries = list_of(read_json(path, "a list of crops"))
+        with located_errors(str(path), "a list of crops", complain):
+            entries = expect_list(read_json(path, "a list of crops"))
         for number, entry in enumerate(entries, start=1):
             place = f"{path}, entry {number}"
-            with naming(place, EXPECTED, complain):
-                examples.append(_example(object_of(entry), folder / "data", split, place))
+            with located_errors(place, EXPECTED, complain):
+                examples.append(_example(expect_object(entry), folder / "data", split, place))
     return examples
 
 
 def _example(entry: dict[str, Any], images: Path, split: str, source: str) -> Example:
-    name = urlsplit(text_of(entry, "url")).path.rpartition("/")[2]
-    x, y, width, height = numbers_of(entry["crop"], 4, "'crop'")
+    name = urlsplit(expect_text(entry, "url")).path.rpartition("/")[2]
+    x, y, width, height = expect_numbers(entry["crop"], 4, "'crop'")
     return Example(
         photo=images / name,
         crops=(RatedCrop(box_xyxy_px=(x, y, x + width, y + height)),),

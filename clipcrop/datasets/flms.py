@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InputError
 from ..imaging.images import BROKEN_FILE_ERRORS, reason_of
 from .examples import Example, RatedCrop
-from .records import Complain, fail, naming
+from .records import ErrorHandler, fail, located_errors
 
 FILE = "500_image_dataset.mat"
 TABLE = "img_gt"
@@ -24,7 +24,7 @@ def is_flms(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def read_flms(folder: Path, *, complain: Complain = fail) -> list[Example]:
+def read_flms(folder: Path, *, complain: ErrorHandler = fail) -> list[Example]:
     """Read FLMS as it is published.
 
     Args:
@@ -43,7 +43,7 @@ def read_flms(folder: Path, *, complain: Complain = fail) -> list[Example]:
     examples = []
     for number, (entry,) in enumerate(table, start=1):
         place = f"{path}, entry {number}"
-        with naming(place, "a photo of FLMS", complain):
+        with located_errors(place, "a photo of FLMS", complain):
             examples.append(_example(entry, folder / "image", place))
     return examples
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .examples import Example, RatedCrop
-from .records import Complain, fail, naming, read_lines
+from .records import ErrorHandler, fail, located_errors, read_lines
 from .texts import Texts
 
 NOT_RATED = -2.0
@@ -38,7 +38,7 @@ def is_gaicd(folder: Path) -> bool:
 
 
 def read_gaicd(
-    folder: Path, texts: Texts | None = None, *, complain: Complain = fail
+    folder: Path, texts: Texts | None = None, *, complain: ErrorHandler = fail
 ) -> list[Example]:
     """Read GAICD as it is published, photos in order of split and name.
 
@@ -70,7 +70,7 @@ def _split_folders(folder: Path) -> Iterator[Path]:
             yield folder / "images" / name
 
 
-def _read_photo(folder: Path, photo: Path, texts: Texts, complain: Complain) -> list[Example]:
+def _read_photo(folder: Path, photo: Path, texts: Texts, complain: ErrorHandler) -> list[Example]:
     split = photo.parent.name
     path = folder / "annotations" / split / f"{photo.stem}.txt"
     if not path.exists():
@@ -79,7 +79,7 @@ def _read_photo(folder: Path, photo: Path, texts: Texts, complain: Complain) -> 
         raise InputError(f"no annotation of {photo}: neither {path} nor one in annotations/{split}")
     crops = []
     for number, line in read_lines(path):
-        with naming(f"{path}, line {number}", "a rated crop", complain):
+        with located_errors(f"{path}, line {number}", "a rated crop", complain):
             crop = _crop(line)
             if crop is not None:
                 crops.append(crop)

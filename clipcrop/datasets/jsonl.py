@@ -15,11 +15,11 @@ from typing import Any
 
 from ..imaging.output_files import written_at_once
 from .examples import Example, RatedCrop
-from .records import Complain, fail, numbers_of, read_records, text_of
+from .records import ErrorHandler, expect_numbers, expect_text, fail, read_records
 
 
 def read_jsonl(
-    path: Path, images: Path | None = None, *, complain: Complain = fail
+    path: Path, images: Path | None = None, *, complain: ErrorHandler = fail
 ) -> list[Example]:
     """Read a file of examples.
 
@@ -60,16 +60,16 @@ def _example(record: dict[str, Any], folder: Path, source: str) -> Example:
     size_px = None
     if "width_px" in record or "height_px" in record:
         size_px = (_side_px(record, "width_px"), _side_px(record, "height_px"))
-    query = text_of(record, "query_image") if record.get("query_image") else None
+    query = expect_text(record, "query_image") if record.get("query_image") else None
     rows = record["crops"]
     if not isinstance(rows, list) or not rows:
         raise ValueError(f"'crops' must be a list with a crop in it, got {rows!r}")
     return Example(
-        photo=folder / text_of(record, "image"),
-        text=text_of(record, "text") if record.get("text") else "",
+        photo=folder / expect_text(record, "image"),
+        text=expect_text(record, "text") if record.get("text") else "",
         query_image=folder / query if query else None,
         crops=tuple(_crop(row) for row in rows),
-        split=text_of(record, "split") if "split" in record else "test",
+        split=expect_text(record, "split") if "split" in record else "test",
         size_px=size_px,
         source=source,
     )
@@ -77,7 +77,7 @@ def _example(record: dict[str, Any], folder: Path, source: str) -> Example:
 
 def _crop(row: object) -> RatedCrop:
     is_rated = isinstance(row, list) and len(row) > 4
-    x0, y0, x1, y1, *rating = numbers_of(row, 5 if is_rated else 4, "a crop")
+    x0, y0, x1, y1, *rating = expect_numbers(row, 5 if is_rated else 4, "a crop")
     return RatedCrop(box_xyxy_px=(x0, y0, x1, y1), rating=rating[0] if rating else None)
 
 

@@ -19,7 +19,15 @@ from typing import Any
 
 from ..errors import InputError
 from .examples import Example, RatedCrop
-from .records import Complain, fail, list_of, naming, object_of, read_json, text_of
+from .records import (
+    ErrorHandler,
+    expect_list,
+    expect_object,
+    expect_text,
+    fail,
+    located_errors,
+    read_json,
+)
 from .texts import Texts, read_texts
 
 TEXTS_FILE = "texts.json"
@@ -32,12 +40,12 @@ def is_labelme(folder: Path) -> bool:
     if first is None:
         return False
     try:
-        return {"shapes", "imagePath"} <= set(object_of(read_json(first, EXPECTED)))
+        return {"shapes", "imagePath"} <= set(expect_object(read_json(first, EXPECTED)))
     except (InputError, TypeError):
         return False
 
 
-def read_labelme(folder: Path, *, complain: Complain = fail) -> list[Example]:
+def read_labelme(folder: Path, *, complain: ErrorHandler = fail) -> list[Example]:
     """Read the crops that people drew, one example for each photo and text.
 
     Args:
@@ -55,7 +63,7 @@ def read_labelme(folder: Path, *, complain: Complain = fail) -> list[Example]:
     if not paths:
         raise InputError(f"no files of labelme in {folder}; expected .json files with 'shapes'")
     for path in paths:
-        with naming(str(path), EXPECTED, complain):
+        with located_errors(str(path), EXPECTED, complain):
             for one in _read_file(path, texts, complain):
                 key = (one.photo, one.text)
                 same = found.get(key)
@@ -67,23 +75,23 @@ def _files(folder: Path) -> Iterable[Path]:
     return (path for path in sorted(folder.rglob("*.json")) if path.name != TEXTS_FILE)
 
 
-def _read_file(path: Path, texts: Texts, complain: Complain) -> list[Example]:
+def _read_file(path: Path, texts: Texts, complain: ErrorHandler) -> list[Example]:
     """One example for each rectangle of a file."""
-    record = object_of(read_json(path, EXPECTED))
+    record = expect_object(read_json(path, EXPECTED))
     # labelme writes the separator of the machine that it runs on.
-    name = text_of(record, "imagePath").replace("\\", "/")
+    name = expect_text(record, "imagePath").replace("\\", "/")
     photo = Path((path.parent / name).as_posix()).resolve()
     size_px = None
     if record.get("imageWidth") and record.get("imageHeight"):
         size_px = (int(record["imageWidth"]), int(record["imageHeight"]))
     examples = []
-    for number, shape in enumerate(list_of(record["shapes"]), start=1):
+    for number, shape in enumerate(expect_list(record["shapes"]), start=1):
         place = f"{path}, shape {number}"
-        with naming(place, "a rectangle with a text", complain):
+        with located_errors(place, "a rectangle with a text", complain):
             examples.append(
                 Example(
                     photo=photo,
-                    text=_text(object_of(shape), texts.get(photo.name)),
+                    text=_text(expect_object(shape), texts.get(photo.name)),
                     crops=(_crop(shape),),
                     size_px=size_px,
                     source=place,
@@ -93,7 +101,7 @@ def _read_file(path: Path, texts: Texts, complain: Complain) -> list[Example]:
 
 
 def _text(shape: dict[str, Any], texts: tuple[str, ...] | None) -> str:
-    label = text_of(shape, "label").strip()
+    label = expect_text(shape, "label").strip()
     if texts is None or not label.isdecimal():
         return label
     if not 1 <= int(label) <= len(texts):

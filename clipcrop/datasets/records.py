@@ -1,6 +1,6 @@
 """Records in files, and how their mistakes are told: with the file and the line.
 
-Most files here are JSON lines, one object a line. A reader of one passes on a `Complain`: by
+Most files here are JSON lines, one object a line. A reader of one passes on a `ErrorHandler`: by
 default the first mistake is raised; a checker collects them all, and the reader goes on.
 """
 
@@ -17,7 +17,7 @@ from ..imaging.images import reason_of
 
 T = TypeVar("T")
 
-Complain = Callable[[InputError], None]
+ErrorHandler = Callable[[InputError], None]
 """What is done with a mistake."""
 
 
@@ -66,14 +66,14 @@ def read_records(
     path: Path,
     expected: str,
     parse: Callable[[dict[str, Any], int], T],
-    complain: Complain = fail,
+    complain: ErrorHandler = fail,
 ) -> list[T]:
     """Read a JSON lines file.
 
     Args:
         path: The file.
         expected: What a line is, for messages: "a rated image".
-        parse: Makes something of a line's object and its number from 1; raises as in `naming`.
+        parse: Called with a line's object and its number from 1; raises as `located_errors` says.
         complain: What is done with a line that is wrong.
 
     Raises:
@@ -81,13 +81,13 @@ def read_records(
     """
     parsed = []
     for number, line in read_lines(path):
-        with naming(f"{path}, line {number}", expected, complain):
-            parsed.append(parse(object_of(_loads(line)), number))
+        with located_errors(f"{path}, line {number}", expected, complain):
+            parsed.append(parse(expect_object(_loads(line)), number))
     return parsed
 
 
 @contextlib.contextmanager
-def naming(place: str, expected: str, complain: Complain = fail) -> Iterator[None]:
+def located_errors(place: str, expected: str, complain: ErrorHandler = fail) -> Iterator[None]:
     """Tell what is wrong with a record together with its place.
 
     Inside the block, KeyError stands for a missing field; TypeError, ValueError and OverflowError
@@ -109,21 +109,21 @@ def naming(place: str, expected: str, complain: Complain = fail) -> Iterator[Non
         complain(problem)
 
 
-def object_of(value: object) -> dict[str, Any]:
+def expect_object(value: object) -> dict[str, Any]:
     """A JSON value that must be an object; raises TypeError."""
     if not isinstance(value, dict):
         raise TypeError(f"expected a JSON object, got {type(value).__name__}")
     return value
 
 
-def list_of(value: object) -> list[Any]:
+def expect_list(value: object) -> list[Any]:
     """A JSON value that must be a list; raises TypeError."""
     if not isinstance(value, list):
         raise TypeError(f"expected a list, got {type(value).__name__}")
     return value
 
 
-def text_of(record: dict[str, Any], name: str) -> str:
+def expect_text(record: dict[str, Any], name: str) -> str:
     """A field that must be a text with a word in it; raises KeyError or ValueError."""
     value = record[name]
     if not isinstance(value, str) or not value.strip():
@@ -131,7 +131,7 @@ def text_of(record: dict[str, Any], name: str) -> str:
     return value
 
 
-def numbers_of(values: object, count: int, name: str) -> tuple[float, ...]:
+def expect_numbers(values: object, count: int, name: str) -> tuple[float, ...]:
     """A JSON value that must be a list of so many numbers; raises ValueError."""
     if (
         not isinstance(values, list)

@@ -13,7 +13,7 @@ from .flms import is_flms, read_flms
 from .gaicd import is_gaicd, read_gaicd
 from .jsonl import read_jsonl
 from .labelme import is_labelme, read_labelme
-from .records import Complain, fail
+from .records import ErrorHandler, fail
 from .texts import Texts, read_texts
 
 EXAMPLES_FILE = "examples.jsonl"
@@ -33,7 +33,7 @@ class Kind:
     is_here: Callable[[Path], bool]
     """Whether a path looks like it."""
 
-    read: Callable[[Path, Texts, Complain], list[Example]]
+    read: Callable[[Path, Texts, ErrorHandler], list[Example]]
     """Reads it; texts are for sets that have none of their own."""
 
 
@@ -108,7 +108,7 @@ def read_set(
     name: str | None = None,
     texts: Path | None = None,
     split: str | None = None,
-    complain: Complain = fail,
+    complain: ErrorHandler = fail,
 ) -> list[Example]:
     """Read a data set, whatever its layout.
 

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from .records import Complain, fail, naming, object_of, read_json, read_records, text_of
+from .records import (
+    ErrorHandler,
+    expect_object,
+    expect_text,
+    fail,
+    located_errors,
+    read_json,
+    read_records,
+)
 
 Texts = dict[str, tuple[str, ...]]
 """Name of a photo, without its folder -> its texts."""
@@ -20,7 +28,7 @@ Texts = dict[str, tuple[str, ...]]
 EXPECTED = "texts of photos"
 
 
-def read_texts(path: Path, *, complain: Complain = fail) -> Texts:
+def read_texts(path: Path, *, complain: ErrorHandler = fail) -> Texts:
     """Read a file of texts, or all ``.json`` and ``.jsonl`` files of a folder.
 
     Raises:
@@ -40,26 +48,26 @@ def read_texts(path: Path, *, complain: Complain = fail) -> Texts:
     return texts
 
 
-def _read_file(path: Path, complain: Complain) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _read_file(path: Path, complain: ErrorHandler) -> Iterator[tuple[str, tuple[str, ...]]]:
     if path.suffix.lower() == ".jsonl":
         yield from read_records(path, EXPECTED, lambda record, _: _line(record), complain)
         return
     entries: dict[str, Any] = {}
-    with naming(str(path), EXPECTED, complain):
-        entries = object_of(read_json(path, EXPECTED))
+    with located_errors(str(path), EXPECTED, complain):
+        entries = expect_object(read_json(path, EXPECTED))
     for name, found in entries.items():
-        with naming(f"{path}, {name!r}", "a text", complain):
+        with located_errors(f"{path}, {name!r}", "a text", complain):
             yield name, _texts_of({"text": found})
 
 
 def _line(record: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
-    return Path(text_of(record, "image")).name, _texts_of(record)
+    return Path(expect_text(record, "image")).name, _texts_of(record)
 
 
 def _texts_of(record: dict[str, Any]) -> tuple[str, ...]:
     found = record["text"]
     if not isinstance(found, list):
-        return (text_of(record, "text"),)
+        return (expect_text(record, "text"),)
     if not found:
         raise ValueError("the list of texts is empty")
-    return tuple(text_of({"text": one}, "text") for one in found)
+    return tuple(expect_text({"text": one}, "text") for one in found)

@@ -191,12 +191,12 @@ class Decoder(nn.Module):
         values = self.project(tokens)  # [B, N, dim]
         keys = values
         if self.embed_key_box is not None and token_boxes_cxcywh is not None:
-            keys = values + self.embed_key_box(box_waves(token_boxes_cxcywh))
+            keys = values + self.embed_key_box(fourier_features(token_boxes_cxcywh))
         queries = self.queries.expand(len(tokens), -1, -1)  # [B, M, dim]
         if self.config.is_conditioned and text_condition is not None:
             queries = queries + self.project(text_condition)[:, None]  # Eq. 2
         if self.embed_union_box is not None and union_box_cxcywh is not None:
-            queries = queries + self.embed_union_box(box_waves(union_box_cxcywh))[:, None]
+            queries = queries + self.embed_union_box(fourier_features(union_box_cxcywh))[:, None]
         decoded = self._decode(queries, keys, values, padding_mask)
         *layers, last = [self._predict(state, union_box_cxcywh) for state in decoded]
         return last._replace(layers=tuple(layers))
@@ -329,7 +329,7 @@ def clamp_to_image(boxes_cxcywh: Tensor) -> Tensor:
     return xyxy_to_cxcywh(clip_to_image(cxcywh_to_xyxy(whole)))
 
 
-def box_waves(boxes_cxcywh: Tensor) -> Tensor:
+def fourier_features(boxes_cxcywh: Tensor) -> Tensor:
     """[..., 4] boxes -> [..., 4 * 64] sines and cosines of their numbers, from slow to fast."""
     steps = torch.arange(_FREQUENCIES, device=boxes_cxcywh.device) / (_FREQUENCIES - 1)
     turns = 0.25 * (_HIGHEST_FREQUENCY / 0.25) ** steps  # a quarter of a turn over the image, ...

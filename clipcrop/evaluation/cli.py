@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..datasets import Example
     from .crops import SetResult
     from .crops_report import CropsReport
-    from .methods import Method, Workshop
+    from .methods import Method, MethodFactory
     from .tables import PaperTable
 
 EXIT_SOME_LEFT_OUT = 1
@@ -143,8 +143,8 @@ def _measure(
     ]
     if table:
         _check_kind(table, sets)
-    workshop = _workshop(options)
-    methods, notes = _chosen(options, table.methods if table else tuple(MAKERS), workshop)
+    factory = _workshop(options)
+    methods, notes = _chosen(options, table.methods if table else tuple(MAKERS), factory)
     results = [
         evaluate_crops(
             examples, methods, name, progress=_photos_shown, must_all_run=bool(options.methods)
@@ -153,17 +153,17 @@ def _measure(
     ]
     for result in results:
         result.notes += notes
-    report = _report(options, title, results, workshop)
+    report = _report(options, title, results, factory)
     return _tell(replace(report, figures=table.figures if table else ()), options)
 
 
 def _report(
-    options: argparse.Namespace, title: str, results: list[SetResult], workshop: Workshop
+    options: argparse.Namespace, title: str, results: list[SetResult], factory: MethodFactory
 ) -> CropsReport:
     """What was measured, with all that it follows from."""
     from .crops_report import CropsReport
 
-    encoder = workshop.sight.predictor.encoder
+    encoder = factory.cached_encoder.predictor.encoder
     return CropsReport(
         title=title,
         results=results,
@@ -171,7 +171,7 @@ def _report(
         seed=options.seed,
         model=encoder.name,
         fingerprint=encoder.fingerprint(),
-        decoders=workshop.decoders,
+        decoders=factory.decoders,
     )
 
 
@@ -193,7 +193,7 @@ def _methods(options: argparse.Namespace) -> int:
         ANNOTATED,
         JOURNAL_FILE,
         LEGEND,
-        WatchedSight,
+        TimedEncoder,
         compare,
         identity_of,
         parts_of,
@@ -201,19 +201,21 @@ def _methods(options: argparse.Namespace) -> int:
     )
 
     examples = read_subjects(options.file, options.images)
-    workshop = _workshop(options)
-    sight = WatchedSight(workshop.sight.predictor)
-    workshop = replace(workshop, sight=sight)
-    methods, notes = _chosen(options, tuple(MAKERS), workshop)
+    factory = _workshop(options)
+    cached_encoder = TimedEncoder(factory.cached_encoder.predictor)
+    factory = replace(factory, cached_encoder=cached_encoder)
+    methods, notes = _chosen(options, tuple(MAKERS), factory)
     journal = Journal(
         options.output / JOURNAL_FILE if options.output else None,
-        identity_of(options.file, options.images, methods, workshop),
+        identity_of(options.file, options.images, methods, factory),
     )
     if len(journal):
         print(f"going on after {len(journal)} answers", file=sys.stderr)
-    result = compare(examples, methods, sight, journal, options.file.stem, progress=_photos_shown)
+    result = compare(
+        examples, methods, cached_encoder, journal, options.file.stem, progress=_photos_shown
+    )
     result.notes += notes
-    report = _report(options, "Methods side by side", [result], workshop)
+    report = _report(options, "Methods side by side", [result], factory)
     report = replace(report, parts=parts_of(result), legend=LEGEND, annotated=ANNOTATED)
     exit_code = _tell(report, options)
     journal.throw_away()
@@ -221,17 +223,17 @@ def _methods(options: argparse.Namespace) -> int:
 
 
 def _chosen(
-    options: argparse.Namespace, usual: Sequence[str], workshop: Workshop
+    options: argparse.Namespace, usual: Sequence[str], factory: MethodFactory
 ) -> tuple[list[Method], list[str]]:
     """The methods to measure, and why others are not among them."""
-    from .methods import make_methods, what_is_lacking
+    from .methods import make_methods, missing_requirements
 
     asked = [name.strip() for name in options.methods.split(",")] if options.methods else []
-    lacking = what_is_lacking(asked or usual, workshop)
+    lacking = missing_requirements(asked or usual, factory)
     if asked and lacking:
         raise InputError(next(iter(lacking.values())))
     names = [name for name in asked or usual if name not in lacking]
-    return make_methods(names, workshop), list(lacking.values())
+    return make_methods(names, factory), list(lacking.values())
 
 
 def _check_kind(table: PaperTable, sets: Sequence[list[Example]]) -> None:
@@ -246,15 +248,14 @@ def _check_kind(table: PaperTable, sets: Sequence[list[Example]]) -> None:
             )
 
 
-def _workshop(options: argparse.Namespace) -> Workshop:
+def _workshop(options: argparse.Namespace) -> MethodFactory:
     from ..composing.composition import CompositionScorer
-    from ..predictor import Predictor
-    from ..sight import Sight
-    from .methods import Workshop
+    from ..predictor import CachedEncoder, Predictor
+    from .methods import MethodFactory
 
     predictor = Predictor.load(options.model, options.device, decoder="none")
-    return Workshop(
-        sight=Sight(predictor),
+    return MethodFactory(
+        cached_encoder=CachedEncoder(predictor),
         scorer=CompositionScorer.load(),
         decoders=_decoders(options.decoder),
         device=options.device,

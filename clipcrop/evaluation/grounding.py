@@ -25,7 +25,7 @@ import numpy as np
 
 from ..arrays import FloatArray
 from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes
-from ..datasets.records import read_records, text_of
+from ..datasets.records import expect_text, read_records
 from ..errors import InputError
 from ..grounding import GroundingOptions, ground
 from ..imaging.images import load_image
@@ -319,8 +319,8 @@ def queries_from_boxes(path: Path) -> list[dict[str, Any]]:
 def _case(record: dict[str, Any], line: int, with_absent: bool) -> GroundingCase:
     is_absent = with_absent and record["boxes"] == []
     return GroundingCase(
-        image=text_of(record, "image"),
-        query=text_of(record, "query"),
+        image=expect_text(record, "image"),
+        query=expect_text(record, "query"),
         boxes_xyxy=as_boxes([]) if is_absent else _boxes(record["boxes"]),
         line=line,
     )
@@ -331,7 +331,7 @@ def _queries(record: dict[str, Any], _line: int) -> list[dict[str, Any]]:
     by_category: dict[str, list[list[float]]] = {}
     for category, *box_xyxy in record["boxes"]:
         by_category.setdefault(str(category), []).append(box_xyxy)
-    image = text_of(record, "image")
+    image = expect_text(record, "image")
     for boxes in by_category.values():
         _boxes(boxes)
     return [

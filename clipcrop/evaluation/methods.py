@@ -18,8 +18,8 @@ from ..errors import InputError
 from ..extras import has_extra, install_command
 from ..grounding import GroundingOptions, ground
 from ..imaging.images import LoadedImage
+from ..predictor import CachedEncoder
 from ..prompt.parser import Text, parse_prompt
-from ..sight import Sight
 from .crop_metrics import grid_frames
 from .smart_crop import SmartCropped, is_installed
 
@@ -95,21 +95,23 @@ class EncoderBox:
     The whole image for a text that the encoder knows nothing of, as for ClipCrop's union box.
     """
 
-    sight: Sight
+    cached_encoder: CachedEncoder
     needs_text: bool = True
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Named after the encoder."""
-        self.name = f"{self.sight.predictor.encoder.name} box"
+        self.name = f"{self.cached_encoder.predictor.encoder.name} box"
 
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
-        encoder, prompt = self.sight.predictor.encoder, parse_prompt(text)
+        encoder, prompt = self.cached_encoder.predictor.encoder, parse_prompt(text)
         if not prompt.texts:
             return as_boxes(WHOLE_IMAGE_XYXY)
         embeddings = encoder.encode_texts(prompt.all_texts)
-        found = ground(self.sight(photo).tokens, embeddings, prompt, GroundingOptions.paper("main"))
+        found = ground(
+            self.cached_encoder(photo).tokens, embeddings, prompt, GroundingOptions.paper("main")
+        )
         box_xyxy = WHOLE_IMAGE_XYXY if found.best is None else found.best.box_xyxy
         return _with_area(as_boxes(box_xyxy))
 
@@ -121,7 +123,7 @@ class Composition:
     A general cropper, as the paper's row GAIC is.
     """
 
-    sight: Sight
+    cached_encoder: CachedEncoder
     scorer: CompositionScorer
     name: str = "composition"
     needs_text: bool = False
@@ -138,7 +140,7 @@ class Composition:
 
     def judge(self, photo: LoadedImage, text: str, crops_xyxy: FloatArray) -> FloatArray:
         """See `Judge`."""
-        objects = self.sight(photo).objects_xyxy
+        objects = self.cached_encoder(photo).objects_xyxy
         return self.scorer.score(crops_xyxy, objects, 0, photo.width_px / photo.height_px)
 
 
@@ -166,13 +168,13 @@ class Cascade:
 class Suggested:
     """What a user gets: `Predictor.suggest` as it is."""
 
-    sight: Sight
+    cached_encoder: CachedEncoder
     name: str = "clipcrop suggest"
     needs_text: bool = False
 
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
-        found = self.sight.predictor.suggest(self.sight(photo), text, count=10)
+        found = self.cached_encoder.predictor.suggest(self.cached_encoder(photo), text, count=10)
         return as_boxes([crop.crop_xyxy for crop in found.crops])
 
 
@@ -197,7 +199,7 @@ class GradientDescent:
 class ClipCrop:
     """A trained decoder's crops by their quality, as in the paper: no constraints, no ranking."""
 
-    sight: Sight
+    cached_encoder: CachedEncoder
     decoder: Decoder
     name: str = "ClipCrop"
     needs_text: bool = field(init=False)
@@ -210,13 +212,15 @@ class ClipCrop:
         """See `Method`."""
         from ..decoder.conditioning import paper_crops
 
-        return _with_area(paper_crops(self.decoder, self.sight(photo).tokens, self._embed(text)))
+        return _with_area(
+            paper_crops(self.decoder, self.cached_encoder(photo).tokens, self._embed(text))
+        )
 
     def _embed(self, text: str) -> FloatArray:
         """[W, E] the texts that the decoder's variant selects with; zeros select nothing."""
         from ..decoder.conditioning import texts_for
 
-        encoder = self.sight.predictor.encoder
+        encoder = self.cached_encoder.predictor.encoder
         texts: tuple[Text, ...] = ()
         if self.needs_text:
             texts = texts_for(parse_prompt(text), self.decoder.config.variant)
@@ -224,10 +228,10 @@ class ClipCrop:
 
 
 @dataclass
-class Workshop:
+class MethodFactory:
     """What methods are made of."""
 
-    sight: Sight
+    cached_encoder: CachedEncoder
     scorer: CompositionScorer
     decoders: dict[str, Path]
     """Name of a row -> its checkpoint."""
@@ -237,18 +241,18 @@ class Workshop:
 
     def encoder_box(self) -> EncoderBox:
         """The encoder's own box."""
-        return EncoderBox(self.sight)
+        return EncoderBox(self.cached_encoder)
 
     def composition(self) -> Composition:
         """The composition score over the grid."""
-        return Composition(self.sight, self.scorer)
+        return Composition(self.cached_encoder, self.scorer)
 
     def cagic(self) -> GradientDescent:
         """CAGIC with the networks that are here."""
         from ..cagic.cropper import Cagic
         from ..cagic.weights import load_networks
 
-        networks = load_networks(sight=self.sight, device=self.device)
+        networks = load_networks(cached_encoder=self.cached_encoder, device=self.device)
         return GradientDescent(Cagic(*networks))
 
     def clipcrops(self) -> list[Method]:
@@ -257,31 +261,31 @@ class Workshop:
             return []
         from ..decoder.checkpoint import load_decoder
 
-        encoder, device = self.sight.predictor.encoder, choose_device(self.device)
+        encoder, device = self.cached_encoder.predictor.encoder, choose_device(self.device)
         return [
-            ClipCrop(self.sight, load_decoder(path, encoder, device), name)
+            ClipCrop(self.cached_encoder, load_decoder(path, encoder, device), name)
             for name, path in self.decoders.items()
         ]
 
 
-MAKERS: dict[str, Callable[[Workshop], Sequence[Method]]] = {
+MAKERS: dict[str, Callable[[MethodFactory], Sequence[Method]]] = {
     "whole": lambda _: [WholeImage()],
     "centre": lambda _: [CentreCrop()],
     "smartcrop": lambda _: [SmartCropped(), SmartCropped(is_square=True)],
-    "tower": lambda workshop: [workshop.encoder_box()],
-    "composition": lambda workshop: [workshop.composition()],
-    "cascade": lambda workshop: [Cascade(workshop.encoder_box(), workshop.composition())],
-    "cagic": lambda workshop: [workshop.cagic()],
-    "suggest": lambda workshop: [Suggested(workshop.sight)],
-    "clipcrop": lambda workshop: workshop.clipcrops(),
+    "tower": lambda factory: [factory.encoder_box()],
+    "composition": lambda factory: [factory.composition()],
+    "cascade": lambda factory: [Cascade(factory.encoder_box(), factory.composition())],
+    "cagic": lambda factory: [factory.cagic()],
+    "suggest": lambda factory: [Suggested(factory.cached_encoder)],
+    "clipcrop": lambda factory: factory.clipcrops(),
 }
 """Name after ``--methods`` -> the methods that it stands for, in the order of tables."""
 
 
-def what_is_lacking(names: Sequence[str], workshop: Workshop) -> dict[str, str]:
+def missing_requirements(names: Sequence[str], factory: MethodFactory) -> dict[str, str]:
     """Name of each method that cannot be made here -> the reason and what to do, as a sentence."""
     reasons = {}
-    if not workshop.decoders:
+    if not factory.decoders:
         reasons["clipcrop"] = "'clipcrop' needs a trained decoder; give --decoder FILE"
     if not is_installed():
         reasons["smartcrop"] = (
@@ -295,7 +299,7 @@ def what_is_lacking(names: Sequence[str], workshop: Workshop) -> dict[str, str]:
     return {name: reasons[name] for name in names if name in reasons}
 
 
-def make_methods(names: Sequence[str], workshop: Workshop) -> list[Method]:
+def make_methods(names: Sequence[str], factory: MethodFactory) -> list[Method]:
     """The methods that are asked for.
 
     Raises:
@@ -305,7 +309,7 @@ def make_methods(names: Sequence[str], workshop: Workshop) -> list[Method]:
     for name in names:
         if name not in MAKERS:
             raise InputError(f"no such method: {name!r}; known are {', '.join(MAKERS)}")
-    methods = [method for name in dict.fromkeys(names) for method in MAKERS[name](workshop)]
+    methods = [method for name in dict.fromkeys(names) for method in MAKERS[name](factory)]
     rows = [method.name for method in methods]
     if len(set(rows)) < len(rows):
         twice = next(row for row in rows if rows.count(row) > 1)

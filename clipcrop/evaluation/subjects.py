@@ -21,15 +21,14 @@ from ..datasets import Example, RatedCrop
 from ..device import num_threads
 from ..errors import InputError
 from ..imaging.images import LoadedImage, load_image
-from ..predictor import EncodedImage
+from ..predictor import CachedEncoder, EncodedImage
 from ..prompt.parser import parse_prompt
-from ..sight import Sight
 from .crop_metrics import score_asked
 from .crops import KEPT_CROPS, Answer, Progress, SetResult, evaluate_crops
 from .crops_report import sha256_of
 from .grounding import LARGE_AREA, read_cases
 from .journal import Journal
-from .methods import Method, Workshop
+from .methods import Method, MethodFactory
 
 LEGEND = """Each method's first crop, for what is asked for in a photo and annotated with boxes.
 
@@ -51,8 +50,8 @@ JOURNAL_FILE = "answers.jsonl"
 _ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
 
-class WatchedSight(Sight):
-    """A sight of which one can tell whether it was made use of."""
+class TimedEncoder(CachedEncoder):
+    """A cached_encoder of which one can tell whether it was made use of."""
 
     was_used = False
 
@@ -62,17 +61,17 @@ class WatchedSight(Sight):
         return super().__call__(photo)
 
 
-class Questioner:
+class MethodRunner:
     """Asks methods, with a watch; what the journal knows is not asked again.
 
     Args:
-        sight: What the methods look with: once at each photo. What that takes is counted for each
+        cached_encoder: Of the methods. The time of its one call for a photo is counted for each
             method that makes use of it.
         journal: Answers of this run so far.
     """
 
-    def __init__(self, sight: WatchedSight, journal: Journal) -> None:
-        self._sight = sight
+    def __init__(self, cached_encoder: TimedEncoder, journal: Journal) -> None:
+        self._cached_encoder = cached_encoder
         self._journal = journal
 
     def __call__(self, method: Method, photo: LoadedImage, example: Example) -> Answer:
@@ -91,12 +90,12 @@ class Questioner:
         self, method: Method, photo: LoadedImage, text: str
     ) -> tuple[list[list[float]], float]:
         """A method's first crops, and what they took."""
-        seen = self._sight(photo)
-        self._sight.was_used = False
+        seen = self._cached_encoder(photo)
+        self._cached_encoder.was_used = False
         started = time.perf_counter()
         crops_xyxy = method.crops(photo, text)
         seconds = time.perf_counter() - started
-        if self._sight.was_used:
+        if self._cached_encoder.was_used:
             seconds += seen.seconds
         return crops_xyxy[:KEPT_CROPS].tolist(), seconds
 
@@ -104,7 +103,7 @@ class Questioner:
 def compare(
     examples: Sequence[Example],
     methods: Sequence[Method],
-    sight: WatchedSight,
+    cached_encoder: TimedEncoder,
     journal: Journal,
     name: str,
     *,
@@ -115,7 +114,7 @@ def compare(
     Args:
         examples: From `read_subjects`.
         methods: Rows of the table.
-        sight: What they look with.
+        cached_encoder: What they look with.
         journal: Keeps what they answer.
         name: Of the set, for the report.
         progress: Wraps the photos.
@@ -124,7 +123,7 @@ def compare(
         InputError: No example is left, or answers cannot be kept.
     """
     _warm_up(examples[0], methods)
-    ask = Questioner(sight, journal)
+    ask = MethodRunner(cached_encoder, journal)
     return evaluate_crops(examples, methods, name, progress=progress, must_all_run=True, answer=ask)
 
 
@@ -146,16 +145,16 @@ def parts_of(result: SetResult) -> list[SetResult]:
 
 
 def identity_of(
-    path: Path, images_dir: Path, methods: Sequence[Method], workshop: Workshop
+    path: Path, images_dir: Path, methods: Sequence[Method], factory: MethodFactory
 ) -> dict[str, Any]:
     """What a run's answers and times follow from; for `Journal`."""
     return {
         "queries": sha256_of(path),
         "images": str(images_dir.resolve()),
         "methods": [method.name for method in methods],
-        "tower": workshop.sight.predictor.encoder.fingerprint(),
-        "decoders": {name: sha256_of(file) for name, file in workshop.decoders.items()},
-        "device": workshop.device,
+        "tower": factory.cached_encoder.predictor.encoder.fingerprint(),
+        "decoders": {name: sha256_of(file) for name, file in factory.decoders.items()},
+        "device": factory.device,
         "threads": num_threads(),
         "version": __version__,
     }

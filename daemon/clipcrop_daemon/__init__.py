@@ -28,10 +28,10 @@ The model process:
 worker          one request at a time, from the pipe to the pipe
 progress        tells of stages that take long
 service         a request -> the model -> an answer
-residency       which models are in memory, and where
+model_pool       which models are in memory, and where
 image_cache     images already looked at
 model_names     what models are called by clients and by the library
-translation     the wire's values <-> the library's
+convert         the wire's values <-> the library's
 """
 
 __version__ = "0.1.0"

@@ -40,16 +40,16 @@ from clipcrop_wire.messages import (
 from clipcrop_wire.protocol import Request
 from clipcrop_wire.rules import Message
 
-from .image_cache import ImageCache
-from .model_names import check_weights, find_model, list_models, wire_name
-from .residency import NO_MEMORY, Residency, Resident
-from .translation import (
+from .convert import (
     constraints_of,
     decode_pixels,
     notes_of,
     original_size_px,
     suggest_reply,
 )
+from .image_cache import ImageCache
+from .model_names import check_weights, find_model, list_models, wire_name
+from .model_pool import NO_MEMORY, ModelPool, Resident
 from .worker_options import WorkerOptions
 
 if TYPE_CHECKING:
@@ -103,13 +103,13 @@ class Service:
     """Answers requests one after the other; `models` and `state` at any time, from any thread.
 
     Args:
-        residency: Its models.
-        cache: Images already looked at; the residency's ``forget`` is its ``drop_model``.
+        model_pool: Its models.
+        cache: Images already looked at; the model_pool's ``forget`` is its ``drop_model``.
         model: The setting, which "auto" in requests stands for.
     """
 
-    def __init__(self, residency: Residency, cache: ImageCache, model: str = "auto") -> None:
-        self._residency, self._cache, self._model = residency, cache, model
+    def __init__(self, model_pool: ModelPool, cache: ImageCache, model: str = "auto") -> None:
+        self._residency, self._cache, self._model = model_pool, cache, model
         self._has_language_model = False
 
     def answer(self, request: Request, enter_stage: EnterStage) -> Message:
@@ -276,8 +276,8 @@ def make_service(options: WorkerOptions) -> Service:
         return Predictor.load(model, device, threads=threads)
 
     cache = ImageCache(options.cache_bytes)
-    residency = Residency(load, device=options.device, forget=cache.drop_model)
-    service = Service(residency, cache, options.model)
+    model_pool = ModelPool(load, device=options.device, forget=cache.drop_model)
+    service = Service(model_pool, cache, options.model)
     # What looks for weights is imported now, by one thread: `models` may be asked for while
     # another is in the middle of importing the same.
     service.models()

@@ -28,9 +28,9 @@ from clipcrop_wire.rules import Message
 
 from . import __version__
 from .logs import log_bug
+from .model_pool import trim_memory
 from .pipes import SharedPixels, read_message, write_message
 from .progress import ProgressTeller
-from .residency import trim_memory
 from .service import Service, ServiceState, error_for, make_service
 from .worker_options import WorkerOptions
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import DiskFull, InstallError
-from .manifest import KEPT_ON_FAILURE, Item, Manifest
-from .plan import Plan, Step, World
+from .manifest import KEPT_ON_FAILURE, Manifest, ManifestEntry
+from .plan import Context, Plan, Step
 from .undo import FAILED, KEPT, Undo, undo_items
 
 
@@ -31,7 +31,7 @@ class Result:
 
 
 def carry_out(
-    plan: Plan, world: World, manifest: Manifest, kinds: Mapping[str, Undo]
+    plan: Plan, context: Context, manifest: Manifest, kinds: Mapping[str, Undo]
 ) -> list[Result]:
     """Do the steps one after the other.
 
@@ -40,14 +40,14 @@ def carry_out(
 
     Args:
         plan: What to do.
-        world: Where.
+        context: Where.
         manifest: Follows every step.
         kinds: Undoes what is not wanted any more.
     """
     results: list[Result] = []
     for step in plan.steps:
-        world.say(f"- {step.name}")
-        result = _do(step, world, manifest, kinds)
+        context.say(f"- {step.name}")
+        result = _do(step, context, manifest, kinds)
         results.append(result)
         if not result.is_done and step.is_needed:
             break
@@ -68,33 +68,33 @@ def sentence_for(exc: OSError) -> InstallError:
     )
 
 
-def _do(step: Step, world: World, manifest: Manifest, kinds: Mapping[str, Undo]) -> Result:
+def _do(step: Step, context: Context, manifest: Manifest, kinds: Mapping[str, Undo]) -> Result:
     before = {item.key: item for item in manifest.items}
-    begun: Sequence[Item] = ()
+    begun: Sequence[ManifestEntry] = ()
     try:
-        items = step.items(world, manifest)
+        items = step.items(context, manifest)
         begun = [item for item in items if item.key not in before]
         manifest.begin(items)
-        notes = list(step.apply(world, manifest))
+        notes = list(step.apply(context, manifest))
         manifest.finish(items)
     except (InstallError, OSError) as exc:
         error = sentence_for(exc) if isinstance(exc, OSError) else exc
-        return Result(step.name, tuple(_take_back(begun, world, manifest, kinds)), error)
+        return Result(step.name, tuple(_take_back(begun, context, manifest, kinds)), error)
     wanted = {item.key for item in items}
     stale = [item for item in before.values() if item.step == step.name and item.key not in wanted]
-    outcomes = undo_items(stale, world, manifest, kinds) if stale else []
+    outcomes = undo_items(stale, context, manifest, kinds) if stale else []
     notes += [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]
     return Result(step.name, tuple(notes))
 
 
 def _take_back(
-    begun: Sequence[Item], world: World, manifest: Manifest, kinds: Mapping[str, Undo]
+    begun: Sequence[ManifestEntry], context: Context, manifest: Manifest, kinds: Mapping[str, Undo]
 ) -> list[str]:
     """Undo what a failed step has begun; what is left of it stays listed."""
     left = [
         item
         for item in begun
-        if item.details.get(KEPT_ON_FAILURE) and world.disk.kind_of(Path(item.path))
+        if item.details.get(KEPT_ON_FAILURE) and context.disk.kind_of(Path(item.path))
     ]
     notes = [
         f"{item.path} is left, for the next try; uninstall removes it"
@@ -103,7 +103,7 @@ def _take_back(
     ]
     unfinished = [item for item in begun if item not in left]
     try:
-        outcomes = undo_items(unfinished, world, manifest, kinds)
+        outcomes = undo_items(unfinished, context, manifest, kinds)
     except OSError:  # not even the manifest can be written: it lists them, uninstall will do it
         return notes
     return notes + [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]

@@ -14,7 +14,7 @@ from .disk import Disk
 from .doctor import command as doctor
 from .errors import InstallError
 from .machine import this_machine
-from .plan import World
+from .plan import Context
 from .process import run_command
 
 IN_CHECKOUT, IN_ENVIRONMENT = "python3 installer", "clipcrop-setup"
@@ -30,7 +30,7 @@ def main(
     arguments: Sequence[str] | None = None,
     program: str = IN_CHECKOUT,
     *,
-    world: World | None = None,
+    context: Context | None = None,
     checkout: Path = CHECKOUT,
 ) -> int:
     """Run one command; the return value is the process's exit code.
@@ -38,7 +38,7 @@ def main(
     Args:
         arguments: By default those of this process.
         program: Under which name it was called.
-        world: By default this machine.
+        context: By default this machine.
         checkout: What is installed where an environment is made.
     """
     parser = argparse.ArgumentParser(
@@ -53,7 +53,7 @@ def main(
     options = parser.parse_args(arguments)
 
     try:
-        exit_code: int = options.run(options, world or _this_world())
+        exit_code: int = options.run(options, context or _this_machine())
     except BrokenPipeError:  # the reader of the pipe has closed it, as `head` does
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())  # Python flushes it at the end
@@ -73,13 +73,13 @@ def setup(arguments: Sequence[str] | None = None) -> int:
     return main(arguments, IN_ENVIRONMENT)
 
 
-def _this_world() -> World:
+def _this_machine() -> Context:
     if sys.platform != "win32":  # nothing that is made here, by pip too, is for others to write
         os.umask(os.umask(0o077) | 0o022)
     disk, is_live = Disk(), sys.stderr.isatty()
     can_be_asked = is_live and sys.stdin is not None and sys.stdin.isatty()
     ask = _ask if can_be_asked else None
-    return World(this_machine(disk), disk, run_command, say, is_live=is_live, ask=ask)
+    return Context(this_machine(disk), disk, run_command, say, is_live=is_live, ask=ask)
 
 
 def say(line: str) -> None:

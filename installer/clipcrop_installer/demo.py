@@ -10,7 +10,7 @@ from typing import Any
 
 from .environment import Recipe, ensure, program
 from .errors import InstallError
-from .plan import World
+from .plan import Context
 from .process import Runner, run_command
 from .programs import last_line
 
@@ -21,8 +21,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     commands.add_parser("demo", help=text, description=text).set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace, world: World) -> int:
-    run_demo(options.checkout, world.say, is_live=world.is_live)
+def _run(options: argparse.Namespace, context: Context) -> int:
+    run_demo(options.checkout, context.say, is_live=context.is_live)
     return 0
 
 

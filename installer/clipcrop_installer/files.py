@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .disk import sha256_of
 from .errors import NotOurs
-from .manifest import Item, Manifest
-from .plan import World
+from .manifest import Manifest, ManifestEntry
+from .plan import Context
 
 BEFORE, YOURS = "before-clipcrop", "yours"
 """Ends of the names of what is put aside: what was there first; what the user made of ours."""
@@ -25,26 +25,26 @@ class NewFile:
     mode: int = 0o644
 
 
-def missing_folders(folder: Path, world: World, manifest: Manifest) -> list[Path]:
+def missing_folders(folder: Path, context: Context, manifest: Manifest) -> list[Path]:
     """The folder and those that it is in, outermost first: what is not there, or is ours."""
     every = (*reversed(folder.parents), folder)
-    return [one for one in every if _is_missing(one, world, manifest)]
+    return [one for one in every if _is_missing(one, context, manifest)]
 
 
 def items_of(
     step: str,
     files: Sequence[NewFile],
-    world: World,
+    context: Context,
     manifest: Manifest,
-    moved: Sequence[Item] = (),
+    moved: Sequence[ManifestEntry] = (),
     copies: Sequence[Path] = (),
-) -> list[Item]:
+) -> list[ManifestEntry]:
     """What is moved aside for them (`claim`), folders that must be made, then the files.
 
     Args:
         step: Whose files they are.
         files: As they shall be.
-        world: Where.
+        context: Where.
         manifest: What it lists is ours.
         moved: What `claim` gave.
         copies: What will be removed before they are written (`copies_of_ours`).
@@ -54,20 +54,22 @@ def items_of(
     for parent in dict.fromkeys(file.path.parent for file in files):
         for one in (*reversed(parent.parents), parent):
             will_be_missing = leaving & {one, *one.parents}
-            if will_be_missing or _is_missing(one, world, manifest):
+            if will_be_missing or _is_missing(one, context, manifest):
                 folders[one] = None
     return [
         *moved,
-        *(Item(kind="folder", path=str(one), step=step) for one in folders),
+        *(ManifestEntry(kind="folder", path=str(one), step=step) for one in folders),
         *(
-            Item(kind="file", path=str(one.path), step=step, hashes=(sha256_of(one.content),))
+            ManifestEntry(
+                kind="file", path=str(one.path), step=step, hashes=(sha256_of(one.content),)
+            )
             for one in files
         ),
     ]
 
 
 def copies_of_ours(
-    paths: Iterable[Path], hashes: Collection[str], world: World, manifest: Manifest
+    paths: Iterable[Path], hashes: Collection[str], context: Context, manifest: Manifest
 ) -> list[Path]:
     """Files and folders in the way in which every file is one that we have made elsewhere.
 
@@ -76,39 +78,39 @@ def copies_of_ours(
     Args:
         paths: Of files and folders that will be ours alone.
         hashes: SHA-256 of all files that we have made.
-        world: Where.
+        context: Where.
         manifest: What it lists as made is in its place, and no copy.
     """
     found = []
     for path in paths:
-        kind = world.disk.kind_of(path)
+        kind = context.disk.kind_of(path)
         listed = manifest.find(kind, path)
         if kind not in ("file", "folder") or (listed and listed.is_made):
             continue
-        contents = [world.disk.read(one) for one in _files_at(path, world)]
+        contents = [context.disk.read(one) for one in _files_at(path, context)]
         if contents and all(one is not None and sha256_of(one) in hashes for one in contents):
             found.append(path)
     return found
 
 
-def remove_copies(copies: Iterable[Path], world: World) -> None:
+def remove_copies(copies: Iterable[Path], context: Context) -> None:
     """Remove what `copies_of_ours` found."""
     for path in copies:
-        if world.disk.kind_of(path) == "folder":
-            world.disk.remove_tree(path)
+        if context.disk.kind_of(path) == "folder":
+            context.disk.remove_tree(path)
         else:
-            world.disk.remove_file(path)
+            context.disk.remove_file(path)
 
 
 def claim(
-    step: str, paths: Iterable[Path], world: World, manifest: Manifest, *, force: bool
-) -> list[Item]:
+    step: str, paths: Iterable[Path], context: Context, manifest: Manifest, *, force: bool
+) -> list[ManifestEntry]:
     """Make sure that nothing is in the way.
 
     Args:
         step: Whose paths they are.
         paths: Of files and folders that will be ours alone.
-        world: Where.
+        context: Where.
         manifest: What it lists is ours.
         force: Move aside what is in the way; `move_aside` does it.
 
@@ -120,44 +122,46 @@ def claim(
     """
     moved = [item for item in manifest.of_step(step) if item.kind == "moved"]
     for path in paths:
-        kind = world.disk.kind_of(path)
+        kind = context.disk.kind_of(path)
         if not kind or manifest.find("folder" if kind == "folder" else "file", path):
             continue
-        to = aside(path, BEFORE, world)
+        to = aside(path, BEFORE, context)
         if not force:
             raise NotOurs(
                 f"{path} is there already, and was not made by this program; move it away, or "
                 f"have it moved to {to.name} with --force"
             )
-        moved.append(Item(kind="moved", path=str(path), step=step, details={"to": str(to)}))
+        moved.append(
+            ManifestEntry(kind="moved", path=str(path), step=step, details={"to": str(to)})
+        )
     return moved
 
 
-def move_aside(step: str, world: World, manifest: Manifest) -> list[str]:
+def move_aside(step: str, context: Context, manifest: Manifest) -> list[str]:
     """Do what `claim` has listed, unless it was done; returns what the user should know."""
     notes = []
     for item in manifest.of_step(step):
         if item.kind != "moved":
             continue
         path, to = Path(item.path), Path(item.details["to"])
-        is_done = world.disk.kind_of(to) or not world.disk.kind_of(path)
-        if is_done or _has_our_files(path, world, manifest):
+        is_done = context.disk.kind_of(to) or not context.disk.kind_of(path)
+        if is_done or _has_our_files(path, context, manifest):
             continue
-        world.disk.rename(path, to)
+        context.disk.rename(path, to)
         notes.append(f"what was {path} is {to.name} beside it now, and will be put back at the end")
     return notes
 
 
-def aside(path: Path, end: str, world: World) -> Path:
+def aside(path: Path, end: str, context: Context) -> Path:
     """A free name beside it."""
     number, name = 1, f"{path.name}.{end}"
-    while world.disk.kind_of(path.with_name(name)):
+    while context.disk.kind_of(path.with_name(name)):
         number += 1
         name = f"{path.name}.{end}-{number}"
     return path.with_name(name)
 
 
-def write_all(files: Sequence[NewFile], world: World, manifest: Manifest) -> list[str]:
+def write_all(files: Sequence[NewFile], context: Context, manifest: Manifest) -> list[str]:
     """Write what is not there yet; returns what the user should know.
 
     The items of `items_of` are listed by now: one with another hash than theirs is the user's work.
@@ -165,28 +169,28 @@ def write_all(files: Sequence[NewFile], world: World, manifest: Manifest) -> lis
     around = {folder for file in files for folder in file.path.parents}
     for item in manifest.items:
         if item.kind == "folder" and Path(item.path) in around:
-            world.disk.make_folder(Path(item.path))
+            context.disk.make_folder(Path(item.path))
     notes = []
     for file in files:
-        found = world.disk.read(file.path)
+        found = context.disk.read(file.path)
         if found == file.content and not _lacks_rights(file):
             continue
         listed = manifest.find("file", file.path)
         if found is not None and listed and sha256_of(found) not in listed.hashes:
-            kept = aside(file.path, YOURS, world)
-            world.disk.rename(file.path, kept)
+            kept = aside(file.path, YOURS, context)
+            context.disk.rename(file.path, kept)
             notes.append(f"{file.path} had been changed: your version is {kept.name} beside it now")
-        world.disk.write(file.path, file.content, file.mode)
+        context.disk.write(file.path, file.content, file.mode)
     return notes
 
 
-def _files_at(path: Path, world: World) -> Iterator[Path]:
+def _files_at(path: Path, context: Context) -> Iterator[Path]:
     """The file, or all in a folder, but for what Python has compiled."""
-    if world.disk.kind_of(path) != "folder":
+    if context.disk.kind_of(path) != "folder":
         yield path
     elif path.name != "__pycache__":
-        for name in world.disk.names_in(path):
-            yield from _files_at(path / name, world)
+        for name in context.disk.names_in(path):
+            yield from _files_at(path / name, context)
 
 
 def _lacks_rights(file: NewFile) -> bool:
@@ -195,15 +199,15 @@ def _lacks_rights(file: NewFile) -> bool:
     return bool(is_program and not file.path.stat().st_mode & 0o100)
 
 
-def _is_missing(folder: Path, world: World, manifest: Manifest) -> bool:
-    return not world.disk.kind_of(folder) or manifest.find("folder", folder) is not None
+def _is_missing(folder: Path, context: Context, manifest: Manifest) -> bool:
+    return not context.disk.kind_of(folder) or manifest.find("folder", folder) is not None
 
 
-def _has_our_files(path: Path, world: World, manifest: Manifest) -> bool:
+def _has_our_files(path: Path, context: Context, manifest: Manifest) -> bool:
     """Whether it is, or has in it, a file as we write it."""
     for item in manifest.items:
         if item.kind == "file" and path in (Path(item.path), *Path(item.path).parents):
-            content = world.disk.read(Path(item.path))
+            content = context.disk.read(Path(item.path))
             if content is not None and sha256_of(content) in item.hashes:
                 return True
     return False

@@ -23,10 +23,10 @@ from .installation import opened, read_manifest
 from .login.step import STEP_NAME as LOGIN
 from .login.step import StartAtLogin, all_kinds, login_item
 from .machine import Machine, is_on_path
-from .manifest import Item, Manifest
+from .manifest import Manifest, ManifestEntry
 from .models import run_models
 from .places import Places, pip_cache, places, weights_here
-from .plan import Plan, Step, World, agrees
+from .plan import Context, Plan, Step, agrees
 from .programs import (
     COMMANDS,
     DISTRIBUTION,
@@ -88,23 +88,23 @@ def _add_choice(parser: argparse.ArgumentParser, one: Any) -> None:
     )
 
 
-def _run(options: argparse.Namespace, world: World) -> int:
-    _refuse_sudo(world)
-    where = places(world.machine)
+def _run(options: argparse.Namespace, context: Context) -> int:
+    _refuse_sudo(context)
+    where = places(context.machine)
     if options.dry_run:
-        manifest = read_manifest(where, world)
-        for line in _plan(options, world, manifest, where)[0].lines():
-            world.say(line)
+        manifest = read_manifest(where, context)
+        for line in _plan(options, context, manifest, where)[0].lines():
+            context.say(line)
         return 0
-    if options.is_upgrade and not read_manifest(where, world).version:
+    if options.is_upgrade and not read_manifest(where, context).version:
         raise InstallError("nothing is installed that could be upgraded; use install")
-    with opened(where, world) as manifest:
-        exit_code, wants_weights = _install(options, world, manifest, where)
-    return run_models(["download", "owlvit"], world) if wants_weights else exit_code
+    with opened(where, context) as manifest:
+        exit_code, wants_weights = _install(options, context, manifest, where)
+    return run_models(["download", "owlvit"], context) if wants_weights else exit_code
 
 
-def _refuse_sudo(world: World) -> None:
-    if world.machine.variables.get("SUDO_USER") and hasattr(os, "geteuid") and not os.geteuid():
+def _refuse_sudo(context: Context) -> None:
+    if context.machine.variables.get("SUDO_USER") and hasattr(os, "geteuid") and not os.geteuid():
         raise InstallError(
             "with sudo all of it would be root's, and no editor of yours would find it; run the "
             "same without sudo: it needs no rights"
@@ -112,37 +112,37 @@ def _refuse_sudo(world: World) -> None:
 
 
 def _plan(
-    options: argparse.Namespace, world: World, manifest: Manifest, where: Places
+    options: argparse.Namespace, context: Context, manifest: Manifest, where: Places
 ) -> tuple[Plan, Choices]:
     choices = _choices(options, manifest)
     source = _source(choices, options.checkout)
-    plan = plan_install(source, choices, world, manifest, where, all_kinds(), force=options.force)
+    plan = plan_install(source, choices, context, manifest, where, all_kinds(), force=options.force)
     return plan, choices
 
 
 def _install(
-    options: argparse.Namespace, world: World, manifest: Manifest, where: Places
+    options: argparse.Namespace, context: Context, manifest: Manifest, where: Places
 ) -> tuple[int, bool]:
     """The exit code, and whether the user wants OWL-ViT's weights too."""
-    plan, choices = _plan(options, world, manifest, where)
+    plan, choices = _plan(options, context, manifest, where)
     for line in plan.lines():
-        world.say(line)
-    if not options.yes and not agrees(world):
-        world.say("Nothing was done.")
+        context.say(line)
+    if not options.yes and not agrees(context):
+        context.say("Nothing was done.")
         return 0, False
     manifest.values["choices"] = to_remember(choices)
-    world.say("")
-    results = carry_out(plan, world, manifest, all_kinds())
-    for line in (*summary(plan, results), *_where_commands_are(world, manifest)):
-        world.say(line)
+    context.say("")
+    results = carry_out(plan, context, manifest, all_kinds())
+    for line in (*summary(plan, results), *_where_commands_are(context, manifest)):
+        context.say(line)
     exit_code = _exit_code(plan, results)
-    lacks_weights = plan.engine == OWLVIT and not weights_here(world.machine)
+    lacks_weights = plan.engine == OWLVIT and not weights_here(context.machine)
     if exit_code or not lacks_weights:
         return exit_code, False
-    world.say("OWL-ViT finds more than the small model; its weights are about 0.6 GB more:")
-    world.say("  clipcrop-setup models download owlvit")
-    can_ask = world.ask is not None and not options.yes
-    return exit_code, can_ask and agrees(world, "Download them now?")
+    context.say("OWL-ViT finds more than the small model; its weights are about 0.6 GB more:")
+    context.say("  clipcrop-setup models download owlvit")
+    can_ask = context.ask is not None and not options.yes
+    return exit_code, can_ask and agrees(context, "Download them now?")
 
 
 def _exit_code(plan: Plan, results: Sequence[Result]) -> int:
@@ -214,22 +214,22 @@ def summary(plan: Plan, results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def _where_commands_are(world: World, manifest: Manifest) -> list[str]:
+def _where_commands_are(context: Context, manifest: Manifest) -> list[str]:
     """How to look after it when the checkout is gone."""
-    environment = installed_environment(manifest, world)
+    environment = installed_environment(manifest, context)
     if environment is None:
         return []
     links = [Path(item.path) for item in manifest.of_step(LINKS) if item.kind == "link"]
     has_all = len(links) == len(COMMANDS)  # else some are not ours
     folder = links[0].parent if has_all else environment.python.parent
     lines = [f"Its commands are in {folder}"]
-    if not is_on_path(folder, world.machine):
-        lines += _how_to_be_on_path(folder, world.machine)
+    if not is_on_path(folder, context.machine):
+        lines += _how_to_be_on_path(folder, context.machine)
     lines += [
         "  clipcrop-setup doctor     what is wrong, and what to do",
         "  clipcrop-setup models     larger models",
     ]
-    if world.machine.platform != "win32":  # where a program that runs cannot be removed
+    if context.machine.platform != "win32":  # where a program that runs cannot be removed
         lines.append("  clipcrop-setup uninstall  takes all of it away")
     return lines
 
@@ -284,7 +284,7 @@ def read_source(checkout: Path) -> Source:
 def plan_install(
     source: Source,
     choices: Choices,
-    world: World,
+    context: Context,
     manifest: Manifest,
     places: Places,
     kinds: Mapping[str, Undo],
@@ -296,7 +296,7 @@ def plan_install(
     Args:
         source: What to install.
         choices: How.
-        world: Where; is only looked at.
+        context: Where; is only looked at.
         manifest: What is there already.
         places: Where ours goes.
         kinds: Undo what is not wanted any more.
@@ -306,9 +306,9 @@ def plan_install(
         EditorNotFound: a folder that the user named is not there.
         InstallError: the choices do not fit.
     """
-    recipe, engine = _recipe(source, choices, world.machine, places)
-    environment = _environment(recipe, world.machine)
-    found, notes = _editors(choices, world)
+    recipe, engine = _recipe(source, choices, context.machine, places)
+    environment = _environment(recipe, context.machine)
+    found, notes = _editors(choices, context)
     steps: list[Step] = []
     if recipe is not None:
         if not is_ready(recipe):
@@ -318,18 +318,18 @@ def plan_install(
     steps.append(
         WriteSettings(source.version, environment, places, has_flatpak=has_flatpak, force=force)
     )
-    if recipe is not None and world.machine.platform != "win32":  # where links need rights
-        steps.append(LinkCommands(environment, bin_folder(world.machine)))
+    if recipe is not None and context.machine.platform != "win32":  # where links need rights
+        steps.append(LinkCommands(environment, bin_folder(context.machine)))
     targets = [*map(gimp_target, found.gimps), *map(krita_target, found.kritas)]
     hashes = {one for item in manifest.items if item.kind == "file" for one in item.hashes}
     steps += [InstallPlugIn(one, environment, force=force, hashes=hashes) for one in targets]
     old = manifest.values.get("python")
     if old and old != str(environment.python):
-        steps.append(StopDaemon(Environment(Path(old), world.machine.platform), places))
+        steps.append(StopDaemon(Environment(Path(old), context.machine.platform), places))
     by_session: Sequence[Sequence[str]] = ()
     if choices.login:
         try:
-            login = StartAtLogin(login_item(world, environment.daemon_command))
+            login = StartAtLogin(login_item(context, environment.daemon_command))
             by_session = login.start_commands
             steps.append(login)
         except InstallError as exc:
@@ -389,16 +389,16 @@ def _environment(recipe: Recipe | None, machine: Machine) -> Environment:
     return Environment(program(recipe, "python"), machine.platform)
 
 
-def _editors(choices: Choices, world: World) -> tuple[Found, list[str]]:
+def _editors(choices: Choices, context: Context) -> tuple[Found, list[str]]:
     """Those that are wanted, and what the user should know about others."""
-    machine = world.machine
+    machine = context.machine
     found = find_editors(machine)
     gimps, kritas = found.gimps, found.kritas
     if choices.gimp_folder:
-        gimps = tuple(Gimp("3", path) for path in _named(choices.gimp_folder, world))
+        gimps = tuple(Gimp("3", path) for path in _named(choices.gimp_folder, context))
     if choices.krita_folder:
         settings = krita_settings(machine)
-        kritas = tuple(Krita(path, settings) for path in _named(choices.krita_folder, world))
+        kritas = tuple(Krita(path, settings) for path in _named(choices.krita_folder, context))
     notes = list(found.notes) if choices.gimp and not choices.gimp_folder else []
     if choices.gimp and not gimps and not notes:
         notes.append(f"no plug-in for GIMP: no GIMP 3 in {_list(gimp_folders(machine))}")
@@ -410,10 +410,10 @@ def _editors(choices: Choices, world: World) -> tuple[Found, list[str]]:
     return wanted, notes
 
 
-def _named(folders: tuple[str, ...], world: World) -> Iterator[Path]:
+def _named(folders: tuple[str, ...], context: Context) -> Iterator[Path]:
     for name in folders:
         path = Path(name).expanduser().absolute()
-        if world.disk.kind_of(path) not in ("folder", "link"):
+        if context.disk.kind_of(path) not in ("folder", "link"):
             raise EditorNotFound(f"there is no folder {path}; name one that the editor has made")
         yield path
 
@@ -438,7 +438,7 @@ def _removals(steps: list[Step], manifest: Manifest, kinds: Mapping[str, Undo]) 
 def _clearing_up(current: Path, kinds: Mapping[str, Undo]) -> Step:
     """Removes what is not needed once plug-ins, login and daemon use the environment."""
 
-    def old(manifest: Manifest) -> list[Item]:
+    def old(manifest: Manifest) -> list[ManifestEntry]:
         trees = [item for item in manifest.of_step(ENVIRONMENT) if item.kind == "tree"]
         return [item for item in trees if item.path != str(current)]
 

@@ -22,11 +22,11 @@ from .errors import DamagedManifest, NotOurs
 
 FORMAT = 1
 KEPT_ON_FAILURE = "is_kept_on_failure"
-"""In `Item.details`: true of what a failed step leaves: it helps the next try, or says why."""
+"""In `ManifestEntry.details`: true of what a failed step leaves for the next try or as a reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class ManifestEntry:
     """One thing that a step makes."""
 
     kind: str
@@ -65,7 +65,7 @@ class Manifest:
     def __init__(self, path: Path, disk: Disk) -> None:
         self.path = path
         self._disk = disk
-        self._items: dict[tuple[str, str], Item] = {}
+        self._items: dict[tuple[str, str], ManifestEntry] = {}
         self.version = ""
         """Of ClipCrop, that was installed last."""
 
@@ -108,7 +108,7 @@ class Manifest:
         return manifest
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[ManifestEntry]:
         """In the order in which they were made."""
         return list(self._items.values())
 
@@ -117,15 +117,15 @@ class Manifest:
         """Nothing is installed."""
         return not self._items
 
-    def find(self, kind: str, path: Path | str) -> Item | None:
+    def find(self, kind: str, path: Path | str) -> ManifestEntry | None:
         """The item, if it is listed."""
         return self._items.get((kind, str(path)))
 
-    def of_step(self, step: str) -> list[Item]:
+    def of_step(self, step: str) -> list[ManifestEntry]:
         """What a step made, or has begun to make."""
         return [item for item in self._items.values() if item.step == step]
 
-    def begin(self, items: Iterable[Item]) -> None:
+    def begin(self, items: Iterable[ManifestEntry]) -> None:
         """Before they are made. What is listed stays its step's; of a file old hashes are good."""
         for item in items:
             before = self._items.get(item.key, item)
@@ -133,13 +133,13 @@ class Manifest:
             self._items[item.key] = replace(item, step=before.step, hashes=hashes, is_made=False)
         self.save()
 
-    def finish(self, items: Iterable[Item]) -> None:
+    def finish(self, items: Iterable[ManifestEntry]) -> None:
         """After they were made."""
         for item in items:
             self._items[item.key] = replace(item, step=self._items[item.key].step, is_made=True)
         self.save()
 
-    def forget(self, items: Iterable[Item]) -> None:
+    def forget(self, items: Iterable[ManifestEntry]) -> None:
         """After they were undone."""
         for item in items:
             self._items.pop(item.key, None)
@@ -159,7 +159,7 @@ class Manifest:
         self._disk.write(self.path, text.encode("utf-8", "surrogatepass"), 0o600)
 
 
-def _fields_of(item: Item) -> dict[str, Any]:
+def _fields_of(item: ManifestEntry) -> dict[str, Any]:
     fields: dict[str, Any] = {"kind": item.kind, "path": item.path, "step": item.step}
     if item.hashes:
         fields["hashes"] = list(item.hashes)
@@ -168,9 +168,9 @@ def _fields_of(item: Item) -> dict[str, Any]:
     return {**fields, "is_made": item.is_made}
 
 
-def _item_of(fields: dict[str, Any]) -> Item:
+def _item_of(fields: dict[str, Any]) -> ManifestEntry:
     hashes: Sequence[str] = fields.get("hashes", ())
-    return Item(
+    return ManifestEntry(
         kind=str(fields["kind"]),
         path=str(fields["path"]),
         step=str(fields["step"]),

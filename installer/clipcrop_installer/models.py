@@ -17,9 +17,9 @@ from .engine import LIGHT, OWLVIT, how_to_change
 from .errors import InstallError
 from .files import missing_folders
 from .installation import opened, read_manifest
-from .manifest import Item, Manifest
+from .manifest import Manifest, ManifestEntry
 from .places import Places, places
-from .plan import World
+from .plan import Context
 from .programs import Environment, installed_environment
 from .uninstall import MODELS
 
@@ -33,38 +33,38 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace, world: World) -> int:
-    return run_models(options.rest, world)
+def _run(options: argparse.Namespace, context: Context) -> int:
+    return run_models(options.rest, context)
 
 
-def run_models(words: Sequence[str], world: World) -> int:
+def run_models(words: Sequence[str], context: Context) -> int:
     """Run ``clipcrop models`` with these words; note in the manifest what it makes."""
-    where = places(world.machine)
-    environment = installed_environment(read_manifest(where, world), world)
+    where = places(context.machine)
+    environment = installed_environment(read_manifest(where, context), context)
     if environment is None:
-        return _pass_on(words, _own_environment(world), world)
+        return _pass_on(words, _own_environment(context), context)
     names = names_in(words)
     if not names:
-        code = _pass_on(words, environment, world)
+        code = _pass_on(words, environment, context)
         if list(words) in ([], ["list"]) and not code:
-            world.say(_about_engine(environment, where, world))
+            context.say(_about_engine(environment, where, context))
         return code
-    with opened(where, world) as manifest:
-        note_begin(names, environment, world, manifest)
+    with opened(where, context) as manifest:
+        note_begin(names, environment, context, manifest)
         try:
-            return _pass_on(words, environment, world)
+            return _pass_on(words, environment, context)
         finally:
-            note_end(world, manifest)
+            note_end(context, manifest)
 
 
-def _about_engine(environment: Environment, where: Places, world: World) -> str:
-    has_torch = environment.has_package("torch", world)
+def _about_engine(environment: Environment, where: Places, context: Context) -> str:
+    has_torch = environment.has_package("torch", context)
     change = how_to_change(has_torch, is_private=where.environments in environment.python.parents)
     about = f"{OWLVIT} (PyTorch)" if has_torch else f"{LIGHT} (no PyTorch: lite alone can be used)"
     return f"engine: {about}; to change it: {change}"
 
 
-def _own_environment(world: World) -> Environment:
+def _own_environment(context: Context) -> Environment:
     """The one that this program is in, where pip or pipx has put ClipCrop.
 
     Raises:
@@ -72,18 +72,18 @@ def _own_environment(world: World) -> Environment:
     """
     if find_spec("clipcrop") is None:
         raise InstallError("ClipCrop is not installed; run install first, which needs no weights")
-    return Environment(Path(sys.executable), world.machine.platform)
+    return Environment(Path(sys.executable), context.machine.platform)
 
 
-def _pass_on(words: Sequence[str], environment: Environment, world: World) -> int:
+def _pass_on(words: Sequence[str], environment: Environment, context: Context) -> int:
     is_for_programs = "--json" in words
 
     def show(line: str) -> None:
         if not is_for_programs or line.startswith("{"):  # progress is on the same stream here
-            world.say(line)
+            context.say(line)
 
     command: list[str | Path] = [environment.program("clipcrop"), "models", *words]
-    return world.run(command, folder=Path.cwd(), variables={}, on_line=show)
+    return context.run(command, folder=Path.cwd(), variables={}, on_line=show)
 
 
 CHANGES = ("download", "place", "remove")
@@ -103,29 +103,31 @@ def names_in(words: Sequence[str]) -> list[str]:
 
 
 def note_begin(
-    names: Sequence[str], environment: Environment, world: World, manifest: Manifest
+    names: Sequence[str], environment: Environment, context: Context, manifest: Manifest
 ) -> None:
     """List what is about to be made, before it is."""
     for name in names:
-        code, lines = environment.run("clipcrop", ["models", "where", name, "--json"], world, {})
+        code, lines = environment.run("clipcrop", ["models", "where", name, "--json"], context, {})
         if code == 0:
             folder = Path(json.loads(lines[-1])["folder"])
-            manifest.begin(_items(folder, world, manifest))
+            manifest.begin(_items(folder, context, manifest))
 
 
-def note_end(world: World, manifest: Manifest) -> None:
+def note_end(context: Context, manifest: Manifest) -> None:
     """Strike off what is not there, whatever became of the command."""
     items = manifest.of_step(MODELS)
-    there = [item for item in items if world.disk.kind_of(Path(item.path))]
+    there = [item for item in items if context.disk.kind_of(Path(item.path))]
     manifest.finish(there)
     manifest.forget(item for item in items if item not in there)
 
 
-def _items(folder: Path, world: World, manifest: Manifest) -> Iterator[Item]:
-    for path in missing_folders(folder.parent, world, manifest):
-        yield Item(kind="folder", path=str(path), step=MODELS)
+def _items(folder: Path, context: Context, manifest: Manifest) -> Iterator[ManifestEntry]:
+    for path in missing_folders(folder.parent, context, manifest):
+        yield ManifestEntry(kind="folder", path=str(path), step=MODELS)
     # As clipcrop.weights.store calls them.
-    yield Item(kind="trace", path=str(folder.with_name(f".{folder.name}.lock")), step=MODELS)
+    yield ManifestEntry(
+        kind="trace", path=str(folder.with_name(f".{folder.name}.lock")), step=MODELS
+    )
     for path in (folder.with_name(f".{folder.name}.part"), folder):
-        if not world.disk.kind_of(path) or manifest.find("tree", path):
-            yield Item(kind="tree", path=str(path), step=MODELS)
+        if not context.disk.kind_of(path) or manifest.find("tree", path):
+            yield ManifestEntry(kind="tree", path=str(path), step=MODELS)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from .disk import Disk
 from .machine import Machine
-from .manifest import Item, Manifest
+from .manifest import Manifest, ManifestEntry
 from .process import Runner, Starter, start_detached
 
 
 @dataclass(frozen=True)
-class World:
+class Context:
     """The edges: all that steps may touch. Tests put fakes here."""
 
     machine: Machine
@@ -35,11 +35,11 @@ class World:
     """Puts a question to the user and returns the answer; None: no terminal to ask on."""
 
 
-def agrees(world: World, question: str = "Go on?") -> bool:
+def agrees(context: Context, question: str = "Go on?") -> bool:
     """Whether the user wants it; without a terminal the answer is yes."""
-    if world.ask is None:
+    if context.ask is None:
         return True
-    answer = world.ask(f"\n{question} [Y/n] ")  # with its end; empty: there was none
+    answer = context.ask(f"\n{question} [Y/n] ")  # with its end; empty: there was none
     return answer.lower().strip() in ("", "y", "yes") and answer != ""
 
 
@@ -62,7 +62,7 @@ class Step:
         """What it would do, for people: one line, perhaps some more with paths. Touches nothing."""
         raise NotImplementedError
 
-    def items(self, world: World, manifest: Manifest) -> Sequence[Item]:
+    def items(self, context: Context, manifest: Manifest) -> Sequence[ManifestEntry]:
         """What it is about to make, folders before what is in them; touches nothing.
 
         They are listed in the manifest before `apply`, and as made after it. What the manifest has
@@ -75,7 +75,7 @@ class Step:
         """
         return ()
 
-    def apply(self, world: World, manifest: Manifest) -> Sequence[str]:
+    def apply(self, context: Context, manifest: Manifest) -> Sequence[str]:
         """Do it. May have been done before, wholly or in part: then only what is missing is done.
 
         Returns:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import InstallError
 from .manifest import Manifest
-from .plan import World
+from .plan import Context
 from .plugin_files import PACKAGES
 
 CONNECTION_VARIABLE = "CLIPCROP_CONNECTION_FILE"
@@ -63,14 +63,14 @@ class Environment:
             return (str(self.python.with_name("pythonw.exe")), "-I", "-m", "clipcrop_daemon", "run")
         return (str(self.program("clipcrop-daemon")), "run")
 
-    def packages(self, names: Sequence[str], world: World) -> Callable[[str], Path]:
+    def packages(self, names: Sequence[str], context: Context) -> Callable[[str], Path]:
         """Where packages are: name -> folder.
 
         Raises:
             InstallError: one is missing.
         """
         lines: list[str] = []
-        code = world.run(
+        code = context.run(
             [self.python, "-I", "-c", _FIND, *names],
             folder=self.python.parent,
             variables={},
@@ -81,37 +81,37 @@ class Environment:
         found: dict[str, str] = json.loads(lines[-1])
         return lambda name: Path(found[name])
 
-    def has_package(self, name: str, world: World) -> bool:
+    def has_package(self, name: str, context: Context) -> bool:
         """Whether it can be imported there."""
         code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
         command: list[str | Path] = [self.python, "-c", code]
         folder = self.python.parent
-        return not world.run(command, folder=folder, variables={}, on_line=lambda line: None)
+        return not context.run(command, folder=folder, variables={}, on_line=lambda line: None)
 
     def run(
         self,
         program: str,
         arguments: Sequence[str | Path],
-        world: World,
+        context: Context,
         variables: Mapping[str, str],
     ) -> tuple[int, list[str]]:
         """Run a program of it; returns its exit code and what it said."""
         lines: list[str] = []
-        code = world.run(
+        code = context.run(
             [self.program(program), *arguments],
-            folder=Path(world.machine.home),
+            folder=Path(context.machine.home),
             variables={"HF_HUB_OFFLINE": "1", **variables},
             on_line=lines.append,
         )
         return code, lines
 
 
-def installed_environment(manifest: Manifest, world: World) -> Environment | None:
+def installed_environment(manifest: Manifest, context: Context) -> Environment | None:
     """The one that plug-ins and daemon use; None if it is not there."""
     python = manifest.values.get("python")
     if not isinstance(python, str) or not Path(python).exists():
         return None
-    return Environment(Path(python), world.machine.platform)
+    return Environment(Path(python), context.machine.platform)
 
 
 def last_line(lines: Sequence[str]) -> str:

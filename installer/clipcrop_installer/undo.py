@@ -12,9 +12,9 @@ from pathlib import Path
 
 from .disk import Disk, leftover, sha256_of
 from .errors import InstallError
-from .manifest import Item, Manifest
+from .manifest import Manifest, ManifestEntry
 from .places import own_folders, places
-from .plan import World
+from .plan import Context
 from .settings_line import Line, take_back, value_of
 
 REMOVED, GONE, KEPT, FAILED = "removed", "gone", "kept", "failed"
@@ -32,12 +32,12 @@ class Outcome:
     """What the user should know: of what is kept or failed, a sentence with the path."""
 
 
-Undo = Callable[[Item, World], Outcome]
+Undo = Callable[[ManifestEntry, Context], Outcome]
 """Undoes one item; raises OSError or InstallError where it cannot, which counts as FAILED."""
 
 
 def undo_items(
-    items: Iterable[Item], world: World, manifest: Manifest, kinds: Mapping[str, Undo]
+    items: Iterable[ManifestEntry], context: Context, manifest: Manifest, kinds: Mapping[str, Undo]
 ) -> list[Outcome]:
     """Undo them, the last one first, and strike off all that did not fail."""
     items = list(items)
@@ -47,7 +47,7 @@ def undo_items(
     for item in reversed(items):
         if item.kind == "folder" and Path(item.path) in in_use:
             continue  # it goes with the last thing in it: another step's, or one that failed
-        outcome = undo_item(item, world, kinds)
+        outcome = undo_item(item, context, kinds)
         outcomes.append(outcome)
         if outcome.verdict == FAILED:
             in_use.update(Path(item.path).parents)
@@ -58,108 +58,108 @@ def undo_items(
     return outcomes
 
 
-def undo_item(item: Item, world: World, kinds: Mapping[str, Undo]) -> Outcome:
+def undo_item(item: ManifestEntry, context: Context, kinds: Mapping[str, Undo]) -> Outcome:
     """Undo one; never raises."""
     undo = kinds.get(item.kind)
     if undo is None:
         return Outcome(FAILED, f"{item.path}: a newer version of the installer made it; use that")
     try:
-        return undo(item, world)
+        return undo(item, context)
     except InstallError as exc:
         return Outcome(FAILED, str(exc))
     except OSError as exc:
         return Outcome(FAILED, f"{item.path} cannot be removed: {exc.strerror or exc}")
 
 
-def undo_file(item: Item, world: World) -> Outcome:
+def undo_file(item: ManifestEntry, context: Context) -> Outcome:
     """Remove a file that is as we made it."""
     path = Path(item.path)
-    world.disk.remove_file(leftover(path))
-    kind = world.disk.kind_of(path)
+    context.disk.remove_file(leftover(path))
+    kind = context.disk.kind_of(path)
     if not kind:
         return Outcome(GONE)
-    content = world.disk.read(path) if kind == "file" else None
+    content = context.disk.read(path) if kind == "file" else None
     if content is None or sha256_of(content) not in item.hashes:
         return Outcome(KEPT, f"{path} was changed since it was installed, and is kept")
-    world.disk.remove_file(path)
+    context.disk.remove_file(path)
     return Outcome(REMOVED)
 
 
-def undo_folder(item: Item, world: World) -> Outcome:
+def undo_folder(item: ManifestEntry, context: Context) -> Outcome:
     """Remove a folder that we made, if nothing is left in it."""
     path = Path(item.path)
-    if world.disk.kind_of(path) != "folder":
+    if context.disk.kind_of(path) != "folder":
         return Outcome(GONE)
-    _remove_stale_caches(path, world.disk)
-    if world.disk.remove_folder(path):
+    _remove_stale_caches(path, context.disk)
+    if context.disk.remove_folder(path):
         return Outcome(REMOVED)
-    names = world.disk.names_in(path)
+    names = context.disk.names_in(path)
     more = ", ..." if len(names) > 3 else ""
     return Outcome(KEPT, f"{path} is kept: {', '.join(names[:3])}{more} in it is not ours")
 
 
-def undo_tree(item: Item, world: World) -> Outcome:
+def undo_tree(item: ManifestEntry, context: Context) -> Outcome:
     """Remove a folder of ours with all that is in it."""
     path = Path(item.path)
-    kind = world.disk.kind_of(path)
+    kind = context.disk.kind_of(path)
     if not kind:
         return Outcome(GONE)
     if kind != "folder":
         return Outcome(KEPT, f"{path} is no folder any more, and is kept")
-    if not _is_in_own_folder(path, world):
+    if not _is_in_own_folder(path, context):
         return Outcome(KEPT, f"{path} is in no folder of ClipCrop's, and is kept")
-    world.disk.remove_tree(path)
+    context.disk.remove_tree(path)
     return Outcome(REMOVED)
 
 
-def undo_trace(item: Item, world: World) -> Outcome:
+def undo_trace(item: ManifestEntry, context: Context) -> Outcome:
     """Remove a file that ClipCrop's programs make while they run, whatever is in it."""
     path = Path(item.path)
-    if world.disk.kind_of(path) not in ("file", "link"):
+    if context.disk.kind_of(path) not in ("file", "link"):
         return Outcome(GONE)
-    if not _is_in_own_folder(path, world):
+    if not _is_in_own_folder(path, context):
         return Outcome(KEPT, f"{path} is in no folder of ClipCrop's, and is kept")
-    world.disk.remove_file(path)
+    context.disk.remove_file(path)
     return Outcome(REMOVED)
 
 
-def undo_link(item: Item, world: World) -> Outcome:
+def undo_link(item: ManifestEntry, context: Context) -> Outcome:
     """Remove a link that leads to where we let it."""
     path = Path(item.path)
-    world.disk.remove_file(leftover(path))
-    if not world.disk.kind_of(path):
+    context.disk.remove_file(leftover(path))
+    if not context.disk.kind_of(path):
         return Outcome(GONE)
-    if not is_our_link(item, world):
+    if not is_our_link(item, context):
         return Outcome(KEPT, f"{path} was changed since it was installed, and is kept")
-    world.disk.remove_file(path)
+    context.disk.remove_file(path)
     return Outcome(REMOVED)
 
 
-def is_our_link(item: Item, world: World) -> bool:
+def is_our_link(item: ManifestEntry, context: Context) -> bool:
     """Whether it leads to the program listed, or to another version's: an upgrade was cut off."""
     path = Path(item.path)
-    if world.disk.kind_of(path) != "link":
+    if context.disk.kind_of(path) != "link":
         return False
     to = path.parent / path.readlink()
-    return str(to) == item.details["to"] or places(world.machine).environments in to.parents
+    return str(to) == item.details["to"] or places(context.machine).environments in to.parents
 
 
-def undo_moved(item: Item, world: World) -> Outcome:
+def undo_moved(item: ManifestEntry, context: Context) -> Outcome:
     """Put back what was in the way."""
     path, kept = Path(item.path), Path(item.details["to"])
-    if not world.disk.kind_of(kept):
+    if not context.disk.kind_of(kept):
         return Outcome(GONE)
-    if world.disk.kind_of(path):
+    if context.disk.kind_of(path):
         return Outcome(KEPT, f"what was {path} before is {kept} now: something is in its place")
-    world.disk.rename(kept, path)
+    context.disk.rename(kept, path)
     return Outcome(REMOVED)
 
 
-def undo_setting(item: Item, world: World) -> Outcome:
+def undo_setting(item: ManifestEntry, context: Context) -> Outcome:
     """Take back a line of a settings file."""
     path = Path(item.path).resolve()
-    world.disk.remove_file(leftover(path))
-    content = world.disk.read(path)
+    context.disk.remove_file(leftover(path))
+    content = context.disk.read(path)
     details = item.details
     line = Line(details["group"], details["key"], details["value"])
     found = None if content is None else value_of(content, line)
@@ -169,9 +169,9 @@ def undo_setting(item: Item, world: World) -> Outcome:
         return Outcome(KEPT, f"{line.key} in {path} was changed since, and is kept")
     without = take_back(content, details)
     if without is None:
-        world.disk.remove_file(path)
+        context.disk.remove_file(path)
     else:
-        world.disk.write(path, without, path.stat().st_mode & 0o777)
+        context.disk.write(path, without, path.stat().st_mode & 0o777)
     return Outcome(REMOVED)
 
 
@@ -187,10 +187,10 @@ FILES: Mapping[str, Undo] = {
 """Kind of an item -> what undoes it."""
 
 
-def _is_in_own_folder(path: Path, world: World) -> bool:
+def _is_in_own_folder(path: Path, context: Context) -> bool:
     """Whether it is inside one, also after links on the way to it are followed."""
     real = path.parent.resolve() / path.name
-    own = [folder.resolve() for folder in own_folders(world.machine)]
+    own = [folder.resolve() for folder in own_folders(context.machine)]
     return path.name not in ("", ".", "..") and any(folder in real.parents for folder in own)
 
 

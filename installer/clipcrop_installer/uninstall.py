@@ -10,9 +10,9 @@ from pathlib import Path
 from .errors import IncompleteInstall
 from .installation import is_there, items_besides_folder, opened, read_manifest
 from .login.step import all_kinds
-from .manifest import Item, Manifest
+from .manifest import Manifest, ManifestEntry
 from .places import Places, places
-from .plan import World, agrees
+from .plan import Context, agrees
 from .programs import Environment
 from .steps.daemon import stop_daemon
 from .undo import FAILED, KEPT, REMOVED, Undo, undo_items
@@ -56,7 +56,7 @@ def removal_lines(manifest: Manifest, *, keep_models: bool) -> list[str]:
     return [*lines, "What was changed since it was installed is kept."]
 
 
-def _summed_up(items: Sequence[Item]) -> list[str]:
+def _summed_up(items: Sequence[ManifestEntry]) -> list[str]:
     """Whole folders and settings one by one; files by their number in each folder of ours."""
     folders = [item.path for item in items if item.kind == "folder"]
     others = [item for item in items if item.kind not in ("file", "trace", "folder")]
@@ -76,7 +76,7 @@ def _summed_up(items: Sequence[Item]) -> list[str]:
 
 def uninstall(
     places: Places,
-    world: World,
+    context: Context,
     manifest: Manifest,
     kinds: Mapping[str, Undo],
     *,
@@ -86,21 +86,21 @@ def uninstall(
 
     Args:
         places: Where ours is.
-        world: What is touched.
+        context: What is touched.
         manifest: What is ours.
         kinds: Undo each kind of item.
         keep_models: Leave the weights, and the manifest for them.
     """
     python = manifest.values.get("python")
     if python:
-        stop_daemon(Environment(Path(python), world.machine.platform), places, world)
+        stop_daemon(Environment(Path(python), context.machine.platform), places, context)
     items = _to_remove(manifest, keep_models=keep_models)
     outcomes = []
     # Step by step, so that an interrupted run has struck off what it has done.
     for step in reversed(list(dict.fromkeys(item.step for item in items))):
-        world.say(f"- {step}")
+        context.say(f"- {step}")
         of_step = [item for item in items if item.step == step]
-        outcomes += undo_items(of_step, world, manifest, kinds)
+        outcomes += undo_items(of_step, context, manifest, kinds)
     failed = [one.note for one in outcomes if one.verdict == FAILED]
     kept = [one.note for one in outcomes if one.verdict == KEPT]
     num_removed = sum(one.verdict == REMOVED for one in outcomes)
@@ -110,7 +110,7 @@ def uninstall(
     return Removal(num_removed, tuple(kept), tuple(failed))
 
 
-def _to_remove(manifest: Manifest, *, keep_models: bool) -> list[Item]:
+def _to_remove(manifest: Manifest, *, keep_models: bool) -> list[ManifestEntry]:
     every = items_besides_folder(manifest)
     return [item for item in every if not (keep_models and item.step == MODELS)]
 
@@ -125,28 +125,28 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace, world: World) -> int:
-    where = places(world.machine)
-    if not is_there(where, world):
-        world.say("Nothing is installed here.")
+def _run(options: argparse.Namespace, context: Context) -> int:
+    where = places(context.machine)
+    if not is_there(where, context):
+        context.say("Nothing is installed here.")
         return 0
     if options.dry_run:
-        manifest = read_manifest(where, world)
+        manifest = read_manifest(where, context)
         for line in removal_lines(manifest, keep_models=options.keep_models):
-            world.say(line)
+            context.say(line)
         return 0
-    with opened(where, world) as manifest:
-        if world.ask is not None and not options.yes:
+    with opened(where, context) as manifest:
+        if context.ask is not None and not options.yes:
             for line in removal_lines(manifest, keep_models=options.keep_models):
-                world.say(line)
-            if not agrees(world):
-                world.say("Nothing was done.")
+                context.say(line)
+            if not agrees(context):
+                context.say("Nothing was done.")
                 return 0
-        removal = uninstall(where, world, manifest, all_kinds(), keep_models=options.keep_models)
-    world.say(f"\nTaken away: files, folders and settings, {removal.num_removed} in all.")
+        removal = uninstall(where, context, manifest, all_kinds(), keep_models=options.keep_models)
+    context.say(f"\nTaken away: files, folders and settings, {removal.num_removed} in all.")
     for line in (*removal.kept, *(f"NOT REMOVED: {one}" for one in removal.failed)):
-        world.say(f"  {line}")
+        context.say(f"  {line}")
     if removal.failed:
-        world.say("Run the same again when that is put right.")
+        context.say("Run the same again when that is put right.")
         return IncompleteInstall.exit_code
     return 0

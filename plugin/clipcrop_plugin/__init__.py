@@ -12,9 +12,9 @@ storage        small files of ours that may be missing or damaged
 config         where the daemon is, and how it is started
 loop           what a shell's main loop must offer; a plain one for batch mode and tests
 launcher       starts the daemon, detached
-pumped         a connection that the main loop keeps going
-dialer         finds the daemon, starts it if need be, begins a conversation
-link           questions to the daemon: a queue, deadlines, cancel, pixels only once
+event_loop_connection   a connection that the main loop keeps going
+connector      finds the daemon, starts it if need be, connects
+client           requests to the daemon: a queue, deadlines, cancel, pixels only once
 session        one image's suggestions: ask, step through them, say how it stands
 snapshot       what is left of a preview for the next process
 preview        the current suggestion on the canvas, and the user's own selection

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple, Protocol
 
 from .choices import NO_EXAMPLE, Choices
+from .daemon_client import DaemonClient
 from .errors import NothingToCrop
 from .geometry import Rect, Size
-from .link import Link
 from .picture import Picture, Raster
 from .session import Session, Suggestion
 from .snapshot import Snapshot
@@ -73,10 +73,10 @@ class Canvas(Protocol):
 class Preview:
     """Shows the current crop as the image's selection until it is applied or dismissed."""
 
-    def __init__(self, canvas: Canvas, link: Link) -> None:
+    def __init__(self, canvas: Canvas, client: DaemonClient) -> None:
         """Touch nothing yet."""
         self.canvas = canvas
-        self.session = Session(link, self._on_change)
+        self.session = Session(client, self._on_change)
         self.on_change: Callable[[], None] = lambda: None
         """Told of all that the session tells, after the canvas shows it."""
 

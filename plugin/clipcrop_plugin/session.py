@@ -9,9 +9,9 @@ from clipcrop_wire.errors import Cancelled, MalformedMessage
 from clipcrop_wire.messages import Progress, SuggestReply, SuggestRequest
 
 from .choices import Choices
+from .daemon_client import TIMEOUT_S, DaemonClient, PendingRequest
 from .errors import PluginError
 from .geometry import Rect, Size
-from .link import TIMEOUT_S, Link, Question
 from .messages import LAUNCHING, progress_words, sentence
 from .picture import Picture, Raster
 from .texts import _, isolated, ngettext
@@ -33,13 +33,13 @@ class Suggestion:
 class Session:
     """What one image was asked for, and what came of it.
 
-    A question replaces the one before it. Old suggestions stay until an answer to `ask_again` is
+    A request replaces the one before it. Old suggestions stay until an answer to `ask_again` is
     there; `ask` drops them, since they may lie on other pixels.
     """
 
     def __init__(
         self,
-        link: Link,
+        client: DaemonClient,
         on_change: Callable[[], None] = lambda: None,
         *,
         timeout_s: float = TIMEOUT_S,
@@ -47,15 +47,15 @@ class Session:
         """Ask nothing yet.
 
         Args:
-            link: The editor's way to the daemon; many sessions may share it.
+            client: The editor's way to the daemon; many sessions may share it.
             on_change: Called from the main loop when an answer, an error or progress has come,
                 and from within the methods that change something.
-            timeout_s: For a whole question.
+            timeout_s: For a whole request.
         """
-        self._link = link
+        self._client = client
         self._on_change = on_change
         self._timeout_s = timeout_s
-        self._question: Question | None = None
+        self._pending: PendingRequest | None = None
         self._example: Raster | None = None
         self._is_closed = False
         self.state = IDLE
@@ -91,7 +91,7 @@ class Session:
     @property
     def is_busy(self) -> bool:
         """An answer is waited for."""
-        return self._question is not None
+        return self._pending is not None
 
     @property
     def current(self) -> Suggestion | None:
@@ -110,7 +110,7 @@ class Session:
 
         Args:
             picture: What is to be cropped.
-            choices: The question.
+            choices: What the user asks for.
             example: The pixels of ``choices.example``, if that is not "none".
         """
         self.picture, self._example = picture, example
@@ -180,7 +180,7 @@ class Session:
             return
         self.state, self.fraction = ASKING, None
         self.status = _("Asking the ClipCrop daemon…")
-        self._question = self._link.suggest(
+        self._pending = self._client.suggest(
             request,
             pixels,
             on_answer=self._on_answer,
@@ -212,12 +212,12 @@ class Session:
         self.status, self.fraction = progress_words(progress), progress.fraction
         self._changed()
 
-    def _on_answer(self, question: Question) -> None:
-        if question is not self._question:
+    def _on_answer(self, pending: PendingRequest) -> None:
+        if pending is not self._pending:
             return  # it was given up
-        answer, self._question, self.fraction = question.answer, None, None
+        answer, self._pending, self.fraction = pending.answer, None, None
         if isinstance(answer, Exception):
-            self._fail(answer, question.request_id)
+            self._fail(answer, pending.request_id)
             return
         assert isinstance(answer, SuggestReply)
         assert self.picture is not None
@@ -227,7 +227,7 @@ class Session:
             Suggestion(placement.crop(one.crop_px), one.quality) for one in answer.suggestions
         )
         self.index = 0 if self.suggestions else -1
-        self.status = _summary(answer, _asks_for_something(question))
+        self.status = _summary(answer, _asks_for_something(pending))
         self._changed()
 
     def _fail(self, error: Exception, request_id: str) -> None:
@@ -242,10 +242,10 @@ class Session:
 
     def _forget_question(self) -> bool:
         """Whether there was one."""
-        question, self._question, self.fraction = self._question, None, None
-        if question is not None:
-            self._link.cancel(question)
-        return question is not None
+        pending, self._pending, self.fraction = self._pending, None, None
+        if pending is not None:
+            self._client.cancel(pending)
+        return pending is not None
 
     def _drop_suggestions(self) -> None:
         self.suggestions, self.index, self.reply = (), -1, None
@@ -255,9 +255,9 @@ class Session:
             self._on_change()
 
 
-def _asks_for_something(question: Question) -> bool:
+def _asks_for_something(pending: PendingRequest) -> bool:
     """Whether it looks for something, and not for a good crop of anything."""
-    request = question.request
+    request = pending.request
     assert isinstance(request, SuggestRequest)
     return bool(request.prompt) or request.image_query is not None
 

@@ -45,9 +45,8 @@ from clipcrop.evaluation.crops import evaluate_crops
 from clipcrop.evaluation.methods import CentreCrop, EncoderBox, Suggested, WholeImage
 from clipcrop.evaluation.methods import ClipCrop as Trained
 from clipcrop.imaging.images import LoadedImage, upright_size
-from clipcrop.predictor import Predictor
+from clipcrop.predictor import CachedEncoder, Predictor
 from clipcrop.prompt.parser import parse_prompt
-from clipcrop.sight import Sight
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.criterion import CriterionConfig
 from clipcrop.training.curve import draw_charts, series_of
@@ -154,15 +153,15 @@ LEADER = "without mosaics"
 class UnionBox:
     """The union box that the decoder's offsets are added to."""
 
-    sight: Sight
+    cached_encoder: CachedEncoder
     name: str = "union box"
     needs_text: bool = True
 
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `clipcrop.evaluation.methods.Method`."""
-        tokens = TokenTensors.of(self.sight(photo).tokens)
+        tokens = TokenTensors.of(self.cached_encoder(photo).tokens)
         texts = texts_for(parse_prompt(text), "full")
-        found = self.sight.predictor.encoder.encode_texts(texts)
+        found = self.cached_encoder.predictor.encoder.encode_texts(texts)
         embeddings = stack_texts([torch.from_numpy(found)])
         union_cxcywh = condition(tokens, embeddings).union_box_cxcywh.numpy()
         return clip_to_image(cxcywh_to_xyxy(union_cxcywh))
@@ -366,20 +365,22 @@ def folder_of(output: Path, name: str) -> Path:
 def measure(test: Sequence[Example], output: Path) -> str:
     """Mean IoU of each method's first crop with the best crop, as a Markdown table."""
     predictor = Predictor.load("lite", "cpu", decoder="none")
-    sight = Sight(predictor)
+    cached_encoder = CachedEncoder(predictor)
     trained = [
         Trained(
-            sight, load_decoder(folder_of(output, name) / BEST_DECODER, predictor.encoder), name
+            cached_encoder,
+            load_decoder(folder_of(output, name) / BEST_DECODER, predictor.encoder),
+            name,
         )
         for name in RUNS
     ]
     methods = [
         WholeImage(),
         CentreCrop(),
-        EncoderBox(sight),
-        UnionBox(sight),
+        EncoderBox(cached_encoder),
+        UnionBox(cached_encoder),
         *trained,
-        Suggested(sight),
+        Suggested(cached_encoder),
     ]
     result = evaluate_crops(test, methods, "stand-in", progress=tqdm)
     photos = [str(case.example.photo) for case in result.cases]

@@ -17,7 +17,7 @@ from clipcrop_installer.installation import opened
 from clipcrop_installer.login.step import all_kinds
 from clipcrop_installer.machine import Machine
 from clipcrop_installer.places import Places, places
-from clipcrop_installer.plan import World
+from clipcrop_installer.plan import Context
 from clipcrop_installer.uninstall import Removal, uninstall
 
 
@@ -48,7 +48,7 @@ class FakeHome:
         (self.checkout / "constraints.txt").write_text("torch==2.13.0\n")
 
     @property
-    def world(self) -> World:
+    def context(self) -> Context:
         disk = self.disk
         machine = Machine(
             "linux",
@@ -57,11 +57,11 @@ class FakeHome:
             lambda path: disk.names_in(Path(path)),
             lambda path: disk.read(Path(path)),
         )
-        return World(machine, disk, self.programs, self.said.append, self.programs.start)
+        return Context(machine, disk, self.programs, self.said.append, self.programs.start)
 
     @property
     def places(self) -> Places:
-        return places(self.world.machine)
+        return places(self.context.machine)
 
     def with_editors(self) -> FakeHome:
         """GIMP 3.0 and Krita were started once."""
@@ -74,21 +74,21 @@ class FakeHome:
 
     def install(self, *, force: bool = False, **choices: Any) -> list[Result]:
         """What ``install`` does."""
-        world = self.world
-        with opened(self.places, world) as manifest:
+        context = self.context
+        with opened(self.places, context) as manifest:
             source = Source(self.programs.release, self.checkout)
             made = Choices(**choices)
             plan = plan_install(
-                source, made, world, manifest, self.places, all_kinds(), force=force
+                source, made, context, manifest, self.places, all_kinds(), force=force
             )
-            results = carry_out(plan, world, manifest, all_kinds())
+            results = carry_out(plan, context, manifest, all_kinds())
             self.said += summary(plan, results)
             return results
 
     def uninstall(self, **rest: bool) -> Removal:
         """What ``uninstall`` does."""
-        with opened(self.places, self.world) as manifest:
-            return uninstall(self.places, self.world, manifest, all_kinds(), **rest)
+        with opened(self.places, self.context) as manifest:
+            return uninstall(self.places, self.context, manifest, all_kinds(), **rest)
 
     def contents(self) -> dict[str, str]:
         """Every file and folder of the home -> what it is."""

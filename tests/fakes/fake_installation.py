@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from clipcrop_installer.disk import Disk, sha256_of
-from clipcrop_installer.doctor.finding import Context
+from clipcrop_installer.doctor.finding import Inspected
 from clipcrop_installer.machine import Machine
-from clipcrop_installer.manifest import Item, Manifest
+from clipcrop_installer.manifest import Manifest, ManifestEntry
 from clipcrop_installer.places import places
-from clipcrop_installer.plan import World
+from clipcrop_installer.plan import Context
 from clipcrop_installer.programs import Environment
 
 VERSIONS = {
@@ -80,10 +80,10 @@ class FakeInstallation:
         )
 
     @property
-    def context(self) -> Context:
-        world = World(self.machine, self.disk, self.run, say=lambda line: None)
+    def inspected(self) -> Inspected:
+        context = Context(self.machine, self.disk, self.run, say=lambda line: None)
         environment = Environment(self.python, self.platform) if self.python.exists() else None
-        return Context(world, places(self.machine), self.manifest, environment)
+        return Inspected(context, places(self.machine), self.manifest, environment)
 
     def run(
         self,
@@ -110,7 +110,7 @@ class FakeInstallation:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         path.chmod(mode)
-        item = Item(kind="file", path=str(path), step=step, hashes=(sha256_of(content),))
+        item = ManifestEntry(kind="file", path=str(path), step=step, hashes=(sha256_of(content),))
         self.manifest.begin([item])
         self.manifest.finish([item])
         return path

@@ -11,7 +11,7 @@ import sys
 from clipcrop import Predictor
 from clipcrop.errors import OutOfMemory
 from clipcrop_daemon.image_cache import ImageCache
-from clipcrop_daemon.residency import Residency
+from clipcrop_daemon.model_pool import ModelPool
 from clipcrop_daemon.service import Service
 from clipcrop_daemon.worker import main
 from clipcrop_daemon.worker_options import WorkerOptions
@@ -29,8 +29,8 @@ def load(model: str, device: str) -> Predictor:
 def make_service(options: WorkerOptions) -> Service:
     """As the real one."""
     cache = ImageCache(options.cache_bytes)
-    residency = Residency(load, lambda setting, model: DEVICE, forget=cache.drop_model)
-    return Service(residency, cache, options.model)
+    model_pool = ModelPool(load, lambda setting, model: DEVICE, forget=cache.drop_model)
+    return Service(model_pool, cache, options.model)
 
 
 if __name__ == "__main__":

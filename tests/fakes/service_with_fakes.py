@@ -12,7 +12,7 @@ from clipcrop.encoders.base import ImageTokens
 from clipcrop.errors import OutOfMemory
 from clipcrop.imaging.images import LoadedImage
 from clipcrop_daemon.image_cache import ImageCache
-from clipcrop_daemon.residency import Residency
+from clipcrop_daemon.model_pool import ModelPool
 from clipcrop_daemon.service import Service
 from clipcrop_wire.messages import (
     Image,
@@ -89,8 +89,8 @@ class FakeMachine:
 
     def service(self, model: str = "auto", cache_bytes: int = 10**6) -> Service:
         cache = ImageCache(cache_bytes)
-        residency = Residency(self.load, lambda setting, model: "cuda:0", "auto", cache.drop_model)
-        return Service(residency, cache, model)
+        model_pool = ModelPool(self.load, lambda setting, model: "cuda:0", "auto", cache.drop_model)
+        return Service(model_pool, cache, model)
 
 
 def suggest(

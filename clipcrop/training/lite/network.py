@@ -200,7 +200,7 @@ class ConvNorm(nn.Sequential):
         )
 
 
-class Mix(nn.Module):
+class DepthwiseBlock(nn.Module):
     """A residual block: look around in each channel (3 x 3), then mix the channels."""
 
     def __init__(self, channels: int) -> None:
@@ -227,8 +227,14 @@ class Pyramid(nn.Module):
         self.middle_to_fine = ConvNorm(middle, fine)
         self.fine_to_middle = ConvNorm(fine, middle, 3, stride=2)
         self.middle_to_coarse = ConvNorm(middle, coarse, 3, stride=2)
-        self.down = nn.ModuleList([Mix(fine), Mix(middle), nn.Sequential(Mix(coarse), Mix(coarse))])
-        self.up = nn.ModuleList([Mix(middle), Mix(coarse)])
+        self.down = nn.ModuleList(
+            [
+                DepthwiseBlock(fine),
+                DepthwiseBlock(middle),
+                nn.Sequential(DepthwiseBlock(coarse), DepthwiseBlock(coarse)),
+            ]
+        )
+        self.up = nn.ModuleList([DepthwiseBlock(middle), DepthwiseBlock(coarse)])
 
     def forward(self, features: TrunkFeatures) -> tuple[Tensor, Tensor, Tensor]:
         """Trunk features -> one map a stride, [B, width, H/stride, W/stride]."""
@@ -253,8 +259,8 @@ class Head(nn.Module):
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__()
-        self.what = nn.Sequential(*(Mix(width) for _ in range(depth)))
-        self.where = nn.Sequential(*(Mix(width) for _ in range(depth)))
+        self.what = nn.Sequential(*(DepthwiseBlock(width) for _ in range(depth)))
+        self.where = nn.Sequential(*(DepthwiseBlock(width) for _ in range(depth)))
         self.classes = nn.Conv2d(width, NUM_COCO, 1)
         self.box_and_objectness = nn.Conv2d(width, 5, 1)
         # A cell is empty until something says otherwise: one in a hundred is not.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import InstallError
 from ..installation import read_manifest
 from ..places import places
-from ..plan import World
+from ..plan import Context
 from ..programs import installed_environment
 from .daemon import check_connection, check_daemon, check_log
 from .editors import check_editors
@@ -22,7 +22,7 @@ from .environment import (
     check_room,
     check_weights,
 )
-from .finding import INSTALL, Check, Context, Finding
+from .finding import INSTALL, Check, Finding, Inspected
 from .login import check_login
 from .report import Private, has_problems, redacted, to_lines, to_values
 
@@ -45,18 +45,18 @@ BEFORE_INSTALLATION = ("environment", "disk")
 """What can be looked at where nothing is installed."""
 
 
-def checks_for(context: Context) -> list[tuple[str, Check]]:
+def checks_for(inspected: Inspected) -> list[tuple[str, Check]]:
     """Those that make sense."""
-    if context.manifest.version:
+    if inspected.manifest.version:
         return list(CHECKS)
     return [(about, check) for about, check in CHECKS if about in BEFORE_INSTALLATION]
 
 
-def run_checks(context: Context, checks: Sequence[tuple[str, Check]]) -> Iterator[Finding]:
+def run_checks(inspected: Inspected, checks: Sequence[tuple[str, Check]]) -> Iterator[Finding]:
     """Everything that is found; what cannot be looked at is a problem of its own."""
     for about, check in checks:
         try:
-            yield from check(context)
+            yield from check(inspected)
         except (OSError, InstallError) as exc:
             yield Finding("problem", about, f"cannot be looked at: {exc}")
         except (ValueError, LookupError, TypeError) as exc:
@@ -85,34 +85,34 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace, world: World) -> int:
-    where = places(world.machine)
-    manifest = read_manifest(where, world)
-    context = Context(world, where, manifest, installed_environment(manifest, world))
-    findings: list[Finding] = list(run_checks(context, checks_for(context)))
-    commands = context.environment.python.parent if context.environment else None
+def _run(options: argparse.Namespace, context: Context) -> int:
+    where = places(context.machine)
+    manifest = read_manifest(where, context)
+    inspected = Inspected(context, where, manifest, installed_environment(manifest, context))
+    findings: list[Finding] = list(run_checks(inspected, checks_for(inspected)))
+    commands = inspected.environment.python.parent if inspected.environment else None
     if options.report:
-        findings = redacted(findings, _private(world))
+        findings = redacted(findings, _private(context))
     facts = {
         "clipcrop": manifest.version or "not installed",
         "system": platform.platform(),
         "python": platform.python_version(),
     }
     if options.json:
-        world.say(json.dumps(to_values(findings, facts), indent=1, ensure_ascii=False))
+        context.say(json.dumps(to_values(findings, facts), indent=1, ensure_ascii=False))
     else:
         if options.report:
-            world.say("\n".join(f"{name}: {value}" for name, value in facts.items()))
+            context.say("\n".join(f"{name}: {value}" for name, value in facts.items()))
         for line in to_lines(findings, with_details=options.report):
-            world.say(line)
+            context.say(line)
         if commands and not options.report and any(one.advice for one in findings):
-            world.say(f"clipcrop-setup and clipcrop-daemon are in {commands}")
+            context.say(f"clipcrop-setup and clipcrop-daemon are in {commands}")
     return EXIT_PROBLEMS if has_problems(findings) else 0
 
 
-def _private(world: World) -> Private:
+def _private(context: Context) -> Private:
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # no such user in the system's list; or no list
-        user = world.machine.home.name
-    return Private(world.machine.home, user, platform.node())
+        user = context.machine.home.name
+    return Private(context.machine.home, user, platform.node())

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..editors import OWN_BUILD, Gimp, Krita, find_editors
 from ..programs import CONNECTION_VARIABLE, last_line
-from .finding import Context, Finding
+from .finding import Finding, Inspected
 
 LOG_NAME = "daemon.log"
 NUM_LOG_LINES = 20
@@ -21,13 +21,13 @@ _TAIL_BYTES = 64_000
 _TROUBLE = re.compile(r" (?:ERROR|CRITICAL) ")
 
 
-def check_daemon(context: Context) -> list[Finding]:
+def check_daemon(inspected: Inspected) -> list[Finding]:
     """Whether it answers, and is of the version that was installed."""
-    if context.environment is None:
+    if inspected.environment is None:
         return []
-    variables = {CONNECTION_VARIABLE: str(context.places.connection_file)}
-    code, lines = context.environment.run(
-        "clipcrop-daemon", ["status", "--json"], context.world, variables
+    variables = {CONNECTION_VARIABLE: str(inspected.places.connection_file)}
+    code, lines = inspected.environment.run(
+        "clipcrop-daemon", ["status", "--json"], inspected.context, variables
     )
     answer = next((line for line in lines if line.startswith("{")), None)
     values: dict[str, Any] = json.loads(answer) if answer else {}
@@ -40,15 +40,15 @@ def check_daemon(context: Context) -> list[Finding]:
         return [Finding("problem", "daemon", text, "run clipcrop-daemon stop, then start it again")]
     loaded = ", ".join(values["loaded"]) or "no model"
     text = f"answers: version {values['version']}, {values['state']}, {loaded} loaded"
-    if values["version"] != context.manifest.version:
-        text += f", but version {context.manifest.version} was installed"
+    if values["version"] != inspected.manifest.version:
+        text += f", but version {inspected.manifest.version} was installed"
         return [Finding("warning", "daemon", text, "run clipcrop-daemon stop: the new one follows")]
     return [Finding("ok", "daemon", text)]
 
 
-def check_log(context: Context) -> list[Finding]:
+def check_log(inspected: Inspected) -> list[Finding]:
     """Errors among the last lines; the lines themselves are for the report."""
-    path = context.places.log / LOG_NAME
+    path = inspected.places.log / LOG_NAME
     if not path.is_file():
         return [Finding("ok", "log", f"no {path} yet")]
     with path.open("rb") as file:
@@ -68,10 +68,10 @@ MAX_IPC_PATH_BYTES = 100
 MAX_SOCKET_NAME_BYTES = 24
 
 
-def check_connection(context: Context) -> list[Finding]:
+def check_connection(inspected: Inspected) -> list[Finding]:
     """Whether it is the user's alone, and leads anywhere."""
-    path = context.places.connection_file
-    findings = _places_of_sockets(context)
+    path = inspected.places.connection_file
+    findings = _places_of_sockets(inspected)
     if not path.exists():
         return [*findings, Finding("ok", "connection", f"no {path}, so no daemon runs")]
     findings += _rights(path)
@@ -116,18 +116,18 @@ def _rights(path: Path) -> list[Finding]:
     return findings
 
 
-def _places_of_sockets(context: Context) -> list[Finding]:
+def _places_of_sockets(inspected: Inspected) -> list[Finding]:
     """Where the path is too long for a socket, they lie elsewhere, out of sandboxes' sight."""
-    if context.world.machine.platform == "win32":
+    if inspected.context.machine.platform == "win32":
         return []
-    folder = os.fsencode(context.places.connection_file.with_name("sockets"))
+    folder = os.fsencode(inspected.places.connection_file.with_name("sockets"))
     if len(folder) + 1 + MAX_SOCKET_NAME_BYTES <= MAX_IPC_PATH_BYTES:
         return []
     text = (
-        f"the path of {context.places.data} is too long for sockets ({len(folder)} bytes), so they "
+        f"the path of {inspected.places.data} is too long for sockets ({len(folder)} bytes); they "
         "lie in a private folder for temporary files"
     )
-    found = find_editors(context.world.machine)
+    found = find_editors(inspected.context.machine)
     editors: list[Gimp | Krita] = [*found.gimps, *found.kritas]
     sandboxed = [one.title for one in editors if one.build != OWN_BUILD]
     if not sandboxed:

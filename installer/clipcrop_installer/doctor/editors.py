@@ -9,26 +9,26 @@ from pathlib import Path
 
 from ..disk import sha256_of
 from ..editors import find_editors
-from ..manifest import Item
+from ..manifest import ManifestEntry
 from ..plugin_files import GIMP_NAME, KRITA_NAME
 from ..settings_line import Line, value_of
 from ..steps.plug_in import NAMES_BEGIN
-from .finding import INSTALL, Context, Finding
+from .finding import INSTALL, Finding, Inspected
 
 _GIMP_FILE = f"{GIMP_NAME}/{GIMP_NAME}.py"
 _KRITA_FILE = f"pykrita/{KRITA_NAME}/__init__.py"
 
 
-def check_editors(context: Context) -> list[Finding]:
+def check_editors(inspected: Inspected) -> list[Finding]:
     """Every plug-in that was installed, and every editor that has none."""
     findings: list[Finding] = []
     folders = set()
-    steps = dict.fromkeys(item.step for item in context.manifest.items)
+    steps = dict.fromkeys(item.step for item in inspected.manifest.items)
     for step in steps:
         if not step.startswith(NAMES_BEGIN):
             continue
         title = step[len(NAMES_BEGIN) :].partition(" in ")[0]
-        items = context.manifest.of_step(step)
+        items = inspected.manifest.of_step(step)
         damage = list(_damage(items, title))
         findings += damage
         for item in items:
@@ -40,11 +40,11 @@ def check_editors(context: Context) -> list[Finding]:
                 folders.add(path.parents[1])
                 settings = next((Path(one.path) for one in items if one.kind == "setting"), None)
                 findings += [] if damage else [_krita(path, settings, title)]
-    findings += _without_plug_in(context, folders)
+    findings += _without_plug_in(inspected, folders)
     return findings or [Finding("warning", "editors", "no GIMP 3 and no Krita was found", INSTALL)]
 
 
-def _damage(items: list[Item], title: str) -> Iterator[Finding]:
+def _damage(items: list[ManifestEntry], title: str) -> Iterator[Finding]:
     """Files that are gone or not ours any more."""
     missing, changed = [], []
     for item in items:
@@ -124,8 +124,8 @@ def _has_run(module: Path) -> bool:
     return bool(caches) and max(caches) >= written
 
 
-def _without_plug_in(context: Context, folders: set[Path]) -> Iterator[Finding]:
-    found = find_editors(context.world.machine)
+def _without_plug_in(inspected: Inspected, folders: set[Path]) -> Iterator[Finding]:
+    found = find_editors(inspected.context.machine)
     places = [(one.title, Path(one.plug_ins)) for one in found.gimps]
     places += [(one.title, Path(one.resources, "pykrita")) for one in found.kritas]
     for title, folder in places:

@@ -11,7 +11,7 @@ from ..engine import LIGHT, OWLVIT, has_nvidia_driver, how_to_change
 from ..installation import items_besides_folder
 from ..programs import DISTRIBUTION, NAMESAKE, WHY_NOT, last_line, remedy
 from ..uninstall import MODELS
-from .finding import INSTALL, Context, Finding
+from .finding import INSTALL, Finding, Inspected
 
 _NEEDED = (DISTRIBUTION, "onnxruntime", "spacy", "pillow", "pyzmq")
 _OF_PYTORCH = ("torch", "transformers")
@@ -28,19 +28,19 @@ print(json.dumps(found))
 """
 
 
-def check_environment(context: Context) -> list[Finding]:
+def check_environment(inspected: Inspected) -> list[Finding]:
     """Whether it is there, whole, and of the version that was installed."""
-    if not context.manifest.version:
+    if not inspected.manifest.version:
         return [Finding("problem", "environment", "ClipCrop is not installed", "run install")]
-    environment = context.environment
+    environment = inspected.environment
     if environment is None:
-        text = f"its Python is gone: {context.manifest.values.get('python')}"
+        text = f"its Python is gone: {inspected.manifest.values.get('python')}"
         return [Finding("problem", "environment", text, INSTALL)]
-    is_private = context.places.environments in environment.python.parents
+    is_private = inspected.places.environments in environment.python.parents
     lines: list[str] = []
-    code = context.world.run(
+    code = inspected.context.run(
         [environment.python, "-c", _ASK_VERSIONS, *_NEEDED, *_OF_PYTORCH, NAMESAKE],
-        folder=Path(context.world.machine.home),
+        folder=Path(inspected.context.machine.home),
         variables={},
         on_line=lines.append,
     )
@@ -64,16 +64,16 @@ def check_environment(context: Context) -> list[Finding]:
             return [Finding("problem", "environment", text, INSTALL)]
         versions |= optional
     text = ", ".join(f"{name} {version}" for name, version in versions.items())
-    if versions[DISTRIBUTION] != context.manifest.version:
-        installed = context.manifest.version
+    if versions[DISTRIBUTION] != inspected.manifest.version:
+        installed = inspected.manifest.version
         text = f"ClipCrop {versions[DISTRIBUTION]} is in it, but {installed} was installed"
         return [Finding("warning", "environment", text, INSTALL)]
     return [Finding("ok", "environment", text)]
 
 
-def check_completeness(context: Context) -> list[Finding]:
+def check_completeness(inspected: Inspected) -> list[Finding]:
     """Whether every step of the installation came to its end."""
-    items = items_besides_folder(context.manifest)
+    items = items_besides_folder(inspected.manifest)
     begun = dict.fromkeys(item.step for item in items if not item.is_made)
     findings = []
     if MODELS in begun:
@@ -107,14 +107,14 @@ print(json.dumps({
 """
 
 
-def check_device(context: Context) -> list[Finding]:
+def check_device(inspected: Inspected) -> list[Finding]:
     """Where the model will run, and whether that is the best that the machine has."""
-    if context.environment is None:
+    if inspected.environment is None:
         return []
     lines: list[str] = []
-    code = context.world.run(
-        [context.environment.python, "-c", _ASK_PYTORCH],
-        folder=Path(context.world.machine.home),
+    code = inspected.context.run(
+        [inspected.environment.python, "-c", _ASK_PYTORCH],
+        folder=Path(inspected.context.machine.home),
         variables={},
         on_line=lines.append,
     )
@@ -122,7 +122,7 @@ def check_device(context: Context) -> list[Finding]:
         text = f"PyTorch cannot be loaded: {last_line(lines)}"
         return [Finding("problem", "engine", text, INSTALL)]
     found = json.loads(lines[-1])
-    is_private = context.places.environments in context.environment.python.parents
+    is_private = inspected.places.environments in inspected.environment.python.parents
     change = f"; to change it: {how_to_change(found is not None, is_private=is_private)}"
     if found is None:
         text = f"{LIGHT}: the small model on the processor, by ONNX Runtime{change}"
@@ -132,7 +132,7 @@ def check_device(context: Context) -> list[Finding]:
         return [Finding("ok", "engine", f"{build} on {', '.join(found['devices'])}{change}")]
     if found["has_mps"]:
         return [Finding("ok", "engine", f"{build} on this Mac's GPU{change}")]
-    if not has_nvidia_driver(context.world.machine):
+    if not has_nvidia_driver(inspected.context.machine):
         return [Finding("ok", "engine", f"{build} on the processor{change}")]
     if found["cuda_build"] is None:
         text = f"{build} is a build for the processor, but there is a driver of NVIDIA's"
@@ -145,12 +145,12 @@ def check_device(context: Context) -> list[Finding]:
     return [Finding("warning", "engine", text, advice)]
 
 
-def check_weights(context: Context) -> list[Finding]:
+def check_weights(inspected: Inspected) -> list[Finding]:
     """Every byte of what is here is read and compared."""
-    if context.environment is None:
+    if inspected.environment is None:
         return []
-    code, lines = context.environment.run(
-        "clipcrop", ["models", "verify", "--json"], context.world, {}
+    code, lines = inspected.environment.run(
+        "clipcrop", ["models", "verify", "--json"], inspected.context, {}
     )
     found: list[dict[str, Any]] = [json.loads(line) for line in lines if line.startswith("{")]
     if code not in (0, 1) or not found:
@@ -173,10 +173,10 @@ SCARCE_BYTES = 2_000_000_000
 NO_ROOM_BYTES = 200_000_000
 
 
-def check_room(context: Context) -> list[Finding]:
+def check_room(inspected: Inspected) -> list[Finding]:
     """Enough for an upgrade, or at least for logs and settings."""
     folder = next(
-        one for one in (context.places.data, *context.places.data.parents) if one.exists()
+        one for one in (inspected.places.data, *inspected.places.data.parents) if one.exists()
     )
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.1f} GB are free in {folder}"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..manifest import Manifest
 from ..places import Places
-from ..plan import World
+from ..plan import Context
 from ..programs import Environment
 
 Verdict = Literal["ok", "warning", "problem"]
@@ -37,10 +37,10 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Context:
+class Inspected:
     """What is looked at."""
 
-    world: World
+    context: Context
     places: Places
     manifest: Manifest
 
@@ -48,5 +48,5 @@ class Context:
     """None: there is none, or its Python is gone."""
 
 
-Check = Callable[[Context], list[Finding]]
+Check = Callable[[Inspected], list[Finding]]
 """Looks at one thing. It may raise OSError or InstallError, which becomes a finding."""

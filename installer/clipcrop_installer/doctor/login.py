@@ -12,22 +12,22 @@ from ..login.run_key import is_switched_off, read_run_value
 from ..login.step import STEP_NAME, has_user_manager, windows_registry
 from ..login.systemd_unit import UNIT_NAME, unit_path
 from ..login.xdg_autostart import entry_path
-from .finding import INSTALL, Context, Finding
+from .finding import INSTALL, Finding, Inspected
 
 _ABOUT = "start at login"
 
 
-def check_login(context: Context) -> list[Finding]:
+def check_login(inspected: Inspected) -> list[Finding]:
     """What was installed for it is there, and switched on."""
-    items = context.manifest.of_step(STEP_NAME)
+    items = inspected.manifest.of_step(STEP_NAME)
     if not items:
-        choices = context.manifest.values.get("choices")
+        choices = inspected.manifest.values.get("choices")
         if isinstance(choices, dict) and not choices.get("login", True):
             return [Finding("ok", _ABOUT, "not wanted")]
         return [Finding("warning", _ABOUT, "nothing starts the daemon at login", INSTALL)]
-    if both := _two_ways(context):
+    if both := _two_ways(inspected):
         return [both]
-    if context.world.machine.platform == "win32":
+    if inspected.context.machine.platform == "win32":
         return [_run_key()]
     file = next((item for item in items if item.kind == "file"), None)
     if file is None:
@@ -39,14 +39,14 @@ def check_login(context: Context) -> list[Finding]:
         text = f"{path} was changed"
         return [Finding("warning", _ABOUT, text, f"if that was not you, {INSTALL}")]
     if path.name == UNIT_NAME:
-        return [_systemd(context)]
+        return [_systemd(inspected)]
     if path.suffix == ".plist":
-        return [_launchd(context)]
+        return [_launchd(inspected)]
     return [Finding("ok", _ABOUT, f"by the desktop session: {path}")]
 
 
-def _two_ways(context: Context) -> Finding | None:
-    machine = context.world.machine
+def _two_ways(inspected: Inspected) -> Finding | None:
+    machine = inspected.context.machine
     config = Path(machine.folder_named("XDG_CONFIG_HOME", machine.home / ".config"))
     both = [path for path in (unit_path(config), entry_path(config)) if path.exists()]
     if len(both) < 2:
@@ -55,26 +55,26 @@ def _two_ways(context: Context) -> Finding | None:
     return Finding("warning", _ABOUT, text, f"remove {both[1]}")
 
 
-def _systemd(context: Context) -> Finding:
-    if not has_user_manager(context.world.run):
+def _systemd(inspected: Inspected) -> Finding:
+    if not has_user_manager(inspected.context.run):
         text = "the unit is there, but no user manager of systemd answers in this session"
         return Finding("warning", _ABOUT, text, "log in to your desktop and look again")
-    state = _say(context, ["systemctl", "--user", "is-enabled", UNIT_NAME])
+    state = _say(inspected, ["systemctl", "--user", "is-enabled", UNIT_NAME])
     if state != "enabled":
         advice = f"systemctl --user enable --now {UNIT_NAME}"
         return Finding("problem", _ABOUT, f"the unit is {state}, not enabled", advice)
-    active = _say(context, ["systemctl", "--user", "is-active", UNIT_NAME])
+    active = _say(inspected, ["systemctl", "--user", "is-active", UNIT_NAME])
     if active == "failed":
         advice = f"journalctl --user -u {UNIT_NAME} says why"
         return Finding("problem", _ABOUT, "the unit is enabled, and has failed", advice)
     return Finding("ok", _ABOUT, f"by systemd: enabled, {active} now")
 
 
-def _launchd(context: Context) -> Finding:
+def _launchd(inspected: Inspected) -> Finding:
     user_id = os.getuid() if hasattr(os, "getuid") else 0
-    code = context.world.run(
+    code = inspected.context.run(
         ["launchctl", "print", f"gui/{user_id}/{LABEL}"],
-        folder=Path(context.world.machine.home),
+        folder=Path(inspected.context.machine.home),
         variables={},
         on_line=lambda line: None,
     )
@@ -97,9 +97,9 @@ def _run_key() -> Finding:
     return Finding("ok", _ABOUT, f"by Windows: {value}")
 
 
-def _say(context: Context, command: Sequence[str]) -> str:
+def _say(inspected: Inspected, command: Sequence[str]) -> str:
     lines: list[str] = []
-    context.world.run(
-        command, folder=Path(context.world.machine.home), variables={}, on_line=lines.append
+    inspected.context.run(
+        command, folder=Path(inspected.context.machine.home), variables={}, on_line=lines.append
     )
     return lines[-1].strip() if lines else "not known"

@@ -15,8 +15,8 @@ from typing import cast
 from ..disk import sha256_of
 from ..errors import InstallError, NotOurs
 from ..files import NewFile, missing_folders, write_all
-from ..manifest import Item, Manifest
-from ..plan import Step, World
+from ..manifest import Manifest, ManifestEntry
+from ..plan import Context, Step
 from ..process import Runner
 from ..programs import last_line
 from ..undo import FILES, GONE, KEPT, REMOVED, Outcome, Undo
@@ -44,19 +44,19 @@ _SENTENCES: Mapping[Way, str] = {
 }
 
 
-def login_item(world: World, command: Sequence[str]) -> LoginItem:
+def login_item(context: Context, command: Sequence[str]) -> LoginItem:
     """What fits this machine.
 
     Args:
-        world: Its machine, and its processes: systemd's manager is asked for.
+        context: Its machine, and its processes: systemd's manager is asked for.
         command: Such as `Environment.daemon_command`.
 
     Raises:
         InstallError: the command cannot be written down.
     """
-    machine = world.machine
+    machine = context.machine
     home = Path(machine.home)
-    has_manager = machine.platform == "linux" and has_user_manager(world.run)
+    has_manager = machine.platform == "linux" and has_user_manager(context.run)
     return make_login_item(
         choose_way(machine.platform, has_user_manager=has_manager),
         command,
@@ -100,7 +100,7 @@ class StartAtLogin(Step):
         place = str(wanted.path) if isinstance(wanted, LoginFile) else _VALUE_PATH
         return [_SENTENCES[wanted.way], place]
 
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
+    def items(self, context: Context, manifest: Manifest) -> list[ManifestEntry]:
         """Folders, the file, what is switched on; or the value of the registry.
 
         Raises:
@@ -110,25 +110,29 @@ class StartAtLogin(Step):
         if not isinstance(wanted, LoginFile):
             self._refuse_strange_value(manifest)
             hashes = (_hash_of(wanted.command_line),)
-            return [Item(kind=_VALUE, path=_VALUE_PATH, step=self.name, hashes=hashes)]
-        kind = world.disk.kind_of(wanted.path)
+            return [ManifestEntry(kind=_VALUE, path=_VALUE_PATH, step=self.name, hashes=hashes)]
+        kind = context.disk.kind_of(wanted.path)
         if kind and manifest.find("file", wanted.path) is None:
             raise NotOurs(
                 f"{wanted.path} is there already, and was not made by this program; "
                 "move it away and try again"
             )
         items = [
-            Item(kind="folder", path=str(folder), step=self.name)
-            for folder in self._folders(world, manifest)
+            ManifestEntry(kind="folder", path=str(folder), step=self.name)
+            for folder in self._folders(context, manifest)
         ]
         hashes = (sha256_of(wanted.content),)
-        items.append(Item(kind="file", path=str(wanted.path), step=self.name, hashes=hashes))
+        items.append(
+            ManifestEntry(kind="file", path=str(wanted.path), step=self.name, hashes=hashes)
+        )
         if wanted.switch_off:
             details = {"command": list(wanted.switch_off)}
-            items.append(Item(kind=_SWITCH, path=wanted.path.name, step=self.name, details=details))
+            items.append(
+                ManifestEntry(kind=_SWITCH, path=wanted.path.name, step=self.name, details=details)
+            )
         return items
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Write it, and switch it on. A file that the user changed is put aside.
 
         Raises:
@@ -142,14 +146,14 @@ class StartAtLogin(Step):
             if found is not None and listed and _hash_of(found) not in listed.hashes:
                 return [f"{_VALUE_PATH} had been changed: your value was {found}"]
             return []
-        for folder in self._folders(world, manifest):
-            world.disk.make_folder(folder, 0o700)
+        for folder in self._folders(context, manifest):
+            context.disk.make_folder(folder, 0o700)
         # launchd does not read a file twice.
-        if wanted.way == "launchd" and world.disk.read(wanted.path) != wanted.content:
-            _run(world, wanted.switch_off)
-        notes = write_all([NewFile(wanted.path, wanted.content)], world, manifest)
+        if wanted.way == "launchd" and context.disk.read(wanted.path) != wanted.content:
+            _run(context, wanted.switch_off)
+        notes = write_all([NewFile(wanted.path, wanted.content)], context, manifest)
         for command in wanted.switch_on:
-            code, said = _run(world, command)
+            code, said = _run(context, command)
             if code:
                 raise InstallError(
                     f"`{' '.join(command)}` ended with exit code {code}: {said}; the daemon may "
@@ -157,10 +161,10 @@ class StartAtLogin(Step):
                 )
         return notes
 
-    def _folders(self, world: World, manifest: Manifest) -> list[Path]:
+    def _folders(self, context: Context, manifest: Manifest) -> list[Path]:
         assert isinstance(self._wanted, LoginFile)
         innermost = self._wanted.folder_of_links or self._wanted.path.parent
-        return missing_folders(innermost, world, manifest)
+        return missing_folders(innermost, context, manifest)
 
     def _refuse_strange_value(self, manifest: Manifest) -> None:
         found = read_run_value(self._registry or windows_registry())
@@ -174,7 +178,7 @@ class StartAtLogin(Step):
 def login_kinds(registry: Registry | None = None) -> dict[str, Undo]:
     """Kind of an item of this step -> what undoes it; files and folders are undone as all are."""
 
-    def undo_value(item: Item, world: World) -> Outcome:
+    def undo_value(item: ManifestEntry, context: Context) -> Outcome:
         found = read_run_value(registry or windows_registry())
         if found is None:
             return Outcome(GONE)
@@ -190,22 +194,22 @@ def _hash_of(command_line: str) -> str:
     return sha256_of(command_line.encode("utf-8", "surrogatepass"))
 
 
-def _undo_switch(item: Item, world: World) -> Outcome:
+def _undo_switch(item: ManifestEntry, context: Context) -> Outcome:
     """Stop it, and have it not started again; the file goes after that."""
     try:
-        code, said = _run(world, [str(part) for part in item.details["command"]])
+        code, said = _run(context, [str(part) for part in item.details["command"]])
     except InstallError as exc:
         code, said = 1, str(exc)
     # Outside a login session there is no manager. Without its file nothing is started.
     return Outcome(REMOVED) if not code else Outcome(KEPT, f"{item.path} may still run: {said}")
 
 
-def _run(world: World, command: Sequence[str]) -> tuple[int, str]:
+def _run(context: Context, command: Sequence[str]) -> tuple[int, str]:
     """The exit code, and the last thing said."""
     lines: list[str] = []
     try:
-        code = world.run(
-            command, folder=Path(world.machine.home), variables={}, on_line=lines.append
+        code = context.run(
+            command, folder=Path(context.machine.home), variables={}, on_line=lines.append
         )
     except OSError as exc:
         raise InstallError(f"{command[0]} cannot be run: {exc.strerror or exc}") from exc

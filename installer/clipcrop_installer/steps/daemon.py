@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..errors import InstallError
 from ..files import missing_folders
-from ..manifest import Item, Manifest
+from ..manifest import Manifest, ManifestEntry
 from ..places import Places
-from ..plan import Step, World
+from ..plan import Context, Step
 from ..programs import CONNECTION_VARIABLE, Environment, last_line
 
 START_PATIENCE_S = 30.0
@@ -20,28 +20,28 @@ _POLL_S = 0.1
 _LOG_FILES = ("daemon.log", "daemon.log.1", "daemon.log.2")
 
 
-def stop_daemon(environment: Environment, places: Places, world: World) -> str:
+def stop_daemon(environment: Environment, places: Places, context: Context) -> str:
     """Ask it to end, by its own command, and wait until it has; returns what that said."""
-    if world.disk.kind_of(environment.program("clipcrop-daemon")) == "":
+    if context.disk.kind_of(environment.program("clipcrop-daemon")) == "":
         return ""
     variables = {CONNECTION_VARIABLE: str(places.connection_file)}
-    _, lines = environment.run("clipcrop-daemon", ["stop"], world, variables)
+    _, lines = environment.run("clipcrop-daemon", ["stop"], context, variables)
     return last_line(lines)
 
 
-def traces(step: str, places: Places, world: World, manifest: Manifest) -> list[Item]:
+def traces(step: str, places: Places, context: Context, manifest: Manifest) -> list[ManifestEntry]:
     """What a daemon will make while it runs, unless that is there."""
     connection, log = places.connection_file, places.log
     folders = [
-        *missing_folders(connection.with_name("sockets"), world, manifest),
-        *missing_folders(log, world, manifest),
+        *missing_folders(connection.with_name("sockets"), context, manifest),
+        *missing_folders(log, context, manifest),
     ]
     files = [connection, connection.with_name(f"{connection.name}.lock")]
     files += [log / name for name in _LOG_FILES]
-    new = [one for one in files if not world.disk.kind_of(one) or manifest.find("trace", one)]
+    new = [one for one in files if not context.disk.kind_of(one) or manifest.find("trace", one)]
     return [
-        *(Item(kind="folder", path=str(one), step=step) for one in folders),
-        *(Item(kind="trace", path=str(one), step=step) for one in new),
+        *(ManifestEntry(kind="folder", path=str(one), step=step) for one in folders),
+        *(ManifestEntry(kind="trace", path=str(one), step=step) for one in new),
     ]
 
 
@@ -58,9 +58,9 @@ class StopDaemon(Step):
         """One line."""
         return ["stop the daemon of the older version"]
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Stop it, if it runs."""
-        stop_daemon(self._environment, self._places, world)
+        stop_daemon(self._environment, self._places, context)
         return []
 
 
@@ -90,21 +90,21 @@ class StartDaemon(Step):
         """One line."""
         return ["start the daemon, unless it runs, and wait for its answer"]
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Start it.
 
         Raises:
             InstallError: it gives no answer.
         """
-        if self._ping(world)[0] == 0:
+        if self._ping(context)[0] == 0:
             return []
-        if not self._is_started_by_session(world):
+        if not self._is_started_by_session(context):
             variables = {CONNECTION_VARIABLE: str(self._places.connection_file)}
-            home = Path(world.machine.home)
-            world.start(self._environment.daemon_command, folder=home, variables=variables)
+            home = Path(context.machine.home)
+            context.start(self._environment.daemon_command, folder=home, variables=variables)
         deadline = time.monotonic() + START_PATIENCE_S
         while True:
-            code, lines = self._ping(world)
+            code, lines = self._ping(context)
             if code == 0:
                 return []
             if time.monotonic() >= deadline:
@@ -113,14 +113,14 @@ class StartDaemon(Step):
                 )
             time.sleep(_POLL_S)
 
-    def _is_started_by_session(self, world: World) -> bool:
-        home = Path(world.machine.home)
+    def _is_started_by_session(self, context: Context) -> bool:
+        home = Path(context.machine.home)
         codes = [
-            world.run(command, folder=home, variables={}, on_line=lambda line: None)
+            context.run(command, folder=home, variables={}, on_line=lambda line: None)
             for command in self._by_session
         ]
         return bool(codes) and codes[-1] == 0
 
-    def _ping(self, world: World) -> tuple[int, list[str]]:
+    def _ping(self, context: Context) -> tuple[int, list[str]]:
         variables = {CONNECTION_VARIABLE: str(self._places.connection_file)}
-        return self._environment.run("clipcrop-daemon", ["ping"], world, variables)
+        return self._environment.run("clipcrop-daemon", ["ping"], context, variables)

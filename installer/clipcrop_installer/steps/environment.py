@@ -8,8 +8,8 @@ from ..disk import size_of
 from ..engine import LIGHT, OWLVIT, Engine, how_to_change
 from ..environment import Recipe, ensure, is_ready
 from ..files import missing_folders
-from ..manifest import KEPT_ON_FAILURE, Item, Manifest
-from ..plan import Step, World
+from ..manifest import KEPT_ON_FAILURE, Manifest, ManifestEntry
+from ..plan import Context, Step
 from ..programs import PACKAGES_NEEDED, Environment
 from .self_test import crop_sample
 
@@ -49,34 +49,34 @@ class MakeEnvironment(Step):
             )
         return lines
 
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
+    def items(self, context: Context, manifest: Manifest) -> list[ManifestEntry]:
         """Its folder, downloads, pip's log; and older environments, which stay until the end."""
         recipe = self._recipe
-        folders = missing_folders(recipe.folder.parent, world, manifest)
-        new = [Item(kind="folder", path=str(one), step=STEP_NAME) for one in folders]
+        folders = missing_folders(recipe.folder.parent, context, manifest)
+        new = [ManifestEntry(kind="folder", path=str(one), step=STEP_NAME) for one in folders]
         if recipe.cache is not None and not is_ready(recipe):
             path = str(recipe.cache)
-            new.append(Item(kind="tree", path=path, step=STEP_NAME, details=_KEPT))
-        new.append(Item(kind="tree", path=str(recipe.folder), step=STEP_NAME))
-        new.append(Item(kind="trace", path=str(recipe.log), step=STEP_NAME, details=_KEPT))
+            new.append(ManifestEntry(kind="tree", path=path, step=STEP_NAME, details=_KEPT))
+        new.append(ManifestEntry(kind="tree", path=str(recipe.folder), step=STEP_NAME))
+        new.append(ManifestEntry(kind="trace", path=str(recipe.log), step=STEP_NAME, details=_KEPT))
         keys = {item.key for item in new}
         return [*(one for one in manifest.of_step(STEP_NAME) if one.key not in keys), *new]
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Make it unless it stands.
 
         Raises:
             InstallError: it cannot be made, or makes no crop.
         """
         recipe = self._recipe
-        for item in self.items(world, manifest):
+        for item in self.items(context, manifest):
             if item.kind == "folder":
-                world.disk.make_folder(Path(item.path), 0o700)
+                context.disk.make_folder(Path(item.path), 0o700)
         if not is_ready(recipe):
-            world.disk.remove_tree(recipe.folder)  # half made by a run that was killed
-            ensure(recipe, world.say, world.run, is_live=world.is_live)
-        self._environment.packages(PACKAGES_NEEDED, world)
-        crop_sample(self._environment, world, through_daemon=False)
+            context.disk.remove_tree(recipe.folder)  # half made by a run that was killed
+            ensure(recipe, context.say, context.run, is_live=context.is_live)
+        self._environment.packages(PACKAGES_NEEDED, context)
+        crop_sample(self._environment, context, through_daemon=False)
         engine, size_gb = self._engine, size_of(recipe.folder) / 1e9
         advice = how_to_change(engine.name == OWLVIT, is_private=True)
         return [

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..files import missing_folders
 from ..machine import Machine
-from ..manifest import Item, Manifest
-from ..plan import Step, World
+from ..manifest import Manifest, ManifestEntry
+from ..plan import Context, Step
 from ..programs import COMMANDS, Environment
 from ..undo import is_our_link
 
@@ -33,25 +33,28 @@ class LinkCommands(Step):
         """The commands, and where."""
         return [f"make {', '.join(COMMANDS)} commands of your shell", str(self._folder)]
 
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
+    def items(self, context: Context, manifest: Manifest) -> list[ManifestEntry]:
         """The links, and folders that are missing for them."""
         links = [
-            Item(kind="link", path=str(path), step=STEP_NAME, details={"to": str(to)})
+            ManifestEntry(kind="link", path=str(path), step=STEP_NAME, details={"to": str(to)})
             for path, to in self._links()
-            if _is_free(path, world, manifest)
+            if _is_free(path, context, manifest)
         ]
-        folders = missing_folders(self._folder, world, manifest) if links else []
-        return [*(Item(kind="folder", path=str(one), step=STEP_NAME) for one in folders), *links]
+        folders = missing_folders(self._folder, context, manifest) if links else []
+        return [
+            *(ManifestEntry(kind="folder", path=str(one), step=STEP_NAME) for one in folders),
+            *links,
+        ]
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Make the links; returns a note on each command that another program has there."""
         for item in manifest.of_step(STEP_NAME):
             if item.kind == "folder":
-                world.disk.make_folder(Path(item.path))
+                context.disk.make_folder(Path(item.path))
         notes = []
         for path, to in self._links():
-            if _is_free(path, world, manifest):
-                world.disk.link(path, to)
+            if _is_free(path, context, manifest):
+                context.disk.link(path, to)
             else:
                 notes.append(f"{path} is another program's, and stays; ours is {to}")
         return notes
@@ -61,7 +64,7 @@ class LinkCommands(Step):
             yield self._folder / name, self._environment.program(name)
 
 
-def _is_free(path: Path, world: World, manifest: Manifest) -> bool:
+def _is_free(path: Path, context: Context, manifest: Manifest) -> bool:
     """Whether nothing is there, or a link of ours."""
     item = manifest.find("link", path)
-    return not world.disk.kind_of(path) or (item is not None and is_our_link(item, world))
+    return not context.disk.kind_of(path) or (item is not None and is_our_link(item, context))

@@ -18,8 +18,8 @@ from ..files import (
     remove_copies,
     write_all,
 )
-from ..manifest import Item, Manifest
-from ..plan import Step, World
+from ..manifest import Manifest, ManifestEntry
+from ..plan import Context, Step
 from ..plugin_files import (
     GIMP_NAME,
     KRITA_NAME,
@@ -121,7 +121,7 @@ class InstallPlugIn(Step):
             lines.append(f"{target.line.key}={target.line.value} in {target.settings}")
         return lines
 
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
+    def items(self, context: Context, manifest: Manifest) -> list[ManifestEntry]:
         """Its files and folders, and the line.
 
         Raises:
@@ -129,52 +129,55 @@ class InstallPlugIn(Step):
             InstallError: the files to copy are missing.
         """
         target = self._target
-        self._copies = copies_of_ours(target.own, self._hashes, world, manifest)
+        self._copies = copies_of_ours(target.own, self._hashes, context, manifest)
         others = [path for path in target.own if path not in self._copies]
-        moved = claim(self.name, others, world, manifest, force=self._force)
-        tree = target.tree_of(sources(self._environment.packages(PACKAGES_NEEDED, world)))
+        moved = claim(self.name, others, context, manifest, force=self._force)
+        tree = target.tree_of(sources(self._environment.packages(PACKAGES_NEEDED, context)))
         if not tree:
             raise InstallError(f"the files of the plug-in for {target.title} are missing")
         self._files = [
             NewFile(target.folder / path, content, 0o755 if is_program else 0o644)
             for path, (content, is_program) in tree.items()
         ]
-        items = items_of(self.name, self._files, world, manifest, moved, self._copies)
-        return [*items, *self._setting_items(world, manifest)]
+        items = items_of(self.name, self._files, context, manifest, moved, self._copies)
+        return [*items, *self._setting_items(context, manifest)]
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Write them."""
         target = self._target
         notes = [target.warning] if target.warning else []
-        remove_copies(self._copies, world)
-        notes += move_aside(self.name, world, manifest)
-        notes += write_all(self._files, world, manifest)
+        remove_copies(self._copies, context)
+        notes += move_aside(self.name, context, manifest)
+        notes += write_all(self._files, context, manifest)
         if target.settings is None or target.line is None:
             return notes
         item = manifest.find("setting", target.settings)
         if item is not None and item.details.get("is_switched_off"):
             return [*notes, f"{target.title} has it switched off, and that is left so"]
         path = target.settings.resolve()  # a link stays one
-        content = world.disk.read(path)
+        content = context.disk.read(path)
         if content is None or value_of(content, target.line) != target.line.value:
             mode = 0o600 if content is None else path.stat().st_mode & 0o777
-            world.disk.write(path, put(content, target.line)[0], mode)
+            context.disk.write(path, put(content, target.line)[0], mode)
         return notes
 
-    def _setting_items(self, world: World, manifest: Manifest) -> list[Item]:
+    def _setting_items(self, context: Context, manifest: Manifest) -> list[ManifestEntry]:
         """The line, with what it takes to take it back; as it was found the first time."""
         path, line = self._target.settings, self._target.line
         if path is None or line is None:
             return []
         folders = [
-            Item(kind="folder", path=str(one), step=self.name)
-            for one in missing_folders(path.parent, world, manifest)
+            ManifestEntry(kind="folder", path=str(one), step=self.name)
+            for one in missing_folders(path.parent, context, manifest)
         ]
-        content = world.disk.read(path.resolve())
+        content = context.disk.read(path.resolve())
         found = None if content is None else value_of(content, line)
         listed = manifest.find("setting", path)
         details = put(content, line)[1] if listed is None else listed.details
         # An upgrade does not switch it on again when the user has switched it off.
         is_off = listed is not None and listed.is_made and found not in (None, line.value)
         details = {**details, "is_switched_off": is_off}
-        return [*folders, Item(kind="setting", path=str(path), step=self.name, details=details)]
+        return [
+            *folders,
+            ManifestEntry(kind="setting", path=str(path), step=self.name, details=details),
+        ]

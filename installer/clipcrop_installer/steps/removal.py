@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..errors import InstallError
-from ..manifest import Item, Manifest
-from ..plan import Step, World
+from ..manifest import Manifest, ManifestEntry
+from ..plan import Context, Step
 from ..undo import FAILED, KEPT, Undo, undo_items
 
 
@@ -24,7 +24,7 @@ class Remove(Step):
         self,
         name: str,
         lines: Sequence[str],
-        choose: Callable[[Manifest], Iterable[Item]],
+        choose: Callable[[Manifest], Iterable[ManifestEntry]],
         kinds: Mapping[str, Undo],
     ) -> None:
         self.name = name
@@ -36,13 +36,13 @@ class Remove(Step):
         """What is removed."""
         return self._lines
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Remove them.
 
         Raises:
             InstallError: one cannot be removed.
         """
-        outcomes = undo_items(self._choose(manifest), world, manifest, self._kinds)
+        outcomes = undo_items(self._choose(manifest), context, manifest, self._kinds)
         failed = [one.note for one in outcomes if one.verdict == FAILED]
         if failed:
             raise InstallError(failed[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import InstallError
 from ..manifest import Manifest
 from ..places import Places
-from ..plan import Step, World
+from ..plan import Context, Step
 from ..programs import CONNECTION_VARIABLE, Environment, last_line
 
 _PHOTO = Path("samples", "astronaut.jpg")
@@ -17,7 +17,7 @@ _PROMPT = "the woman in the orange suit"
 
 def crop_sample(
     environment: Environment,
-    world: World,
+    context: Context,
     *,
     through_daemon: bool,
     connection_file: Path | None = None,
@@ -26,7 +26,7 @@ def crop_sample(
 
     Args:
         environment: Whose programs to use.
-        world: Where.
+        context: Where.
         through_daemon: Ask the running daemon, with whatever model it holds; else the small
             model that is in the package.
         connection_file: The daemon's, instead of the usual one.
@@ -34,11 +34,11 @@ def crop_sample(
     Raises:
         InstallError: there is no crop; the message has what was said last.
     """
-    photo = environment.packages(["clipcrop"], world)("clipcrop") / _PHOTO
+    photo = environment.packages(["clipcrop"], context)("clipcrop") / _PHOTO
     manner = ["--daemon"] if through_daemon else ["--model", "lite"]
     variables = {CONNECTION_VARIABLE: str(connection_file)} if connection_file else {}
     code, lines = environment.run(
-        "clipcrop", ["suggest", photo, _PROMPT, "--json", *manner], world, variables
+        "clipcrop", ["suggest", photo, _PROMPT, "--json", *manner], context, variables
     )
     answer = next((line for line in lines if line.startswith("{")), None)
     if code or answer is None:
@@ -60,7 +60,7 @@ class SelfTest(Step):
         """One line."""
         return ["crop a sample photo through the daemon"]
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Do it.
 
         Raises:
@@ -68,7 +68,7 @@ class SelfTest(Step):
         """
         found = crop_sample(
             self._environment,
-            world,
+            context,
             through_daemon=True,
             connection_file=self._places.connection_file,
         )

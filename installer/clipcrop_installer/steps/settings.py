@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..files import NewFile, claim, items_of, move_aside, write_all
-from ..manifest import Item, Manifest
+from ..manifest import Manifest, ManifestEntry
 from ..places import Places
-from ..plan import Step, World
+from ..plan import Context, Step
 from ..programs import Environment
 from .daemon import traces
 
@@ -54,21 +54,21 @@ class WriteSettings(Step):
             *(str(one.path) for one in self._files),
         ]
 
-    def items(self, world: World, manifest: Manifest) -> list[Item]:
+    def items(self, context: Context, manifest: Manifest) -> list[ManifestEntry]:
         """The files, and what the daemon will leave: from now on it can be started.
 
         Raises:
             NotOurs: they are there, and not ours.
         """
         paths = [one.path for one in self._files]
-        moved = claim(STEP_NAME, paths, world, manifest, force=self._force)
-        left_by_daemon = traces(STEP_NAME, self._places, world, manifest)
-        return [*items_of(STEP_NAME, self._files, world, manifest, moved), *left_by_daemon]
+        moved = claim(STEP_NAME, paths, context, manifest, force=self._force)
+        left_by_daemon = traces(STEP_NAME, self._places, context, manifest)
+        return [*items_of(STEP_NAME, self._files, context, manifest, moved), *left_by_daemon]
 
-    def apply(self, world: World, manifest: Manifest) -> list[str]:
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
         """Write them."""
-        notes = move_aside(STEP_NAME, world, manifest)
-        notes += write_all(self._files, world, manifest)
+        notes = move_aside(STEP_NAME, context, manifest)
+        notes += write_all(self._files, context, manifest)
         manifest.version = self._version
         manifest.values["python"] = str(self._environment.python)
         return notes

@@ -6,8 +6,8 @@ from typing import Any, Callable
 
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.config import read_config
+from clipcrop_plugin.daemon_client import DaemonClient
 from clipcrop_plugin.errors import NothingToCrop
-from clipcrop_plugin.link import Link
 from clipcrop_plugin.preview import Preview
 from clipcrop_plugin.texts import _
 from krita import Krita
@@ -35,7 +35,7 @@ class Application:
     def __init__(self) -> None:
         """Ask nothing yet."""
         self._loop = QtLoop(self._tell_failure)
-        self._link = Link(read_config(), self._loop, "Krita plug-in")
+        self._client = DaemonClient(read_config(), self._loop, "Krita plug-in")
         self._previews: list[Preview] = []
         self._listeners: list[tuple[Listener, Callable[[Exception], None]]] = []
         self._is_warm = False
@@ -51,7 +51,7 @@ class Application:
         for preview in self._previews:
             if preview.canvas.document == document:
                 return preview
-        preview = Preview(KritaCanvas(document), self._link)
+        preview = Preview(KritaCanvas(document), self._client)
         preview.on_change = lambda: self._tell(preview)
         self._previews.append(preview)
         return preview
@@ -80,7 +80,7 @@ class Application:
         """Have the daemon started and the model loaded, while the user still types; once."""
         if not self._is_warm:
             self._is_warm = True
-            self._link.warm()
+            self._client.warm()
 
     def listen(
         self, on_change: Listener, on_failure: Callable[[Exception], None]
@@ -97,7 +97,7 @@ class Application:
 
     def close(self) -> None:
         """Krita ends: nothing is waited for."""
-        self._link.close()
+        self._client.close()
 
     def _clear(self) -> None:
         """Forget documents that were closed."""

@@ -107,7 +107,7 @@ def raster_of_file(path: str) -> Raster:
 
 
 def _image_of_document(path: str) -> Any:
-    """What Krita makes of a file, without a window or a question; None if it cannot."""
+    """What Krita makes of a file, without a window or a request; None if it cannot."""
     app = Krita.instance()
     was_batch = app.batchmode()
     app.setBatchmode(True)

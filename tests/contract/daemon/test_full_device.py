@@ -1,4 +1,4 @@
-"""The memory of an accelerator is full: the real service, residency and model, a fake device."""
+"""The memory of an accelerator is full: the real service, model_pool and model, a fake device."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ import pytest
 
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.config import Config
+from clipcrop_plugin.daemon_client import DaemonClient
 from clipcrop_plugin.geometry import Placement, Rect, Size
 from clipcrop_plugin.launcher import Launcher
-from clipcrop_plugin.link import Link
 from clipcrop_plugin.loop import SelectLoop
 from clipcrop_plugin.picture import Picture, Raster
 from clipcrop_plugin.session import ASKING, FAILED, READY, STARTING, Session
@@ -34,19 +34,19 @@ def loop() -> SelectLoop:
 
 
 @pytest.fixture
-def link_to(loop: SelectLoop) -> Iterator[Callable[..., Link]]:
+def link_to(loop: SelectLoop) -> Iterator[Callable[..., DaemonClient]]:
     """Makes links to a connection file, perhaps with a command that starts the daemon."""
-    made: list[tuple[Link, Launcher]] = []
+    made: list[tuple[DaemonClient, Launcher]] = []
 
-    def make(path: Path, *start_command: str) -> Link:
+    def make(path: Path, *start_command: str) -> DaemonClient:
         config = Config(path, start_command)
         launcher = Launcher(config)
-        made.append((Link(config, loop, "a plug-in", launcher), launcher))
+        made.append((DaemonClient(config, loop, "a plug-in", launcher), launcher))
         return made[-1][0]
 
     yield make
-    for link, launcher in made:
-        link.close()
+    for client, launcher in made:
+        client.close()
         if launcher.process is not None:
             launcher.process.terminate()
             launcher.process.wait(120)
@@ -120,8 +120,8 @@ def test_odd_prompts_arrive(daemon, link_to, picture, wait, text: str):
 
 
 def test_many_images_share_a_link_and_take_turns(daemon, link_to, picture, wait):
-    link = link_to(daemon.path)
-    sessions = [Session(link) for _ in range(6)]
+    client = link_to(daemon.path)
+    sessions = [Session(client) for _ in range(6)]
 
     for number, session in enumerate(sessions):
         session.ask(picture(number), Choices("sleep 0.05"))

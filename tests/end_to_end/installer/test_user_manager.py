@@ -21,7 +21,7 @@ from clipcrop_installer.login.step import StartAtLogin, login_item, login_kinds
 from clipcrop_installer.login.systemd_unit import UNIT_NAME
 from clipcrop_installer.machine import this_machine
 from clipcrop_installer.manifest import Manifest
-from clipcrop_installer.plan import World
+from clipcrop_installer.plan import Context
 from clipcrop_installer.process import run_command
 from clipcrop_installer.undo import FILES, KEPT
 
@@ -62,33 +62,33 @@ def command(tmp_path: Path, connection_file: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def world(manager: UserManager) -> World:
+def context(manager: UserManager) -> Context:
     disk = Disk()
-    return World(machine=this_machine(disk), disk=disk, run=run_command, say=lambda line: None)
+    return Context(machine=this_machine(disk), disk=disk, run=run_command, say=lambda line: None)
 
 
-def install(command: tuple[str, ...], world: World, manifest: Manifest) -> None:
-    step = StartAtLogin(login_item(world, command))
-    items = step.items(world, manifest)
+def install(command: tuple[str, ...], context: Context, manifest: Manifest) -> None:
+    step = StartAtLogin(login_item(context, command))
+    items = step.items(context, manifest)
     manifest.begin(items)
-    step.apply(world, manifest)
+    step.apply(context, manifest)
     manifest.finish(items)
     for start in step.start_commands:
-        world.run(start, folder=Path("/"), variables={}, on_line=lambda line: None)
+        context.run(start, folder=Path("/"), variables={}, on_line=lambda line: None)
 
 
 def test_a_crop_is_made_by_the_daemon_that_systemd_started(
     manager: UserManager,
-    world: World,
+    context: Context,
     command: tuple[str, ...],
     connection_file: Path,
     samples: Path,
     tmp_path: Path,
     home: Path,
 ):
-    manifest = Manifest(tmp_path / "manifest.json", world.disk)
+    manifest = Manifest(tmp_path / "manifest.json", context.disk)
 
-    install(command, world, manifest)
+    install(command, context, manifest)
 
     found = manager.wait_for(UNIT_NAME, ActiveState="active", SubState="running")
     assert found["UnitFileState"] == "enabled"
@@ -109,16 +109,16 @@ def test_a_crop_is_made_by_the_daemon_that_systemd_started(
     assert json.loads(crop.stdout)["suggestions"]
 
     for item in reversed(manifest.items):
-        outcome = {**FILES, **login_kinds()}[item.kind](item, world)
+        outcome = {**FILES, **login_kinds()}[item.kind](item, context)
         assert outcome.verdict != KEPT, outcome.note
     assert not Path("/proc", found["MainPID"]).exists()
     assert not (home / ".config").exists()
 
 
 def test_a_daemon_that_crashed_is_started_again(
-    manager: UserManager, world: World, command: tuple[str, ...], tmp_path: Path
+    manager: UserManager, context: Context, command: tuple[str, ...], tmp_path: Path
 ):
-    install(command, world, Manifest(tmp_path / "manifest.json", world.disk))
+    install(command, context, Manifest(tmp_path / "manifest.json", context.disk))
     first = manager.wait_for(UNIT_NAME, SubState="running")["MainPID"]
 
     os.kill(int(first), signal.SIGKILL)
@@ -129,12 +129,12 @@ def test_a_daemon_that_crashed_is_started_again(
 
 def test_a_daemon_that_was_stopped_stays_so(
     manager: UserManager,
-    world: World,
+    context: Context,
     command: tuple[str, ...],
     connection_file: Path,
     tmp_path: Path,
 ):
-    install(command, world, Manifest(tmp_path / "manifest.json", world.disk))
+    install(command, context, Manifest(tmp_path / "manifest.json", context.disk))
     manager.wait_for(UNIT_NAME, SubState="running")
 
     variables = {**os.environ, "CLIPCROP_CONNECTION_FILE": str(connection_file)}
@@ -146,7 +146,7 @@ def test_a_daemon_that_was_stopped_stays_so(
 
 def test_a_second_daemon_is_no_failed_start(
     manager: UserManager,
-    world: World,
+    context: Context,
     command: tuple[str, ...],
     connection_file: Path,
     tmp_path: Path,
@@ -158,7 +158,7 @@ def test_a_second_daemon_is_no_failed_start(
         while subprocess.run(ping, capture_output=True, timeout=60).returncode:
             assert first.poll() is None
 
-        install(command, world, Manifest(tmp_path / "manifest.json", world.disk))
+        install(command, context, Manifest(tmp_path / "manifest.json", context.disk))
 
         found = manager.wait_for(UNIT_NAME, ActiveState="inactive", SubState="dead")
         assert (found["Result"], found["NRestarts"]) == ("success", "0")
@@ -168,7 +168,7 @@ def test_a_second_daemon_is_no_failed_start(
 
 
 def test_a_daemon_with_a_useless_setting_is_not_started_again(
-    manager: UserManager, world: World, command: tuple[str, ...], home: Path
+    manager: UserManager, context: Context, command: tuple[str, ...], home: Path
 ):
     item = make_login_item(
         "systemd",

@@ -22,7 +22,7 @@ from clipcrop_installer.choices import Choices, remembered, to_remember
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import InstallError, PythonUnsuitable
 from clipcrop_installer.installation import opened
-from clipcrop_installer.manifest import Item
+from clipcrop_installer.manifest import ManifestEntry
 from clipcrop_installer.uninstall import MODELS
 
 Run = Callable[..., int]
@@ -34,8 +34,8 @@ def run(user: FakeHome) -> Run:
 
     def run_one(*arguments: str, program: str = cli.IN_CHECKOUT, answer: str | None = None) -> int:
         ask = None if answer is None else lambda question: str(answer)
-        world = replace(user.world, say=cli.say, ask=ask)
-        return cli.main(arguments, program, world=world, checkout=user.checkout)
+        context = replace(user.context, say=cli.say, ask=ask)
+        return cli.main(arguments, program, context=context, checkout=user.checkout)
 
     return run_one
 
@@ -356,12 +356,12 @@ def test_with_pytorch_the_weights_are_offered(
     fetched: list[object] = []
     monkeypatch.setattr(
         "clipcrop_installer.install.run_models",
-        lambda words, world: fetched.append(words) or 0,
+        lambda words, context: fetched.append(words) or 0,
     )
     given = iter(answers)
-    world = replace(user.world, say=cli.say, ask=lambda question: next(given) + "\n")
+    context = replace(user.context, say=cli.say, ask=lambda question: next(given) + "\n")
 
-    assert cli.main(["install", "--engine", "owlvit"], world=world, checkout=user.checkout) == 0
+    assert cli.main(["install", "--engine", "owlvit"], context=context, checkout=user.checkout) == 0
 
     assert fetched == ([["download", "owlvit"]] if is_fetched else [])
     assert "models download owlvit" in capsys.readouterr().out
@@ -558,10 +558,10 @@ def test_after_all_but_the_weights_went_nothing_counts_as_installed(
     run: Run, user: FakeHome, capsys: pytest.CaptureFixture[str]
 ):
     run("install")
-    with opened(user.places, user.world) as manifest:
+    with opened(user.places, user.context) as manifest:
         weights = user.places.data / "models"
         weights.mkdir()
-        manifest.begin([Item(kind="tree", path=str(weights), step=MODELS)])
+        manifest.begin([ManifestEntry(kind="tree", path=str(weights), step=MODELS)])
 
     run("uninstall", "--keep-models")
 

@@ -71,9 +71,9 @@ def test_uninstall_leaves_the_home_as_it_was_to_the_byte(user: FakeHome):
 def test_the_plan_touches_nothing_and_names_every_place(user: FakeHome):
     before = user.contents()
 
-    manifest = read_manifest(user.places, user.world)
+    manifest = read_manifest(user.places, user.context)
     source = Source("1", user.checkout)
-    plan = plan_install(source, Choices(), user.world, manifest, user.places, all_kinds())
+    plan = plan_install(source, Choices(), user.context, manifest, user.places, all_kinds())
     text = "\n".join(plan.lines())
 
     assert user.contents() == before
@@ -139,12 +139,12 @@ def test_until_the_switch_the_manifest_names_the_version_that_works(user: FakeHo
     user.release("2")
     user.programs.failing = {"pip install": (1, "ERROR: something")}
     user.install()
-    assert read_manifest(user.places, user.world).version == "1"
+    assert read_manifest(user.places, user.context).version == "1"
 
     user.programs.failing = {}
     user.install()
 
-    assert read_manifest(user.places, user.world).version == "2"
+    assert read_manifest(user.places, user.context).version == "2"
 
 
 def test_a_first_install_that_fails_takes_back_what_it_has_begun(user: FakeHome):
@@ -414,7 +414,7 @@ def test_an_item_of_an_unknown_kind_is_left_to_a_newer_version(user: FakeHome):
 
     assert removal.failed == ("x: a newer version of the installer made it; use that",)
     assert [item.kind for item in Manifest.load(user.places.manifest, user.disk).items] == [
-        *["folder"] * len(read_manifest(user.places, user.world).items[:-1]),
+        *["folder"] * len(read_manifest(user.places, user.context).items[:-1]),
         "hologram",
     ]
 
@@ -439,10 +439,10 @@ def test_models_can_be_kept_and_removed_later(user: FakeHome):
     before = user.contents()
     user.install()
     weights = NewFile(user.places.data / "models" / "owlvit" / "model.safetensors", b"weights")
-    with opened(user.places, user.world) as manifest:
-        items = items_of(MODELS, [weights], user.world, manifest)
+    with opened(user.places, user.context) as manifest:
+        items = items_of(MODELS, [weights], user.context, manifest)
         manifest.begin(items)
-        write_all([weights], user.world, manifest)
+        write_all([weights], user.context, manifest)
         manifest.finish(items)
 
     user.uninstall(keep_models=True)

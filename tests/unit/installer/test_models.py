@@ -14,7 +14,7 @@ from clipcrop_installer.login.step import all_kinds
 from clipcrop_installer.manifest import Manifest
 from clipcrop_installer.models import names_in
 from clipcrop_installer.places import places
-from clipcrop_installer.plan import World
+from clipcrop_installer.plan import Context
 from clipcrop_installer.uninstall import uninstall
 
 
@@ -38,8 +38,8 @@ def run(installation: FakeInstallation, *words: str) -> tuple[int, list[str]]:
     models.add_command(parser.add_subparsers())
     options = parser.parse_args(["models", *words])
     said: list[str] = []
-    world = World(installation.machine, installation.disk, installation.run, said.append)
-    return options.run(options, world), said
+    context = Context(installation.machine, installation.disk, installation.run, said.append)
+    return options.run(options, context), said
 
 
 class Downloading(FakeInstallation):
@@ -171,8 +171,8 @@ def test_only_commands_that_change_something_are_noted(words: list[str], names: 
 
 
 def uninstall_all(installation: FakeInstallation, *, keep_models: bool = False) -> None:
-    world = World(installation.machine, installation.disk, installation.run, lambda line: None)
+    context = Context(installation.machine, installation.disk, installation.run, lambda line: None)
     where = places(installation.machine)
     installation.answers["clipcrop-daemon stop"] = (1, ["no daemon"])
     manifest = Manifest.load(where.manifest, installation.disk)
-    uninstall(where, world, manifest, all_kinds(), keep_models=keep_models)
+    uninstall(where, context, manifest, all_kinds(), keep_models=keep_models)

@@ -14,7 +14,7 @@ from fake_home import FakeHome
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import NotOurs
 from clipcrop_installer.installation import read_manifest
-from clipcrop_installer.manifest import Item
+from clipcrop_installer.manifest import ManifestEntry
 from clipcrop_installer.undo import FILES, KEPT, REMOVED, undo_item
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX systems")
@@ -56,7 +56,7 @@ def test_a_manifest_that_another_may_have_written_is_not_believed(
     manifest = user.places.manifest
     change(manifest, monkeypatch)
 
-    for act in (user.uninstall, user.install, lambda: read_manifest(user.places, user.world)):
+    for act in (user.uninstall, user.install, lambda: read_manifest(user.places, user.context)):
         with pytest.raises(NotOurs, match=r"manifest\.json"):
             act()
 
@@ -67,7 +67,7 @@ def test_a_manifest_that_others_may_read_is_believed(user: FakeHome):
     user.install()
     user.places.manifest.chmod(0o644)
 
-    assert read_manifest(user.places, user.world).version == "1"
+    assert read_manifest(user.places, user.context).version == "1"
 
 
 @pytest.mark.parametrize("kind", ["tree", "trace"])
@@ -83,9 +83,9 @@ def test_a_tree_outside_of_our_folders_is_kept(user: FakeHome, kind: str, name: 
         (photo / "1.jpg").touch()
     else:
         photo.touch()
-    item = Item(kind=kind, path=str(user.home / name), step="a step")
+    item = ManifestEntry(kind=kind, path=str(user.home / name), step="a step")
 
-    outcome = undo_item(item, user.world, FILES)
+    outcome = undo_item(item, user.context, FILES)
 
     assert outcome.verdict != REMOVED
     assert photo.exists()
@@ -99,8 +99,8 @@ def test_a_tree_behind_a_link_out_of_our_folders_is_kept(user: FakeHome):
     user.places.environments.symlink_to(photos)
 
     outcome = undo_item(
-        Item(kind="tree", path=str(user.places.environments / "1"), step="a step"),
-        user.world,
+        ManifestEntry(kind="tree", path=str(user.places.environments / "1"), step="a step"),
+        user.context,
         FILES,
     )
 
@@ -113,9 +113,9 @@ def test_weights_are_removed_where_the_data_folder_is_named_by_a_variable(user: 
     folder = user.home / "data" / "clipcrop" / "models" / "owlvit"
     folder.mkdir(parents=True)
 
-    item = Item(kind="tree", path=str(folder), step="models")
+    item = ManifestEntry(kind="tree", path=str(folder), step="models")
 
-    assert undo_item(item, user.world, FILES).verdict == REMOVED
+    assert undo_item(item, user.context, FILES).verdict == REMOVED
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o002, 0o077, 0o777])
@@ -147,7 +147,7 @@ def test_an_installation_under_any_umask_is_for_its_user_alone(
     umask(0)
     user.install()
 
-    manifest = read_manifest(user.places, user.world)
+    manifest = read_manifest(user.places, user.context)
     folders = [Path(item.path) for item in manifest.items if item.kind == "folder"]
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folders if path.exists()}
     assert (modes["clipcrop"], modes["environments"], modes["plug-ins"]) == (0o700, 0o700, 0o755)

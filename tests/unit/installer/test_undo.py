@@ -9,7 +9,7 @@ from fake_home import FakeHome
 
 from clipcrop_installer.disk import Disk, sha256_of
 from clipcrop_installer.errors import InstallError
-from clipcrop_installer.manifest import Item
+from clipcrop_installer.manifest import ManifestEntry
 from clipcrop_installer.undo import FAILED, FILES, GONE, KEPT, REMOVED, Outcome, undo_item
 
 SETTING = {
@@ -23,8 +23,8 @@ SETTING = {
 
 
 def undone(user: FakeHome, kind: str, path: Path, **rest: object) -> Outcome:
-    item = Item(kind=kind, path=str(path), step="a step", **rest)  # type: ignore[arg-type]
-    return undo_item(item, user.world, FILES)
+    item = ManifestEntry(kind=kind, path=str(path), step="a step", **rest)  # type: ignore[arg-type]
+    return undo_item(item, user.context, FILES)
 
 
 @pytest.mark.parametrize("kind", sorted(set(FILES) - {"moved"}))
@@ -99,10 +99,10 @@ def test_a_settings_file_that_we_made_goes_when_nothing_else_is_in_it(user: Fake
     ],
 )
 def test_what_cannot_be_undone_says_why(user: FakeHome, error: Exception, sentence: str):
-    def fail(item: Item, world: object) -> Outcome:
+    def fail(item: ManifestEntry, context: object) -> Outcome:
         raise error
 
-    outcome = undo_item(Item(kind="x", path="p", step="s"), user.world, {"x": fail})
+    outcome = undo_item(ManifestEntry(kind="x", path="p", step="s"), user.context, {"x": fail})
 
     assert outcome.verdict == FAILED
     assert sentence in outcome.note

@@ -9,9 +9,9 @@ import pytest
 
 from clipcrop_plugin import texts
 from clipcrop_plugin.config import Config
+from clipcrop_plugin.daemon_client import DaemonClient
 from clipcrop_plugin.geometry import Placement, Size
 from clipcrop_plugin.launcher import Launcher
-from clipcrop_plugin.link import Link
 from clipcrop_plugin.loop import SelectLoop
 from clipcrop_plugin.picture import Picture
 
@@ -41,20 +41,20 @@ def link_to(loop):
 
     def make(config):
         launcher = Launcher(config)
-        links.append((Link(config, loop, "a test", launcher), launcher))
+        links.append((DaemonClient(config, loop, "a test", launcher), launcher))
         return links[-1][0]
 
     yield make
-    for link, launcher in links:
-        link.close()
+    for client, launcher in links:
+        client.close()
         if launcher.process is not None:
             launcher.process.kill()
             launcher.process.wait(120)
 
 
 @pytest.fixture
-def link(daemon, link_to):  # noqa: F811 - the fixture
-    """A link to the fake daemon."""
+def client(daemon, link_to):  # noqa: F811 - the fixture
+    """A client to the fake daemon."""
     return link_to(Config(daemon.path))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from clipcrop_plugin.choices import Choices
+from clipcrop_plugin.daemon_client import PendingRequest
 from clipcrop_plugin.errors import NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
-from clipcrop_plugin.link import Question
 from clipcrop_plugin.picture import Picture, Raster
 from clipcrop_plugin.preview import Preview, Seen
 from clipcrop_wire.messages import Progress, SuggestReply
@@ -59,22 +59,24 @@ class FakeLink:
     """Answers when it is told to."""
 
     def __init__(self) -> None:
-        self.question: Question | None = None
+        self.pending: PendingRequest | None = None
 
-    def suggest(self, request, pixels, *, on_answer, on_progress=None, timeout_s=0.0) -> Question:
-        self.question = Question(request, pixels, 0.0, on_answer, on_progress)
-        return self.question
+    def suggest(
+        self, request, pixels, *, on_answer, on_progress=None, timeout_s=0.0
+    ) -> PendingRequest:
+        self.pending = PendingRequest(request, pixels, 0.0, on_answer, on_progress)
+        return self.pending
 
-    def cancel(self, question: Question) -> None:
-        question.is_cancelled = True
+    def cancel(self, pending: PendingRequest) -> None:
+        pending.is_cancelled = True
 
     def answer(self) -> None:
         found = tuple(
             WireSuggestion((0.0, 0.0, 1.0, 1.0), (r.x, r.y, r.right, r.bottom), 0.5) for r in CROPS
         )
-        assert self.question is not None
-        self.question.answer = SuggestReply("lite", "cpu", "match", False, True, suggestions=found)
-        self.question.on_answer(self.question)
+        assert self.pending is not None
+        self.pending.answer = SuggestReply("lite", "cpu", "match", False, True, suggestions=found)
+        self.pending.on_answer(self.pending)
 
 
 @pytest.fixture
@@ -83,19 +85,19 @@ def canvas() -> FakeCanvas:
 
 
 @pytest.fixture
-def link() -> FakeLink:
+def client() -> FakeLink:
     return FakeLink()
 
 
 @pytest.fixture
-def preview(canvas: FakeCanvas, link: FakeLink) -> Preview:
-    return Preview(canvas, link)  # type: ignore[arg-type]
+def preview(canvas: FakeCanvas, client: FakeLink) -> Preview:
+    return Preview(canvas, client)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def answered(preview: Preview, link: FakeLink) -> Preview:
+def answered(preview: Preview, client: FakeLink) -> Preview:
     preview.ask(SOMETHING)
-    link.answer()
+    client.answer()
     return preview
 
 
@@ -141,14 +143,14 @@ def test_what_the_user_selects_meanwhile_is_theirs(answered: Preview, canvas: Fa
 
 
 def test_progress_does_not_take_the_users_selection(
-    answered: Preview, canvas: FakeCanvas, link: FakeLink
+    answered: Preview, canvas: FakeCanvas, client: FakeLink
 ):
     answered.ask_again(Choices(prompt="a cat"))
     canvas.selection = OWN
 
-    assert link.question is not None
-    assert link.question.on_progress is not None
-    link.question.on_progress(Progress("encoding"))
+    assert client.pending is not None
+    assert client.pending.on_progress is not None
+    client.pending.on_progress(Progress("encoding"))
 
     assert canvas.selection == OWN
 
@@ -176,10 +178,10 @@ def test_a_crop_is_applied_over_the_users_own_selection(answered: Preview, canva
 
 
 def test_without_a_description_good_crops_of_anything_are_asked_for(
-    preview: Preview, link: FakeLink
+    preview: Preview, client: FakeLink
 ):
     preview.ask(Choices())
-    link.answer()
+    client.answer()
 
     assert preview.session.suggestions
 
@@ -243,7 +245,7 @@ def test_without_suggestions_there_is_nothing_to_step_to(preview: Preview):
 
 
 def test_suggestions_for_another_size_are_neither_shown_nor_applied(
-    answered: Preview, canvas: FakeCanvas, link: FakeLink
+    answered: Preview, canvas: FakeCanvas, client: FakeLink
 ):
     canvas.size = Size(20, 20)
 
@@ -252,18 +254,18 @@ def test_suggestions_for_another_size_are_neither_shown_nor_applied(
             do()
     answered.ask_again(Choices(prompt="a cat"))
     canvas.selection = OWN
-    link.answer()
+    client.answer()
     assert (canvas.selection, canvas.applied) == (OWN, [])
 
 
 def test_an_answer_for_a_closed_image_goes_nowhere(
-    preview: Preview, canvas: FakeCanvas, link: FakeLink
+    preview: Preview, canvas: FakeCanvas, client: FakeLink
 ):
     told = []
     preview.on_change = lambda: told.append(preview.session.state)
     preview.ask(SOMETHING)
     canvas.is_open = False
-    link.answer()
+    client.answer()
     assert canvas.selection == OWN
 
     preview.close()

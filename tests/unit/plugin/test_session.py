@@ -38,9 +38,9 @@ def changes():
 
 
 @pytest.fixture
-def session(link, changes):
+def session(client, changes):
     """Of one image, with the fake daemon."""
-    one = Session(link, lambda: changes.append((one.state, one.status)), timeout_s=10.0)
+    one = Session(client, lambda: changes.append((one.state, one.status)), timeout_s=10.0)
     return one
 
 
@@ -246,8 +246,8 @@ def test_starting_the_daemon_is_a_state_of_its_own(
     link_to, short_path, picture, wait, program_that_serves
 ):
     seen = []
-    link = link_to(Config(short_path / "connection.json", program_that_serves))
-    session = Session(link, lambda: seen.append(session.state))
+    client = link_to(Config(short_path / "connection.json", program_that_serves))
+    session = Session(client, lambda: seen.append(session.state))
 
     session.ask(picture, Choices("the dog"))
     wait(session)
@@ -327,11 +327,11 @@ def test_an_image_that_is_closed_hears_nothing_more(ask, loop, changes):
     assert (session.state, session.picture, session.suggestions) == (IDLE, None, ())
 
 
-def test_two_images_share_a_link(link, picture, daemon, wait):
+def test_two_images_share_a_link(client, picture, daemon, wait):
     daemon.reply_of["suggest"] = lambda request: answer_with(
         reply(crops=CROPS[: int(request.body.prompt)])
     )(request)
-    sessions = [Session(link) for _ in range(3)]
+    sessions = [Session(client) for _ in range(3)]
 
     for number, session in enumerate(sessions):
         session.ask(picture, Choices(str(number + 1)))

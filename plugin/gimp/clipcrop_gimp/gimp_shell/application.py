@@ -8,9 +8,9 @@ from gi.repository import Gimp
 
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.config import read_config
+from clipcrop_plugin.daemon_client import TIMEOUT_S, DaemonClient
 from clipcrop_plugin.errors import NothingToCrop
 from clipcrop_plugin.geometry import Rect
-from clipcrop_plugin.link import TIMEOUT_S, Link
 from clipcrop_plugin.session import FAILED
 from clipcrop_plugin.texts import _
 
@@ -35,8 +35,8 @@ class Application:
 
     def __init__(self) -> None:
         self._loop = GLibLoop()
-        self._link = Link(read_config(), self._loop, "GIMP")
-        self._previews = Previews(self._link)
+        self._client = DaemonClient(read_config(), self._loop, "GIMP")
+        self._previews = Previews(self._client)
         self._panels: Panels | None = None
         self._dialog: Dialog | None = None
 
@@ -56,7 +56,7 @@ class Application:
     def repeat(
         self, procedure: Gimp.Procedure, run_mode: Gimp.RunMode, image: Gimp.Image, config: Any
     ) -> dict[str, Any]:
-        """The last question again."""
+        """The last pending again."""
         preview, choices = self._previews.of(image), memory.last_choices()
         preview.ask(choices)
         if run_mode == INTERACTIVE:
@@ -102,7 +102,7 @@ class Application:
     def leave(self) -> None:
         """This process ends: another one may be asked to go on."""
         self._previews.leave()
-        self._link.close()
+        self._client.close()
 
     def _ask_person(
         self, preview: ImagePreview, procedure: Gimp.Procedure, config: Any
@@ -110,7 +110,7 @@ class Application:
         self._open_windows()
         from .dialog import Dialog
 
-        self._link.warm()  # while the user types
+        self._client.warm()  # while the user types
         write_choices(memory.last_choices(), config)
         if self._dialog is not None:
             self._dialog.hide()  # one at a time: the user may have forgotten it

@@ -7,7 +7,7 @@ import json
 from gi.repository import Gimp
 
 from clipcrop_plugin import storage
-from clipcrop_plugin.link import Link
+from clipcrop_plugin.daemon_client import DaemonClient
 from clipcrop_plugin.preview import Preview
 from clipcrop_plugin.snapshot import Snapshot
 
@@ -22,9 +22,9 @@ class ImagePreview(Preview):
 
     canvas: GimpCanvas
 
-    def __init__(self, image: Gimp.Image, link: Link) -> None:
+    def __init__(self, image: Gimp.Image, client: DaemonClient) -> None:
         """Go on from the note that another process of ours has left on the image, if any."""
-        super().__init__(GimpCanvas(image), link)
+        super().__init__(GimpCanvas(image), client)
         parasite = image.get_parasite(NOTE)
         if parasite is None:
             return
@@ -57,8 +57,8 @@ class ImagePreview(Preview):
 class Previews:
     """As many as images were asked about, and are open still."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, client: DaemonClient) -> None:
+        self._client = client
         self._previews: dict[int, ImagePreview] = {}
 
     def of(self, image: Gimp.Image) -> ImagePreview:
@@ -66,7 +66,7 @@ class Previews:
         self._clear()
         number = image.get_id()
         if number not in self._previews:
-            self._previews[number] = ImagePreview(image, self._link)
+            self._previews[number] = ImagePreview(image, self._client)
         return self._previews[number]
 
     def leave(self) -> None:

@@ -11,8 +11,7 @@ from clipcrop.cagic.stand_ins import CompositionAesthetics, EncoderCaptioner
 from clipcrop.composing.composition import CompositionScorer
 from clipcrop.decoder.tensor_boxes import iou
 from clipcrop.imaging.images import LoadedImage
-from clipcrop.predictor import Predictor
-from clipcrop.sight import Sight
+from clipcrop.predictor import CachedEncoder, Predictor
 
 CPU = torch.device("cpu")
 
@@ -29,7 +28,7 @@ def crops_of(image: LoadedImage, boxes: list[list[float]]) -> Crops:
 
 
 def test_a_crop_that_is_the_box_found_has_no_caption_loss(predictor: Predictor, cat: LoadedImage):
-    reading = EncoderCaptioner(Sight(predictor), CPU).read(cat, "the cat")
+    reading = EncoderCaptioner(CachedEncoder(predictor), CPU).read(cat, "the cat")
 
     box = list(reading.matched[0].box_xyxy)
     shifted = [box[0] / 2, box[1] / 2, box[2] / 2, box[3] / 2]
@@ -43,7 +42,7 @@ def test_a_crop_that_is_the_box_found_has_no_caption_loss(predictor: Predictor, 
 def test_the_loss_of_a_crop_is_the_angle_between_it_and_what_was_found(
     predictor: Predictor, cat: LoadedImage
 ):
-    reading = EncoderCaptioner(Sight(predictor), CPU).read(cat, "the cat")
+    reading = EncoderCaptioner(CachedEncoder(predictor), CPU).read(cat, "the cat")
     found = torch.tensor([reading.matched[0].box_xyxy])
     crop = torch.tensor([[0.1, 0.1, 0.9, 0.8]])
     shared = iou(crop, found) / (1 + iou(crop, found))  # of the sum of both areas
@@ -58,7 +57,7 @@ def test_the_loss_of_a_crop_is_the_angle_between_it_and_what_was_found(
 def test_what_the_encoder_does_not_find_is_said_and_weighs_nothing(
     predictor: Predictor, cat: LoadedImage
 ):
-    reading = EncoderCaptioner(Sight(predictor), CPU).read(cat, "the school bus")
+    reading = EncoderCaptioner(CachedEncoder(predictor), CPU).read(cat, "the school bus")
 
     crops = crops_of(cat, [[0.1, 0.1, 0.5, 0.5], [0.0, 0.0, 1.0, 1.0]])
     losses = reading.loss(crops)
@@ -71,14 +70,14 @@ def test_what_the_encoder_does_not_find_is_said_and_weighs_nothing(
 
 
 def test_looks_are_the_composition_score_with_a_gradient(predictor: Predictor, cat: LoadedImage):
-    sight = Sight(predictor)
+    cached_encoder = CachedEncoder(predictor)
     boxes = [[0.1, 0.05, 0.8, 0.9], [0.0, 0.0, 0.2, 0.2], [0.0, 0.0, 1.0, 1.0]]
     crops = crops_of(cat, boxes)
     expected = CompositionScorer.load().score(
-        as_boxes(boxes), sight(cat).objects_xyxy, 0, cat.width_px / cat.height_px
+        as_boxes(boxes), cached_encoder(cat).objects_xyxy, 0, cat.width_px / cat.height_px
     )
 
-    judged = CompositionAesthetics(sight, CPU).read(cat)(crops)
+    judged = CompositionAesthetics(cached_encoder, CPU).read(cat)(crops)
     judged.sum().backward()
 
     torch.testing.assert_close(judged.detach().clamp(0, 1), torch.from_numpy(expected))
@@ -88,13 +87,13 @@ def test_looks_are_the_composition_score_with_a_gradient(predictor: Predictor, c
 
 
 def test_a_photo_is_looked_at_once(predictor: Predictor, cat: LoadedImage):
-    sight = Sight(predictor)
+    cached_encoder = CachedEncoder(predictor)
 
-    assert sight(cat) is sight(cat)
+    assert cached_encoder(cat) is cached_encoder(cat)
 
 
 def test_both_are_named_as_stand_ins(predictor: Predictor):
-    sight = Sight(predictor)
+    cached_encoder = CachedEncoder(predictor)
 
-    assert EncoderCaptioner(sight, CPU).name == "stand-in: text scores of lite"
-    assert CompositionAesthetics(sight, CPU).name == "stand-in: composition score"
+    assert EncoderCaptioner(cached_encoder, CPU).name == "stand-in: text scores of lite"
+    assert CompositionAesthetics(cached_encoder, CPU).name == "stand-in: composition score"

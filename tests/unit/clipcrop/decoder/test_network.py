@@ -15,8 +15,8 @@ from clipcrop.decoder.network import (
     DecoderConfig,
     DecoderOutput,
     add_offsets,
-    box_waves,
     clamp_to_image,
+    fourier_features,
 )
 
 VARIANTS = ["base", "main", "key", "full"]
@@ -251,9 +251,9 @@ def test_waves_tell_boxes_apart_that_differ_by_a_hundredth():
     box = torch.tensor([0.3, 0.6, 0.2, 0.4])
     moved = box + torch.tensor([0.01, 0.0, 0.0, 0.0])
 
-    difference = (box_waves(box) - box_waves(moved)).abs()
+    difference = (fourier_features(box) - fourier_features(moved)).abs()
 
-    assert box_waves(box).shape == (256,)
+    assert fourier_features(box).shape == (256,)
     assert difference[:64].max() > 0.5
     assert not difference[64:].any()
 

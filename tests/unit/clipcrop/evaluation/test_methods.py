@@ -16,9 +16,9 @@ from clipcrop.decoder.checkpoint import save_decoder
 from clipcrop.decoder.network import Decoder, DecoderConfig
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.evaluation.crop_metrics import grid_frames
-from clipcrop.evaluation.methods import MAKERS, Workshop, make_methods, what_is_lacking
+from clipcrop.evaluation.methods import MAKERS, MethodFactory, make_methods, missing_requirements
 from clipcrop.imaging.images import LoadedImage, load_image
-from clipcrop.sight import Sight
+from clipcrop.predictor import CachedEncoder
 
 assert_close = partial(np.testing.assert_allclose, rtol=1.3e-6, atol=1e-5)
 
@@ -42,13 +42,15 @@ def checkpoints(lite_decoders: Callable[..., dict[str, Path]]) -> dict[str, Path
 
 
 @pytest.fixture
-def workshop(predictor: Predictor, checkpoints: dict[str, Path]) -> Workshop:
+def factory(predictor: Predictor, checkpoints: dict[str, Path]) -> MethodFactory:
     """What methods are made of."""
-    return Workshop(Sight(predictor), CompositionScorer.load(), dict(checkpoints), "cpu")
+    return MethodFactory(
+        CachedEncoder(predictor), CompositionScorer.load(), dict(checkpoints), "cpu"
+    )
 
 
-def test_every_method_gives_crops_inside_the_photo(workshop: Workshop, rocket: LoadedImage):
-    methods = make_methods(list(MAKERS), workshop)
+def test_every_method_gives_crops_inside_the_photo(factory: MethodFactory, rocket: LoadedImage):
+    methods = make_methods(list(MAKERS), factory)
 
     assert [method.name for method in methods] == [
         "whole image",
@@ -73,17 +75,17 @@ def test_every_method_gives_crops_inside_the_photo(workshop: Workshop, rocket: L
 
 
 def test_a_photo_is_encoded_once_for_all_methods(predictor: Predictor, rocket: LoadedImage):
-    sight = Sight(predictor)
+    cached_encoder = CachedEncoder(predictor)
 
-    first = sight(rocket)
+    first = cached_encoder(rocket)
 
-    assert sight(rocket) is first
-    assert sight(LoadedImage(rocket.rgb, rocket.width_px, rocket.height_px)) is not first
+    assert cached_encoder(rocket) is first
+    assert cached_encoder(LoadedImage(rocket.rgb, rocket.width_px, rocket.height_px)) is not first
 
 
-def test_the_encoders_box_is_that_of_the_whole_text(workshop: Workshop, rocket: LoadedImage):
-    encoder = workshop.sight.predictor.encoder
-    (method,) = make_methods(["tower"], workshop)
+def test_the_encoders_box_is_that_of_the_whole_text(factory: MethodFactory, rocket: LoadedImage):
+    encoder = factory.cached_encoder.predictor.encoder
+    (method,) = make_methods(["tower"], factory)
 
     (box,) = method.crops(rocket, "rocket").tolist()
 
@@ -95,16 +97,16 @@ def test_the_encoders_box_is_that_of_the_whole_text(workshop: Workshop, rocket: 
 
 @pytest.mark.parametrize("text", ["qwxzyk", "the background"])
 def test_a_text_of_which_the_encoder_knows_nothing_selects_the_whole_image(
-    workshop: Workshop, rocket: LoadedImage, text: str
+    factory: MethodFactory, rocket: LoadedImage, text: str
 ):
-    tower, full = make_methods(["tower"], workshop)[0], make_methods(["clipcrop"], workshop)[1]
+    tower, full = make_methods(["tower"], factory)[0], make_methods(["clipcrop"], factory)[1]
 
     assert tower.crops(rocket, text).tolist() == [[0, 0, 1, 1]]
     assert len(full.crops(rocket, text)) >= 1
 
 
-def test_composition_orders_the_grid_by_its_score(workshop: Workshop, rocket: LoadedImage):
-    (method,) = make_methods(["composition"], workshop)
+def test_composition_orders_the_grid_by_its_score(factory: MethodFactory, rocket: LoadedImage):
+    (method,) = make_methods(["composition"], factory)
 
     crops = method.crops(rocket, "")
 
@@ -115,9 +117,9 @@ def test_composition_orders_the_grid_by_its_score(workshop: Workshop, rocket: Lo
 
 
 def test_the_cascade_keeps_frames_that_cover_the_encoders_box(
-    workshop: Workshop, rocket: LoadedImage
+    factory: MethodFactory, rocket: LoadedImage
 ):
-    tower, composition, cascade = make_methods(["tower", "composition", "cascade"], workshop)
+    tower, composition, cascade = make_methods(["tower", "composition", "cascade"], factory)
 
     crops = cascade.crops(rocket, "the rocket")
 
@@ -129,9 +131,9 @@ def test_the_cascade_keeps_frames_that_cover_the_encoders_box(
 
 
 def test_a_decoders_crops_come_by_their_quality(
-    workshop: Workshop, rocket: LoadedImage, checkpoints: dict[str, Path]
+    factory: MethodFactory, rocket: LoadedImage, checkpoints: dict[str, Path]
 ):
-    base, full = make_methods(["clipcrop"], workshop)
+    base, full = make_methods(["clipcrop"], factory)
 
     assert (base.needs_text, full.needs_text) == (False, True)
     assert_close(base.crops(rocket, "the rocket"), base.crops(rocket, ""))
@@ -139,14 +141,14 @@ def test_a_decoders_crops_come_by_their_quality(
     assert not np.array_equal(rocket_crops, mast_crops)
 
 
-def test_a_decoder_of_another_encoder_is_refused(workshop: Workshop, tmp_path: Path):
+def test_a_decoder_of_another_encoder_is_refused(factory: MethodFactory, tmp_path: Path):
     path = tmp_path / "other.safetensors"
     decoder = Decoder(DecoderConfig(token_dim=8, num_layers=1, dim=16, num_heads=2, mlp_dim=16))
     save_decoder(decoder, path, encoder="owlvit", encoder_fingerprint="f" * 16)
-    workshop.decoders = {"other": path}
+    factory.decoders = {"other": path}
 
     with pytest.raises(CheckpointError, match="was trained for the encoder 'owlvit'"):
-        make_methods(["clipcrop"], workshop)
+        make_methods(["clipcrop"], factory)
 
 
 @pytest.mark.parametrize(
@@ -159,25 +161,25 @@ def test_a_decoder_of_another_encoder_is_refused(workshop: Workshop, tmp_path: P
     ],
 )
 def test_methods_that_cannot_be_made_are_refused(
-    workshop: Workshop, checkpoints: dict[str, Path], names: list[str], reason: str
+    factory: MethodFactory, checkpoints: dict[str, Path], names: list[str], reason: str
 ):
-    workshop.decoders = {"whole image": checkpoints["base"]}
+    factory.decoders = {"whole image": checkpoints["base"]}
 
     with pytest.raises(InputError, match=reason):
-        make_methods(names, workshop)
+        make_methods(names, factory)
 
 
-def test_it_is_told_what_a_method_lacks(workshop: Workshop, monkeypatch: pytest.MonkeyPatch):
-    assert what_is_lacking(list(MAKERS), workshop) == {}
-    workshop.decoders = {}
+def test_it_is_told_what_a_method_lacks(factory: MethodFactory, monkeypatch: pytest.MonkeyPatch):
+    assert missing_requirements(list(MAKERS), factory) == {}
+    factory.decoders = {}
     monkeypatch.setattr("clipcrop.evaluation.methods.is_installed", lambda: False)
 
-    assert what_is_lacking(["smartcrop", "whole", "clipcrop"], workshop) == {
+    assert missing_requirements(["smartcrop", "whole", "clipcrop"], factory) == {
         "smartcrop": "'smartcrop' needs a package that is not installed; run `pip install "
         "smartcrop`",
         "clipcrop": "'clipcrop' needs a trained decoder; give --decoder FILE",
     }
-    assert what_is_lacking(["whole"], workshop) == {}
+    assert missing_requirements(["whole"], factory) == {}
 
 
 def _texts(text: str):

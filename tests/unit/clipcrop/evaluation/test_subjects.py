@@ -19,7 +19,7 @@ from clipcrop.errors import InputError
 from clipcrop.evaluation.journal import Journal
 from clipcrop.evaluation.methods import WholeImage
 from clipcrop.evaluation.subjects import (
-    WatchedSight,
+    TimedEncoder,
     compare,
     parts_of,
     plural_where_several,
@@ -53,11 +53,11 @@ class FakePredictor:
 
 @dataclass
 class FakeMethod:
-    """Gives one crop; looks at the photo first if it has a sight."""
+    """Gives one crop; looks at the photo first if it has a cached_encoder."""
 
     name: str = "made"
     needs_text: bool = False
-    sight: WatchedSight | None = None
+    cached_encoder: TimedEncoder | None = None
     box: list[float] = field(default_factory=lambda: [0.0, 0.0, 1.0, 0.5])
     asked: list[str] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
@@ -65,8 +65,8 @@ class FakeMethod:
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         self.before()
         self.asked.append(text)
-        if self.sight is not None:
-            self.sight(photo)
+        if self.cached_encoder is not None:
+            self.cached_encoder(photo)
         return floats([self.box])
 
 
@@ -76,8 +76,8 @@ def predictor() -> FakePredictor:
 
 
 @pytest.fixture
-def sight(predictor: FakePredictor) -> WatchedSight:
-    return WatchedSight(cast("Predictor", predictor))
+def cached_encoder(predictor: FakePredictor) -> TimedEncoder:
+    return TimedEncoder(cast("Predictor", predictor))
 
 
 @pytest.fixture
@@ -122,12 +122,16 @@ def test_a_singular_is_no_text_for_several_boxes(query: str, num_boxes: int, tex
 
 
 def test_all_methods_get_the_same_texts_and_are_measured_on_the_boxes(
-    queries: Path, tmp_path: Path, sight: WatchedSight
+    queries: Path, tmp_path: Path, cached_encoder: TimedEncoder
 ):
     made = FakeMethod()
 
     result = compare(
-        read_subjects(queries, tmp_path), [WholeImage(), made], sight, Journal(None, {}), "made"
+        read_subjects(queries, tmp_path),
+        [WholeImage(), made],
+        cached_encoder,
+        Journal(None, {}),
+        "made",
     )
 
     # once before to warm up, then photo by photo
@@ -143,12 +147,19 @@ def test_all_methods_get_the_same_texts_and_are_measured_on_the_boxes(
 
 
 def test_looking_at_a_photo_is_done_once_and_counted_for_all_who_look(
-    queries: Path, tmp_path: Path, sight: WatchedSight, predictor: FakePredictor
+    queries: Path, tmp_path: Path, cached_encoder: TimedEncoder, predictor: FakePredictor
 ):
-    seeing = [FakeMethod("one", sight=sight), FakeMethod("other", sight=sight)]
+    seeing = [
+        FakeMethod("one", cached_encoder=cached_encoder),
+        FakeMethod("other", cached_encoder=cached_encoder),
+    ]
 
     result = compare(
-        read_subjects(queries, tmp_path), [*seeing, FakeMethod()], sight, Journal(None, {}), "made"
+        read_subjects(queries, tmp_path),
+        [*seeing, FakeMethod()],
+        cached_encoder,
+        Journal(None, {}),
+        "made",
     )
 
     seconds = result.seconds()
@@ -159,7 +170,9 @@ def test_looking_at_a_photo_is_done_once_and_counted_for_all_who_look(
     assert seconds["made"].n == 3
 
 
-def test_a_run_that_is_cut_goes_on_where_it_was(queries: Path, tmp_path: Path, sight: WatchedSight):
+def test_a_run_that_is_cut_goes_on_where_it_was(
+    queries: Path, tmp_path: Path, cached_encoder: TimedEncoder
+):
     examples = read_subjects(queries, tmp_path)
     path = tmp_path / "answers.jsonl"
     calls = iter(range(100))
@@ -169,24 +182,24 @@ def test_a_run_that_is_cut_goes_on_where_it_was(queries: Path, tmp_path: Path, s
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compare(examples, [FakeMethod(before=stop)], sight, Journal(path, {}), "made")
+        compare(examples, [FakeMethod(before=stop)], cached_encoder, Journal(path, {}), "made")
 
     rest = FakeMethod()
-    result = compare(examples, [rest], sight, Journal(path, {}), "made")
+    result = compare(examples, [rest], cached_encoder, Journal(path, {}), "made")
 
     assert rest.asked == ["the dog", "every car"]  # the first again, to warm up
-    uncut = compare(examples, [FakeMethod()], sight, Journal(None, {}), "made")
+    uncut = compare(examples, [FakeMethod()], cached_encoder, Journal(None, {}), "made")
     assert result.estimates(seed=0) == uncut.estimates(seed=0)
     assert len(result.cases) == 3
 
 
 def test_a_photo_that_is_not_there_is_left_out_for_all_and_listed(
-    queries: Path, tmp_path: Path, sight: WatchedSight
+    queries: Path, tmp_path: Path, cached_encoder: TimedEncoder
 ):
     (tmp_path / "a.jpg").unlink()
 
     result = compare(
-        read_subjects(queries, tmp_path), [WholeImage()], sight, Journal(None, {}), "made"
+        read_subjects(queries, tmp_path), [WholeImage()], cached_encoder, Journal(None, {}), "made"
     )
 
     assert [case.example.photo.name for case in result.cases] == ["b.jpg"]
@@ -196,7 +209,7 @@ def test_a_photo_that_is_not_there_is_left_out_for_all_and_listed(
 
 
 def test_queries_for_large_and_for_small_things_have_parts_of_their_own(
-    queries: Path, tmp_path: Path, sight: WatchedSight
+    queries: Path, tmp_path: Path, cached_encoder: TimedEncoder
 ):
     with queries.open("a") as file:
         file.write('{"image": "b.jpg", "query": "a cup", "boxes": [[0, 0, 0.1, 0.49]]}\n')
@@ -204,7 +217,7 @@ def test_queries_for_large_and_for_small_things_have_parts_of_their_own(
         file.write('{"image": "b.jpg", "query": "pens", "boxes": [[0, 0, 0.1, 0.4]]}\n')
 
     result = compare(
-        read_subjects(queries, tmp_path), [WholeImage()], sight, Journal(None, {}), "made"
+        read_subjects(queries, tmp_path), [WholeImage()], cached_encoder, Journal(None, {}), "made"
     )
 
     large, small = parts_of(result)
@@ -220,12 +233,14 @@ def test_queries_for_large_and_for_small_things_have_parts_of_their_own(
     assert large.estimates(seed=0)["whole image"]["inside"].n == 4
 
 
-def test_nothing_to_measure_is_an_error(queries: Path, tmp_path: Path, sight: WatchedSight):
+def test_nothing_to_measure_is_an_error(
+    queries: Path, tmp_path: Path, cached_encoder: TimedEncoder
+):
     with pytest.raises(InputError, match=r"nothing of made could be measured; .*no such image"):
         compare(
             read_subjects(queries, tmp_path / "elsewhere"),
             [WholeImage()],
-            sight,
+            cached_encoder,
             Journal(None, {}),
             "made",
         )

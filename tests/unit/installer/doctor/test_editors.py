@@ -10,7 +10,7 @@ from fake_installation import FakeInstallation
 
 from clipcrop_installer.doctor.editors import check_editors, read_krita_log, read_pluginrc
 from clipcrop_installer.doctor.finding import Finding
-from clipcrop_installer.manifest import Item
+from clipcrop_installer.manifest import ManifestEntry
 
 PLUGINRC = """\
 # GIMP pluginrc
@@ -76,7 +76,7 @@ class Krita:
         self.settings = installation.home / ".config" / "kritarc"
         self.settings.parent.mkdir(exist_ok=True)
         self.settings.write_text("[python]\nenable_clipcrop_krita=true\n")
-        item = Item(kind="setting", path=str(self.settings), step=step)
+        item = ManifestEntry(kind="setting", path=str(self.settings), step=step)
         installation.manifest.begin([item])
         installation.manifest.finish([item])
 
@@ -98,7 +98,7 @@ def krita(installation: FakeInstallation) -> Krita:
 
 
 def only(installation: FakeInstallation) -> Finding:
-    (finding,) = check_editors(installation.context)
+    (finding,) = check_editors(installation.inspected)
     return finding
 
 
@@ -152,7 +152,7 @@ def test_a_plug_in_that_cannot_be_executed_is_named(gimp: Gimp, installation: Fa
 def test_a_file_that_is_gone_is_a_problem(gimp: Gimp, installation: FakeInstallation):
     gimp.script.unlink()
 
-    finding, *_ = check_editors(installation.context)
+    finding, *_ = check_editors(installation.inspected)
 
     assert finding.verdict == "problem"
     assert finding.text.startswith("1 files of the plug-in are gone")
@@ -161,7 +161,7 @@ def test_a_file_that_is_gone_is_a_problem(gimp: Gimp, installation: FakeInstalla
 def test_a_file_that_was_changed_is_a_warning(gimp: Gimp, installation: FakeInstallation):
     gimp.script.write_text("mine")
 
-    finding, *_ = check_editors(installation.context)
+    finding, *_ = check_editors(installation.inspected)
 
     assert finding.verdict == "warning"
     assert finding.text.startswith("1 files of the plug-in were changed")
@@ -184,7 +184,7 @@ def test_a_krita_that_has_loaded_an_older_version_is_a_warning(
     newer = installation.put("plug-in for Krita in x", krita.module.with_name("newer.py"))
     os.utime(newer, (INSTALLED_S + 120, INSTALLED_S + 120))
 
-    verdicts = {one.about: one.verdict for one in check_editors(installation.context)}
+    verdicts = {one.about: one.verdict for one in check_editors(installation.inspected)}
 
     assert verdicts["Krita"] == "warning"
 

@@ -8,11 +8,11 @@ from clipcrop_installer.doctor.environment import (
     check_device,
     check_environment,
 )
-from clipcrop_installer.manifest import Item
+from clipcrop_installer.manifest import ManifestEntry
 
 
 def test_a_whole_environment_is_told_with_its_versions(installation: FakeInstallation):
-    (finding,) = check_environment(installation.context)
+    (finding,) = check_environment(installation.inspected)
 
     assert finding.verdict == "ok"
     assert "clipcrop-desktop 1.2.3, pyzmq 27.1.0, torch 2.13.0" in finding.text
@@ -21,7 +21,7 @@ def test_a_whole_environment_is_told_with_its_versions(installation: FakeInstall
 def test_nothing_installed_is_a_problem(installation: FakeInstallation):
     installation.manifest.version = ""
 
-    (finding,) = check_environment(installation.context)
+    (finding,) = check_environment(installation.inspected)
 
     assert (finding.verdict, finding.text) == ("problem", "ClipCrop is not installed")
 
@@ -29,7 +29,7 @@ def test_nothing_installed_is_a_problem(installation: FakeInstallation):
 def test_an_environment_that_is_gone_is_a_problem(installation: FakeInstallation):
     installation.python.unlink()
 
-    (finding,) = check_environment(installation.context)
+    (finding,) = check_environment(installation.inspected)
 
     assert finding.text == f"its Python is gone: {installation.python}"
     assert finding.advice == "run install again"
@@ -38,7 +38,7 @@ def test_an_environment_that_is_gone_is_a_problem(installation: FakeInstallation
 def test_a_python_that_fails_is_a_problem(installation: FakeInstallation):
     installation.answers["importlib.metadata"] = (127, ["libpython3.12.so: cannot open"])
 
-    (finding,) = check_environment(installation.context)
+    (finding,) = check_environment(installation.inspected)
 
     assert (finding.verdict, finding.text) == (
         "problem",
@@ -49,7 +49,7 @@ def test_a_python_that_fails_is_a_problem(installation: FakeInstallation):
 def test_missing_packages_are_named(installation: FakeInstallation):
     installation.says("importlib.metadata", {**VERSIONS, "spacy": None, "pyzmq": None})
 
-    (finding,) = check_environment(installation.context)
+    (finding,) = check_environment(installation.inspected)
 
     assert finding.verdict == "problem"
     assert finding.text.endswith(": pyzmq, spacy")
@@ -58,31 +58,31 @@ def test_missing_packages_are_named(installation: FakeInstallation):
 def test_another_version_than_installed_is_a_warning(installation: FakeInstallation):
     installation.says("importlib.metadata", {**VERSIONS, "clipcrop-desktop": "1.0.0"})
 
-    (finding,) = check_environment(installation.context)
+    (finding,) = check_environment(installation.inspected)
 
     assert finding.verdict == "warning"
     assert finding.text == "ClipCrop 1.0.0 is in it, but 1.2.3 was installed"
 
 
 def test_a_complete_installation_is_ok(installation: FakeInstallation):
-    (finding,) = check_completeness(installation.context)
+    (finding,) = check_completeness(installation.inspected)
 
     assert finding.verdict == "ok"
 
 
 def test_an_interrupted_installation_is_a_problem(installation: FakeInstallation):
-    item = Item(kind="file", path="/x", step="plug-in for Krita in /x")
+    item = ManifestEntry(kind="file", path="/x", step="plug-in for Krita in /x")
     installation.manifest.begin([item])
 
-    (finding,) = check_completeness(installation.context)
+    (finding,) = check_completeness(installation.inspected)
 
     assert finding.text == "the last installation was interrupted at: plug-in for Krita in /x"
 
 
 def test_an_interrupted_download_is_no_interrupted_installation(installation: FakeInstallation):
-    installation.manifest.begin([Item(kind="tree", path="/models/owlvit", step="models")])
+    installation.manifest.begin([ManifestEntry(kind="tree", path="/models/owlvit", step="models")])
 
-    (finding,) = check_completeness(installation.context)
+    (finding,) = check_completeness(installation.inspected)
 
     assert (finding.verdict, finding.text) == ("warning", "a download of weights was interrupted")
     assert "`remove` ends it" in finding.advice
@@ -103,7 +103,7 @@ def test_an_interrupted_download_is_no_interrupted_installation(installation: Fa
 def test_the_device_is_told(found: dict[str, object], text: str, installation: FakeInstallation):
     installation.says("import torch", {**DEVICE, **found})
 
-    (finding,) = check_device(installation.context)
+    (finding,) = check_device(installation.inspected)
 
     assert finding.verdict == "ok"
     assert finding.text.startswith(text)
@@ -113,8 +113,8 @@ def test_an_environment_without_pytorch_has_the_light_engine(installation: FakeI
     installation.says("importlib.metadata", {**VERSIONS, "torch": None, "transformers": None})
     installation.says("import torch", None)
 
-    (environment,) = check_environment(installation.context)
-    (engine,) = check_device(installation.context)
+    (environment,) = check_environment(installation.inspected)
+    (engine,) = check_device(installation.inspected)
 
     assert (environment.verdict, engine.verdict) == ("ok", "ok")
     assert "torch" not in environment.text
@@ -123,13 +123,13 @@ def test_an_environment_without_pytorch_has_the_light_engine(installation: FakeI
 
 
 def test_a_private_environment_is_changed_by_an_upgrade(installation: FakeInstallation):
-    python = installation.context.places.environments / "1.2.3-x" / "bin" / "python"
+    python = installation.inspected.places.environments / "1.2.3-x" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.touch()
     installation.python = python
     installation.says("import torch", None)
 
-    (engine,) = check_device(installation.context)
+    (engine,) = check_device(installation.inspected)
 
     assert engine.text.endswith("python3 installer upgrade --engine owlvit")
 
@@ -137,7 +137,7 @@ def test_a_private_environment_is_changed_by_an_upgrade(installation: FakeInstal
 def test_half_of_pytorch_is_a_problem(installation: FakeInstallation):
     installation.says("importlib.metadata", {**VERSIONS, "transformers": None})
 
-    (finding,) = check_environment(installation.context)
+    (finding,) = check_environment(installation.inspected)
 
     assert (finding.verdict, "transformers" in finding.text) == ("problem", True)
 
@@ -150,7 +150,7 @@ def test_a_namesake_in_the_environment_is_a_problem(
         "importlib.metadata", {**VERSIONS, "clipcrop": "2.5.0", "clipcrop-desktop": ours}
     )
 
-    (finding,) = check_environment(installation.context)
+    (finding,) = check_environment(installation.inspected)
 
     assert finding.verdict == "problem"
     assert "clipcrop 2.5.0" in finding.text
@@ -167,7 +167,7 @@ def with_driver(installation: FakeInstallation, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("with_driver")
 def test_a_build_for_the_processor_beside_a_driver_is_a_warning(installation: FakeInstallation):
-    (finding,) = check_device(installation.context)
+    (finding,) = check_device(installation.inspected)
 
     assert finding.verdict == "warning"
     assert finding.advice == "run install with --torch cuda"
@@ -178,7 +178,7 @@ def test_a_device_that_pytorch_does_not_see_is_a_warning(installation: FakeInsta
     reason = "The NVIDIA driver on your system is too old (found version 11040)."
     installation.says("import torch", {**DEVICE, "cuda_build": "12.8", "warnings": [reason]})
 
-    (finding,) = check_device(installation.context)
+    (finding,) = check_device(installation.inspected)
 
     assert finding.verdict == "warning"
     assert finding.text.endswith(f"CUDA 12.8 sees no NVIDIA device: {reason}")
@@ -187,7 +187,7 @@ def test_a_device_that_pytorch_does_not_see_is_a_warning(installation: FakeInsta
 def test_a_pytorch_that_cannot_be_loaded_is_a_problem(installation: FakeInstallation):
     installation.answers["import torch"] = (1, ["OSError: libtorch.so: file too short"])
 
-    (finding,) = check_device(installation.context)
+    (finding,) = check_device(installation.inspected)
 
     assert finding.verdict == "problem"
     assert "file too short" in finding.text
@@ -196,4 +196,4 @@ def test_a_pytorch_that_cannot_be_loaded_is_a_problem(installation: FakeInstalla
 def test_without_an_environment_there_is_no_device_to_look_at(installation: FakeInstallation):
     installation.python.unlink()
 
-    assert check_device(installation.context) == []
+    assert check_device(installation.inspected) == []

@@ -22,7 +22,7 @@ from clipcrop_installer.doctor.environment import check_room
 from clipcrop_installer.doctor.login import check_login
 from clipcrop_installer.login.run_key import APPROVED_KEY, write_run_value
 from clipcrop_installer.login.step import STEP_NAME
-from clipcrop_installer.manifest import Item
+from clipcrop_installer.manifest import ManifestEntry
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="looks at rights of files")
 
@@ -40,7 +40,7 @@ def short_installation(tmp_path_factory: pytest.TempPathFactory) -> FakeInstalla
 @pytest.fixture
 def connection_file(short_installation: FakeInstallation) -> Path:
     """As a daemon leaves it."""
-    path = short_installation.context.places.connection_file
+    path = short_installation.inspected.places.connection_file
     (path.parent / "sockets").mkdir(parents=True, mode=0o700)
     socket = path.parent / "sockets" / "work"
     socket.touch()
@@ -52,14 +52,14 @@ def connection_file(short_installation: FakeInstallation) -> Path:
 def test_a_connection_file_that_is_the_users_alone_is_ok(
     short_installation: FakeInstallation, connection_file: Path
 ):
-    (finding,) = check_connection(short_installation.context)
+    (finding,) = check_connection(short_installation.inspected)
 
     assert finding.verdict == "ok"
     assert finding.text.endswith("is yours alone, and names ipc endpoints")
 
 
 def test_no_connection_file_means_no_daemon(short_installation: FakeInstallation):
-    (finding,) = check_connection(short_installation.context)
+    (finding,) = check_connection(short_installation.inspected)
 
     assert finding.verdict == "ok"
     assert finding.text.endswith("so no daemon runs")
@@ -70,7 +70,7 @@ def test_a_connection_file_that_others_can_read_is_a_problem(
 ):
     connection_file.chmod(0o644)
 
-    (finding,) = check_connection(short_installation.context)
+    (finding,) = check_connection(short_installation.inspected)
 
     assert (finding.verdict, finding.advice) == ("problem", f"chmod 600 {connection_file}")
 
@@ -80,7 +80,7 @@ def test_a_folder_that_others_can_write_to_is_a_problem(
 ):
     connection_file.parent.chmod(0o777)
 
-    (finding,) = check_connection(short_installation.context)
+    (finding,) = check_connection(short_installation.inspected)
 
     assert (finding.verdict, finding.advice) == (
         "problem",
@@ -94,7 +94,7 @@ def test_a_connection_file_of_somebody_else_is_a_problem(
 ):
     os.chown(connection_file, 12345, 12345)
 
-    (finding,) = check_connection(short_installation.context)
+    (finding,) = check_connection(short_installation.inspected)
 
     assert finding.text == f"{connection_file} belongs to user 12345, not to you"
     assert finding.advice.endswith(f"chown -R $USER {connection_file.parent}")
@@ -105,7 +105,7 @@ def test_a_damaged_connection_file_is_a_problem(
 ):
     connection_file.write_text("{")
 
-    (finding,) = check_connection(short_installation.context)
+    (finding,) = check_connection(short_installation.inspected)
 
     assert (finding.verdict, finding.text) == ("problem", f"{connection_file} is damaged")
 
@@ -115,7 +115,7 @@ def test_a_socket_that_is_gone_is_a_problem(
 ):
     (connection_file.parent / "sockets" / "work").unlink()
 
-    (finding,) = check_connection(short_installation.context)
+    (finding,) = check_connection(short_installation.inspected)
 
     assert "names a socket that is not there" in finding.text
 
@@ -123,7 +123,7 @@ def test_a_socket_that_is_gone_is_a_problem(
 def test_a_path_that_is_too_long_for_sockets_is_told(tmp_path: Path):
     installation = FakeInstallation(tmp_path / ("long" * 30))
 
-    finding, _ = check_connection(installation.context)
+    finding, _ = check_connection(installation.inspected)
 
     assert finding.verdict == "ok"
     assert "too long for sockets" in finding.text
@@ -133,7 +133,7 @@ def test_sandboxed_editors_that_cannot_see_the_sockets_are_a_warning(tmp_path: P
     installation = FakeInstallation(tmp_path / ("long" * 30))
     (installation.home / ".var" / "app" / "org.kde.krita" / "data" / "krita").mkdir(parents=True)
 
-    finding, _ = check_connection(installation.context)
+    finding, _ = check_connection(installation.inspected)
 
     assert finding.verdict == "warning"
     assert "which Krita Flatpak cannot see" in finding.text
@@ -155,7 +155,7 @@ def unit(installation: FakeInstallation) -> Path:
 
 
 def verdict_of(installation: FakeInstallation) -> tuple[str, str]:
-    (finding,) = check_login(installation.context)
+    (finding,) = check_login(installation.inspected)
     return finding.verdict, finding.text
 
 
@@ -198,7 +198,7 @@ def test_two_ways_at_once_are_a_warning(unit: Path, installation: FakeInstallati
     entry.parent.mkdir()
     entry.touch()
 
-    (finding,) = check_login(installation.context)
+    (finding,) = check_login(installation.inspected)
 
     assert (finding.verdict, finding.advice) == ("warning", f"remove {entry}")
 
@@ -221,7 +221,7 @@ def test_launchd_is_asked_for_its_agent(code: int, verdict: str, home: Path):
 
 def test_windows_is_asked_for_its_value(home: Path, monkeypatch: pytest.MonkeyPatch):
     installation = FakeInstallation(home, platform="win32")
-    item = Item(kind="login-value", path="HKEY_CURRENT_USER", step=STEP_NAME)
+    item = ManifestEntry(kind="login-value", path="HKEY_CURRENT_USER", step=STEP_NAME)
     installation.manifest.begin([item])
     registry = FakeRegistry()
     monkeypatch.setattr(login_check, "windows_registry", lambda: registry)
@@ -255,7 +255,7 @@ def test_room_is_told(
     usage = namedtuple("usage", ["total", "used", "free"])
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(0, 0, free_bytes))
 
-    (finding,) = check_room(installation.context)
+    (finding,) = check_room(installation.inspected)
 
     assert finding.verdict == verdict
 
@@ -263,6 +263,6 @@ def test_room_is_told(
 def test_a_start_at_login_of_which_only_a_folder_is_left_is_a_problem(
     installation: FakeInstallation,
 ):
-    installation.manifest.begin([Item(kind="folder", path="/x", step=STEP_NAME)])
+    installation.manifest.begin([ManifestEntry(kind="folder", path="/x", step=STEP_NAME)])
 
     assert verdict_of(installation) == ("problem", "what was installed for it is gone")

@@ -11,10 +11,10 @@ from fake_installation import FakeInstallation
 
 from clipcrop_installer.doctor import command as doctor
 from clipcrop_installer.doctor.command import CHECKS, checks_for, run_checks
-from clipcrop_installer.doctor.finding import Context, Finding
+from clipcrop_installer.doctor.finding import Finding, Inspected
 from clipcrop_installer.doctor.report import Private, has_problems, redacted, to_lines
 from clipcrop_installer.errors import InstallError
-from clipcrop_installer.plan import World
+from clipcrop_installer.plan import Context
 
 ADA = Private(Path("/home/ada"), "ada", "engine")
 
@@ -22,7 +22,7 @@ ADA = Private(Path("/home/ada"), "ada", "engine")
 def test_every_check_runs_on_an_installation_with_which_all_is_well(
     installation: FakeInstallation,
 ):
-    findings = list(run_checks(installation.context, CHECKS))
+    findings = list(run_checks(installation.inspected, CHECKS))
 
     assert not has_problems(findings), to_lines(findings)
     assert {one.about for one in findings} >= {about for about, _ in CHECKS}
@@ -31,9 +31,9 @@ def test_every_check_runs_on_an_installation_with_which_all_is_well(
 def test_where_nothing_is_installed_that_is_all_there_is_to_say(installation: FakeInstallation):
     installation.manifest.version = ""
     installation.manifest.values.clear()
-    context = installation.context
+    inspected = installation.inspected
 
-    problem, room = run_checks(context, checks_for(context))
+    problem, room = run_checks(inspected, checks_for(inspected))
 
     assert (problem.text, problem.advice) == ("ClipCrop is not installed", "run install")
     assert room.about == "disk"
@@ -51,10 +51,10 @@ def test_where_nothing_is_installed_that_is_all_there_is_to_say(installation: Fa
 def test_what_cannot_be_looked_at_is_a_problem(
     error: Exception, words: str, installation: FakeInstallation
 ):
-    def broken(context: Context) -> list[Finding]:
+    def broken(inspected: Inspected) -> list[Finding]:
         raise error
 
-    (finding,) = run_checks(installation.context, [("thing", broken)])
+    (finding,) = run_checks(installation.inspected, [("thing", broken)])
 
     assert finding.verdict == "problem"
     assert words in finding.text
@@ -122,12 +122,12 @@ def run(installation: FakeInstallation, *words: str) -> tuple[int, list[str]]:
     doctor.add_command(commands)
     options = parser.parse_args(words)
     said: list[str] = []
-    world = World(installation.machine, installation.disk, installation.run, said.append)
-    manifest = installation.context.places.manifest
+    context = Context(installation.machine, installation.disk, installation.run, said.append)
+    manifest = installation.inspected.places.manifest
     manifest.parent.mkdir(parents=True, exist_ok=True)
     installation.manifest.path = manifest
     installation.manifest.save()
-    return options.run(options, world), said
+    return options.run(options, context), said
 
 
 def test_the_command_ends_with_0_if_all_is_well(installation: FakeInstallation):

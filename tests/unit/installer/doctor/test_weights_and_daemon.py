@@ -18,7 +18,7 @@ def test_weights_that_are_right_are_ok(installation: FakeInstallation):
     }
     installation.answers["models verify"] = (0, [json.dumps(LITE), json.dumps(owlv2)])
 
-    findings = check_weights(installation.context)
+    findings = check_weights(installation.inspected)
 
     assert [(one.verdict, one.text) for one in findings] == [
         ("ok", "lite is whole (12 MB)"),
@@ -29,7 +29,7 @@ def test_weights_that_are_right_are_ok(installation: FakeInstallation):
 def test_weights_with_another_hash_are_a_problem(installation: FakeInstallation):
     installation.says("models verify", {**LITE, "name": "owlvit", "problems": ["other hash"]}, 1)
 
-    (finding,) = check_weights(installation.context)
+    (finding,) = check_weights(installation.inspected)
 
     assert (finding.verdict, finding.text) == ("problem", "other hash")
     assert finding.advice == "clipcrop-setup models download owlvit"
@@ -38,14 +38,14 @@ def test_weights_with_another_hash_are_a_problem(installation: FakeInstallation)
 def test_a_command_that_fails_is_a_problem(installation: FakeInstallation):
     installation.answers["models verify"] = (70, ["error: that is a bug"])
 
-    (finding,) = check_weights(installation.context)
+    (finding,) = check_weights(installation.inspected)
 
     assert finding.verdict == "problem"
     assert "exit code 70: error: that is a bug" in finding.text
 
 
 def test_a_daemon_that_answers_is_ok(installation: FakeInstallation):
-    (finding,) = check_daemon(installation.context)
+    (finding,) = check_daemon(installation.inspected)
 
     assert (finding.verdict, finding.text) == (
         "ok",
@@ -57,7 +57,7 @@ def test_no_daemon_is_a_warning(installation: FakeInstallation):
     error = {"error": {"code": "daemon_not_running", "message": "no daemon: start it"}}
     installation.says("clipcrop-daemon status", error, code=1)
 
-    (finding,) = check_daemon(installation.context)
+    (finding,) = check_daemon(installation.inspected)
 
     assert (finding.verdict, finding.text) == ("warning", "no answer: no daemon: start it")
 
@@ -66,7 +66,7 @@ def test_a_daemon_that_is_stuck_is_a_problem(installation: FakeInstallation):
     error = {"error": {"code": "request_timeout", "message": "no reply in 2 s"}}
     installation.says("clipcrop-daemon status", error, code=1)
 
-    (finding,) = check_daemon(installation.context)
+    (finding,) = check_daemon(installation.inspected)
 
     assert finding.verdict == "problem"
 
@@ -74,7 +74,7 @@ def test_a_daemon_that_is_stuck_is_a_problem(installation: FakeInstallation):
 def test_a_daemon_that_says_nothing_readable_is_a_problem(installation: FakeInstallation):
     installation.answers["clipcrop-daemon status"] = (1, ["Segmentation fault"])
 
-    (finding,) = check_daemon(installation.context)
+    (finding,) = check_daemon(installation.inspected)
 
     assert (finding.verdict, finding.text) == ("problem", "no answer: Segmentation fault")
 
@@ -82,20 +82,20 @@ def test_a_daemon_that_says_nothing_readable_is_a_problem(installation: FakeInst
 def test_a_daemon_of_another_version_is_a_warning(installation: FakeInstallation):
     installation.says("clipcrop-daemon status", {**STATUS, "version": "1.0.0"})
 
-    (finding,) = check_daemon(installation.context)
+    (finding,) = check_daemon(installation.inspected)
 
     assert finding.verdict == "warning"
     assert finding.text.endswith("but version 1.2.3 was installed")
 
 
 def test_no_log_is_ok(installation: FakeInstallation):
-    (finding,) = check_log(installation.context)
+    (finding,) = check_log(installation.inspected)
 
     assert finding.verdict == "ok"
 
 
 def write_log(installation: FakeInstallation, lines: list[str]) -> None:
-    folder = installation.context.places.log
+    folder = installation.inspected.places.log
     folder.mkdir(parents=True)
     (folder / "daemon.log").write_text("\n".join(lines) + "\n")
 
@@ -103,7 +103,7 @@ def write_log(installation: FakeInstallation, lines: list[str]) -> None:
 def test_a_log_without_errors_is_ok_and_its_end_is_kept(installation: FakeInstallation):
     write_log(installation, [f"2026-01-01 INFO request.done id={n}" for n in range(9_999)])
 
-    (finding,) = check_log(installation.context)
+    (finding,) = check_log(installation.inspected)
 
     assert finding.verdict == "ok"
     assert len(finding.details) == NUM_LOG_LINES
@@ -113,7 +113,7 @@ def test_a_log_without_errors_is_ok_and_its_end_is_kept(installation: FakeInstal
 def test_errors_at_the_end_of_the_log_are_a_warning(installation: FakeInstallation):
     write_log(installation, ["2026 INFO a", "2026 ERROR clipcrop_daemon.cli daemon.failed", "end"])
 
-    (finding,) = check_log(installation.context)
+    (finding,) = check_log(installation.inspected)
 
     assert finding.verdict == "warning"
     assert "daemon.failed" in finding.text

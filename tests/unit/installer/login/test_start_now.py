@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_installation import FakeInstallation
 
-from clipcrop_installer.plan import World
+from clipcrop_installer.plan import Context
 from clipcrop_installer.steps.daemon import StartDaemon
 
 RESTART = ("systemctl", "--user", "restart", "clipcrop-daemon.service")
@@ -53,11 +53,12 @@ def test_who_starts_the_daemon(
     exit_code: int, by_session: tuple[tuple[str, ...], ...], started_by: str, home: Path
 ):
     session = FakeSession(exit_code)
-    context = FakeInstallation(home).context
-    assert context.environment is not None
-    machine, disk = context.world.machine, context.world.disk
-    world = World(machine, disk, session.run, lambda line: None, session.start)
+    inspected = FakeInstallation(home).inspected
+    assert inspected.environment is not None
+    machine, disk = inspected.context.machine, inspected.context.disk
+    context = Context(machine, disk, session.run, lambda line: None, session.start)
 
-    StartDaemon(context.environment, context.places, by_session).apply(world, context.manifest)
+    step = StartDaemon(inspected.environment, inspected.places, by_session)
+    step.apply(context, inspected.manifest)
 
     assert session.started_by == [started_by]

@@ -21,7 +21,7 @@ from clipcrop_installer.login.run_key import (
 from clipcrop_installer.login.step import StartAtLogin, login_item, login_kinds
 from clipcrop_installer.machine import Machine
 from clipcrop_installer.manifest import Manifest
-from clipcrop_installer.plan import World
+from clipcrop_installer.plan import Context
 from clipcrop_installer.undo import FILES, GONE, KEPT, REMOVED, Outcome
 
 COMMAND = ("/opt/environment/bin/clipcrop-daemon", "run")
@@ -50,7 +50,7 @@ class FakeSession:
         return 0
 
 
-def world_of(home: Path, session: FakeSession, platform: str = "linux") -> World:
+def context_of(home: Path, session: FakeSession, platform: str = "linux") -> Context:
     disk = Disk()
     machine = Machine(
         platform=platform,
@@ -59,21 +59,23 @@ def world_of(home: Path, session: FakeSession, platform: str = "linux") -> World
         names_in=lambda path: disk.names_in(Path(path)),
         read=lambda path: disk.read(Path(path)),
     )
-    return World(machine=machine, disk=disk, run=session, say=lambda line: None)
+    return Context(machine=machine, disk=disk, run=session, say=lambda line: None)
 
 
-def install(step: StartAtLogin, world: World, manifest: Manifest) -> None:
-    items = step.items(world, manifest)
+def install(step: StartAtLogin, context: Context, manifest: Manifest) -> None:
+    items = step.items(context, manifest)
     manifest.begin(items)
-    step.apply(world, manifest)
+    step.apply(context, manifest)
     manifest.finish(items)
 
 
-def uninstall(world: World, manifest: Manifest, registry: FakeRegistry | None = None) -> list[str]:
+def uninstall(
+    context: Context, manifest: Manifest, registry: FakeRegistry | None = None
+) -> list[str]:
     undo = {**FILES, **login_kinds(registry)}
     outcomes: list[Outcome] = []
     for item in reversed(manifest.items):
-        outcomes.append(undo[item.kind](item, world))
+        outcomes.append(undo[item.kind](item, context))
         manifest.forget([item])
     return [outcome.verdict for outcome in outcomes]
 
@@ -99,9 +101,9 @@ def test_each_system_has_one_way(platform: str, has_manager: bool, way: str):
 
 def test_a_session_with_systemd_gets_a_unit_that_is_switched_on(home: Path, manifest: Manifest):
     session = FakeSession()
-    world = world_of(home, session)
+    context = context_of(home, session)
 
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
 
     unit = home / ".config" / "systemd" / "user" / "clipcrop-daemon.service"
     assert "ExecStart=/opt/environment/bin/clipcrop-daemon run" in unit.read_text()
@@ -114,10 +116,10 @@ def test_a_session_with_systemd_gets_a_unit_that_is_switched_on(home: Path, mani
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
 def test_nothing_is_left_when_it_is_undone(platform: str, home: Path, manifest: Manifest):
-    world = world_of(home, FakeSession(), platform)
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    context = context_of(home, FakeSession(), platform)
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
 
-    uninstall(world, manifest)
+    uninstall(context, manifest)
 
     assert list(home.iterdir()) == []
 
@@ -132,21 +134,21 @@ def test_it_is_stopped_before_its_file_goes(home: Path, manifest: Manifest):
                 seen.append(unit.exists())
             return super().__call__(command, **options)  # type: ignore[arg-type]
 
-    world = world_of(home, Watching())
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    context = context_of(home, Watching())
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
 
-    uninstall(world, manifest)
+    uninstall(context, manifest)
 
     assert seen == [True]
 
 
 def test_folders_that_were_there_stay(home: Path, manifest: Manifest):
     (home / ".config" / "autostart").mkdir(parents=True)
-    world = world_of(home, FakeSession("--property=Version"))
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    context = context_of(home, FakeSession("--property=Version"))
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
     assert (home / ".config" / "autostart" / "clipcrop-daemon.desktop").exists()
 
-    uninstall(world, manifest)
+    uninstall(context, manifest)
 
     assert list((home / ".config" / "autostart").iterdir()) == []
 
@@ -156,30 +158,30 @@ def test_a_machine_without_systemctl_gets_a_desktop_entry(home: Path):
         def __call__(self, command: Sequence[str | Path], **options: object) -> int:  # type: ignore[override]
             raise FileNotFoundError(2, "No such file or directory", "systemctl")
 
-    item = login_item(world_of(home, WithoutSystemctl()), COMMAND)
+    item = login_item(context_of(home, WithoutSystemctl()), COMMAND)
 
     assert isinstance(item, LoginFile)
     assert item.way == "xdg"
 
 
 def test_a_second_installation_changes_nothing(home: Path, manifest: Manifest):
-    world = world_of(home, FakeSession())
-    step = StartAtLogin(login_item(world, COMMAND))
-    install(step, world, manifest)
+    context = context_of(home, FakeSession())
+    step = StartAtLogin(login_item(context, COMMAND))
+    install(step, context, manifest)
     before = {item.key: item for item in manifest.items}
 
-    install(step, world, manifest)
+    install(step, context, manifest)
 
     assert {item.key: item for item in manifest.items} == before
 
 
 def test_the_old_way_is_not_among_what_a_new_way_makes(home: Path, manifest: Manifest):
     """So the installer undoes it: what the manifest has of a step and the step does not say."""
-    world = world_of(home, FakeSession("--property=Version"))
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    context = context_of(home, FakeSession("--property=Version"))
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
     entry = str(home / ".config" / "autostart" / "clipcrop-daemon.desktop")
 
-    with_systemd = world_of(home, FakeSession())
+    with_systemd = context_of(home, FakeSession())
     items = StartAtLogin(login_item(with_systemd, COMMAND)).items(with_systemd, manifest)
 
     assert entry in {item.path for item in manifest.of_step(StartAtLogin.name)}
@@ -190,25 +192,25 @@ def test_a_unit_of_the_same_name_that_is_not_ours_is_left_alone(home: Path, mani
     unit = home / ".config" / "systemd" / "user" / "clipcrop-daemon.service"
     unit.parent.mkdir(parents=True)
     unit.write_text("mine")
-    world = world_of(home, FakeSession())
+    context = context_of(home, FakeSession())
 
     with pytest.raises(NotOurs, match="was not made by this program; move it away"):
-        StartAtLogin(login_item(world, COMMAND)).items(world, manifest)
+        StartAtLogin(login_item(context, COMMAND)).items(context, manifest)
 
 
 def test_what_the_system_refuses_is_told(home: Path, manifest: Manifest):
-    world = world_of(home, FakeSession("enable"))
-    step = StartAtLogin(login_item(world, COMMAND))
+    context = context_of(home, FakeSession("enable"))
+    step = StartAtLogin(login_item(context, COMMAND))
 
     with pytest.raises(InstallError, match=r"enable .* ended with exit code 1: no such thing; "):
-        install(step, world, manifest)
+        install(step, context, manifest)
 
 
 def test_a_daemon_that_could_not_be_stopped_is_told(home: Path, manifest: Manifest):
-    world = world_of(home, FakeSession())
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    context = context_of(home, FakeSession())
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
 
-    verdicts = uninstall(world_of(home, FakeSession("disable")), manifest)
+    verdicts = uninstall(context_of(home, FakeSession("disable")), manifest)
 
     assert verdicts[0] == KEPT
     assert list(home.iterdir()) == []
@@ -216,11 +218,11 @@ def test_a_daemon_that_could_not_be_stopped_is_told(home: Path, manifest: Manife
 
 def test_launchd_forgets_the_old_file_before_it_reads_the_new_one(home: Path, manifest: Manifest):
     session = FakeSession("bootstrap", "bootout")
-    world = world_of(home, session, "darwin")
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    context = context_of(home, session, "darwin")
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
     session.commands.clear()
 
-    install(StartAtLogin(login_item(world, ("/other", "run"))), world, manifest)
+    install(StartAtLogin(login_item(context, ("/other", "run"))), context, manifest)
 
     assert [command.split()[1] for command in session.commands] == ["bootout"]
 
@@ -233,42 +235,42 @@ def test_launchd_forgets_the_old_file_before_it_reads_the_new_one(home: Path, ma
     ],
 )
 def test_the_session_can_start_it_now(platform: str, last: str, home: Path):
-    step = StartAtLogin(login_item(world_of(home, FakeSession(), platform), COMMAND))
+    step = StartAtLogin(login_item(context_of(home, FakeSession(), platform), COMMAND))
 
     assert " ".join(step.start_commands[-1]) == last
 
 
 def test_a_desktop_entry_starts_nothing_now(home: Path):
-    world = world_of(home, FakeSession("--property=Version"))
+    context = context_of(home, FakeSession("--property=Version"))
 
-    assert StartAtLogin(login_item(world, COMMAND)).start_commands == ()
+    assert StartAtLogin(login_item(context, COMMAND)).start_commands == ()
 
 
 def test_windows_gets_a_value_of_the_registry(home: Path, manifest: Manifest):
     registry = FakeRegistry()
-    world = world_of(home, FakeSession(), "win32")
-    item = login_item(world, ("C:\\e\\pythonw.exe", "-m", "clipcrop_daemon", "run"))
+    context = context_of(home, FakeSession(), "win32")
+    item = login_item(context, ("C:\\e\\pythonw.exe", "-m", "clipcrop_daemon", "run"))
     assert isinstance(item, LoginValue)
 
-    install(StartAtLogin(item, registry), world, manifest)
+    install(StartAtLogin(item, registry), context, manifest)
 
     assert read_run_value(registry) == "C:\\e\\pythonw.exe -m clipcrop_daemon run"
-    uninstall(world, manifest, registry)
+    uninstall(context, manifest, registry)
     assert read_run_value(registry) is None
 
 
 def test_a_strange_value_of_the_registry_is_left_alone(home: Path, manifest: Manifest):
     registry = FakeRegistry()
-    world = world_of(home, FakeSession(), "win32")
-    step = StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",)), registry)
-    install(step, world, manifest)
+    context = context_of(home, FakeSession(), "win32")
+    step = StartAtLogin(login_item(context, ("C:\\e\\pythonw.exe",)), registry)
+    install(step, context, manifest)
 
     with pytest.raises(NotOurs, match="remove it and try again"):
-        step.items(world, Manifest(home / "another.json", Disk()))
+        step.items(context, Manifest(home / "another.json", Disk()))
 
 
 def test_what_would_be_done_is_described_with_its_place(home: Path):
-    sentence, place = StartAtLogin(login_item(world_of(home, FakeSession()), COMMAND)).describe()
+    sentence, place = StartAtLogin(login_item(context_of(home, FakeSession()), COMMAND)).describe()
 
     assert "systemd" in sentence
     assert place == str(home / ".config" / "systemd" / "user" / "clipcrop-daemon.service")
@@ -281,10 +283,10 @@ def test_undoing_on_a_machine_that_has_lost_systemctl_removes_the_file(
         def __call__(self, command: Sequence[str | Path], **options: object) -> int:  # type: ignore[override]
             raise FileNotFoundError(2, "No such file or directory", "systemctl")
 
-    world = world_of(home, FakeSession())
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    context = context_of(home, FakeSession())
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
 
-    verdicts = uninstall(world_of(home, WithoutSystemctl()), manifest)
+    verdicts = uninstall(context_of(home, WithoutSystemctl()), manifest)
 
     assert verdicts[0] == KEPT
     assert list(home.iterdir()) == []
@@ -292,20 +294,20 @@ def test_undoing_on_a_machine_that_has_lost_systemctl_removes_the_file(
 
 def test_a_value_that_the_user_has_removed_is_gone(home: Path, manifest: Manifest):
     registry = FakeRegistry()
-    world = world_of(home, FakeSession(), "win32")
-    install(StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",)), registry), world, manifest)
+    context = context_of(home, FakeSession(), "win32")
+    install(StartAtLogin(login_item(context, ("C:\\e\\pythonw.exe",)), registry), context, manifest)
     remove_run_value(registry)
 
-    assert uninstall(world, manifest, registry) == [GONE]
+    assert uninstall(context, manifest, registry) == [GONE]
 
 
 def test_a_value_that_the_user_has_changed_is_kept(home: Path, manifest: Manifest):
     registry = FakeRegistry()
-    world = world_of(home, FakeSession(), "win32")
-    install(StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",)), registry), world, manifest)
+    context = context_of(home, FakeSession(), "win32")
+    install(StartAtLogin(login_item(context, ("C:\\e\\pythonw.exe",)), registry), context, manifest)
     write_run_value(registry, "C:\\mine.exe")
 
-    assert uninstall(world, manifest, registry) == [KEPT]
+    assert uninstall(context, manifest, registry) == [KEPT]
     assert read_run_value(registry) == "C:\\mine.exe"
 
 
@@ -313,39 +315,39 @@ def test_a_value_that_the_user_has_changed_is_told_when_it_is_replaced(
     home: Path, manifest: Manifest
 ):
     registry = FakeRegistry()
-    world = world_of(home, FakeSession(), "win32")
-    step = StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",)), registry)
-    install(step, world, manifest)
-    assert step.apply(world, manifest) == []
+    context = context_of(home, FakeSession(), "win32")
+    step = StartAtLogin(login_item(context, ("C:\\e\\pythonw.exe",)), registry)
+    install(step, context, manifest)
+    assert step.apply(context, manifest) == []
     write_run_value(registry, "C:\\mine.exe")
 
-    (note,) = step.apply(world, manifest)
+    (note,) = step.apply(context, manifest)
 
     assert note.endswith("had been changed: your value was C:\\mine.exe")
 
 
 def test_a_value_of_an_older_version_is_ours(home: Path, manifest: Manifest):
     registry = FakeRegistry()
-    world = world_of(home, FakeSession(), "win32")
-    install(StartAtLogin(login_item(world, ("C:\\old.exe",)), registry), world, manifest)
-    new = StartAtLogin(login_item(world, ("C:\\new.exe",)), registry)
-    manifest.begin(new.items(world, manifest))  # and is killed before it writes
+    context = context_of(home, FakeSession(), "win32")
+    install(StartAtLogin(login_item(context, ("C:\\old.exe",)), registry), context, manifest)
+    new = StartAtLogin(login_item(context, ("C:\\new.exe",)), registry)
+    manifest.begin(new.items(context, manifest))  # and is killed before it writes
 
-    assert uninstall(world, manifest, registry) == [REMOVED]
+    assert uninstall(context, manifest, registry) == [REMOVED]
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin"])
 def test_a_file_that_the_user_has_changed_is_put_aside(
     platform: str, home: Path, manifest: Manifest
 ):
-    world = world_of(home, FakeSession(), platform)
-    install(StartAtLogin(login_item(world, COMMAND)), world, manifest)
+    context = context_of(home, FakeSession(), platform)
+    install(StartAtLogin(login_item(context, COMMAND)), context, manifest)
     file = next(Path(item.path) for item in manifest.items if item.kind == "file")
     file.write_text("mine")
-    step = StartAtLogin(login_item(world, ("/new", "run")))
+    step = StartAtLogin(login_item(context, ("/new", "run")))
 
-    manifest.begin(step.items(world, manifest))
-    notes = step.apply(world, manifest)
+    manifest.begin(step.items(context, manifest))
+    notes = step.apply(context, manifest)
 
     assert file.with_name(f"{file.name}.yours").read_text() == "mine"
     assert "your version is" in notes[0]
@@ -357,8 +359,8 @@ def test_on_windows_its_own_registry_is_used(
 ):
     registry = FakeRegistry()
     monkeypatch.setitem(sys.modules, "winreg", registry)
-    world = world_of(home, FakeSession(), "win32")
+    context = context_of(home, FakeSession(), "win32")
 
-    install(StartAtLogin(login_item(world, ("C:\\e\\pythonw.exe",))), world, manifest)
+    install(StartAtLogin(login_item(context, ("C:\\e\\pythonw.exe",))), context, manifest)
 
     assert read_run_value(registry) == "C:\\e\\pythonw.exe"

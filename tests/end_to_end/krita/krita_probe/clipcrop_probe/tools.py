@@ -37,7 +37,7 @@ def load(path, has_view=True):
 
 
 def close_all():
-    """All documents, without a question."""
+    """All documents, without a request."""
     # Those that scripts have made have a view, and are not among the documents.
     shown = [view.document() for view in app.views()]
     for one in [*shown, *(one for one in app.documents() if one not in shown)]:

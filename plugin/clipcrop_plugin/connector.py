@@ -13,9 +13,9 @@ from clipcrop_wire.messages import PingRequest
 
 from .config import Config
 from .errors import NotStarted
+from .event_loop_connection import EventLoopConnection
 from .launcher import Launcher
 from .loop import Handle, Loop
-from .pumped import PumpedConnection
 from .texts import _
 
 LAUNCH_TIMEOUT_S = 15.0
@@ -25,7 +25,7 @@ LOOK_EVERY_S = 0.2
 """While it is being started: is it there yet?"""
 
 
-class Dialer:
+class Connector:
     """One attempt at a time: tries each endpoint, and starts the daemon if none listens."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Dialer:
         loop: Loop,
         launcher: Launcher,
         client_name: str,
-        on_open: Callable[[PumpedConnection], None],
+        on_open: Callable[[EventLoopConnection], None],
         on_failed: Callable[[Exception], None],
     ) -> None:
         """Do nothing yet.
@@ -56,7 +56,7 @@ class Dialer:
         self._is_busy = False
         self._launch_deadline: float | None = None
         self._timer: Handle | None = None
-        self._line: PumpedConnection | None = None
+        self._connection: EventLoopConnection | None = None
         self._greeting: Call | None = None
         self._info: ConnectionFile | None = None
         self._endpoints: deque[str] = deque()
@@ -82,9 +82,9 @@ class Dialer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._line is not None:
-            line, self._line = self._line, None
-            line.close()
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
 
     def _look(self) -> None:
         try:
@@ -110,7 +110,7 @@ class Dialer:
                 self._errors.append(exc)
                 continue
             self._greeting = connection.start(PingRequest(), timeout_s=HELLO_TIMEOUT_S)
-            self._line = PumpedConnection(self._loop, connection, self._on_pumped)
+            self._connection = EventLoopConnection(self._loop, connection, self._on_io)
             return
         # Who answers wrongly says more than who does not answer.
         wrong = next((exc for exc in self._errors if not isinstance(exc, DaemonNotRunning)), None)
@@ -120,22 +120,22 @@ class Dialer:
             self._dead[info] = self._errors[0]
             self._launch(self._errors[0])
 
-    def _on_pumped(self) -> None:
+    def _on_io(self) -> None:
         assert self._greeting is not None
         assert self._info is not None
-        line = self._line
-        if line is None or not self._greeting.is_done:
+        connection = self._connection
+        if connection is None or not self._greeting.is_done:
             return
-        self._line = None
+        self._connection = None
         try:
             self._greeting.result()
         except WireError as exc:
-            line.close()
+            connection.close()
             self._errors.append(exc)
             self._try_next(self._info)
         else:
             self.stop()
-            self._on_open(line)
+            self._on_open(connection)
 
     def _launch(self, reason: WireError) -> None:
         """Start the daemon, or go on waiting for it."""

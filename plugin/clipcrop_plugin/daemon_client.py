@@ -1,10 +1,10 @@
 """Questions to the daemon that never hold the editor up.
 
-    link = Link(read_config(), loop, "GIMP plug-in")
-    question = link.suggest(request, (pixels,), on_answer=show)     # show(question)
-    link.cancel(question)
+    client = DaemonClient(read_config(), loop, "GIMP plug-in")
+    pending = client.suggest(request, (pixels,), on_answer=show)     # show(pending)
+    client.cancel(pending)
 
-A link is for all images of an editor. Callbacks come from the main loop, never from within a call.
+One client serves all images of an editor. Callbacks come from the main loop, never within a call.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from clipcrop_wire.messages import (
 from clipcrop_wire.sealing import Buffer
 
 from .config import Config
-from .dialer import Dialer
+from .connector import Connector
 from .errors import DaemonLost, PluginError
+from .event_loop_connection import EventLoopConnection
 from .launcher import Launcher
 from .loop import Handle, Loop
 from .messages import LAUNCHING
-from .pumped import PumpedConnection
 from .texts import _
 
 TIMEOUT_S = 120.0
-"""For a whole question: start of the daemon and first load of weights included."""
+"""For a whole request: start of the daemon and first load of weights included."""
 
 MAX_ON_THE_WAY = 2
 """The daemon declines a third (PROTOCOL.md, 9)."""
@@ -59,15 +59,15 @@ Answer = Union[SuggestReply, WarmReply, WireError, PluginError]
 _Request = Union[SuggestRequest, WarmRequest]
 
 
-class Question:
-    """A question, from when it is asked until its answer has been told."""
+class PendingRequest:
+    """A request, from when it is asked until its answer has been told."""
 
     def __init__(
         self,
         request: _Request,
         pixels: Sequence[Buffer],
         deadline: float,
-        on_answer: Callable[[Question], None],
+        on_answer: Callable[[PendingRequest], None],
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.request = request
@@ -106,7 +106,7 @@ class Question:
         return replace(self.request, image=replace(self.request.image, is_inline=False))
 
 
-class Link:
+class DaemonClient:
     """The way to the daemon, found and opened when there is something to ask."""
 
     def __init__(
@@ -123,13 +123,13 @@ class Link:
         self._config = config
         self._loop = loop
         launcher = launcher or Launcher(config)
-        self._dialer = Dialer(
+        self._connector = Connector(
             config, loop, launcher, client_name, self._on_open, self._end_all_waiting
         )
-        self._line: PumpedConnection | None = None
+        self._connection: EventLoopConnection | None = None
         self._is_fresh = False  # the connection was not used yet
-        self._waiting: deque[Question] = deque()
-        self._on_the_way: list[Question] = []
+        self._waiting: deque[PendingRequest] = deque()
+        self._on_the_way: list[PendingRequest] = []
         self._held: set[Image] = set()
         self._held_by = ""
         self._to_tell: deque[Callable[[], None]] = deque()
@@ -142,16 +142,16 @@ class Link:
         request: SuggestRequest,
         pixels: Sequence[Buffer],
         *,
-        on_answer: Callable[[Question], None],
+        on_answer: Callable[[PendingRequest], None],
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float = TIMEOUT_S,
-    ) -> Question:
+    ) -> PendingRequest:
         """Ask for crops.
 
         Args:
             request: With its images inline; its own timeout is replaced.
             pixels: Of the images; the first is not sent if the daemon holds it.
-            on_answer: Told once, whatever happens, unless the link is closed before.
+            on_answer: Told once, whatever happens, unless the client is closed before.
             on_progress: Told what is going on; `messages.LAUNCHING` may be the first stage.
             timeout_s: For everything.
         """
@@ -160,33 +160,33 @@ class Link:
     def warm(
         self,
         *,
-        on_answer: Callable[[Question], None] = lambda question: None,
+        on_answer: Callable[[PendingRequest], None] = lambda pending: None,
         on_progress: Callable[[Progress], None] | None = None,
         timeout_s: float = TIMEOUT_S,
-    ) -> Question:
+    ) -> PendingRequest:
         """Have the daemon started and the model loaded, while the user still types."""
         return self._ask(WarmRequest(), (), on_answer, on_progress, timeout_s)
 
-    def cancel(self, question: Question) -> None:
-        """Give a question up; `Cancelled` is its answer, unless another was on its way."""
-        if question.is_done or question.is_cancelled or self._is_closed:
+    def cancel(self, pending: PendingRequest) -> None:
+        """Give a request up; `Cancelled` is its answer, unless another was on its way."""
+        if pending.is_done or pending.is_cancelled or self._is_closed:
             return
-        question.is_cancelled = True
-        if question in self._waiting:
-            self._waiting.remove(question)
-            self._end(question, Cancelled("cancelled before it was sent"))
-        elif self._line is not None and question.call is not None:
-            self._line.connection.cancel(question.call)
-            self._line.pump()
+        pending.is_cancelled = True
+        if pending in self._waiting:
+            self._waiting.remove(pending)
+            self._end(pending, Cancelled("cancelled before it was sent"))
+        elif self._connection is not None and pending.call is not None:
+            self._connection.connection.cancel(pending.call)
+            self._connection.pump()
         self._advance_soon()
 
     def close(self) -> None:
         """Close the connection without calling back; pending requests are cancelled."""
         self._is_closed = True
-        self._dialer.stop()
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        self._connector.stop()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         for handle in (self._soon, self._timer):
             if handle is not None:
                 handle.cancel()
@@ -198,118 +198,118 @@ class Link:
         self,
         request: _Request,
         pixels: Sequence[Buffer],
-        on_answer: Callable[[Question], None],
+        on_answer: Callable[[PendingRequest], None],
         on_progress: Callable[[Progress], None] | None,
         timeout_s: float,
-    ) -> Question:
-        assert not self._is_closed, "a closed link is asked nothing"
+    ) -> PendingRequest:
+        assert not self._is_closed, "a closed client is asked nothing"
         deadline = time.monotonic() + timeout_s
-        question = Question(request, pixels, deadline, on_answer, on_progress)
-        self._waiting.append(question)
+        pending = PendingRequest(request, pixels, deadline, on_answer, on_progress)
+        self._waiting.append(pending)
         self._advance_soon()
-        return question
+        return pending
 
     def _advance_soon(self) -> None:
         if self._soon is None and not self._is_closed:
             self._soon = self._loop.call_after(0.0, self._advance)
 
     def _advance(self) -> None:
-        """Do all that can be done now; the rest is for the socket, a deadline or a question."""
+        """Do all that can be done now; the rest is for the socket, a deadline or a request."""
         self._soon = None
-        for question in [one for one in self._on_the_way if one.call and one.call.is_done]:
-            self._on_answer(question)
+        for pending in [one for one in self._on_the_way if one.call and one.call.is_done]:
+            self._on_answer(pending)
         self._end_late()
         if self._waiting and len(self._on_the_way) < MAX_ON_THE_WAY:
-            line = self._usable_line()
-            if line is None:
-                self._dialer.begin()
+            connection = self._usable_connection()
+            if connection is None:
+                self._connector.begin()
             else:
-                self._send(line)
+                self._send(connection)
         elif not self._waiting:
-            self._dialer.stop()
+            self._connector.stop()
         self._tell_of_launch()
         self._wait_for_deadline()
 
-    def _usable_line(self) -> PumpedConnection | None:
+    def _usable_connection(self) -> EventLoopConnection | None:
         """The connection, if it is of use still."""
-        line = self._line
-        if line is None:
+        connection = self._connection
+        if connection is None:
             return None
         if not self._on_the_way:
-            line.pump()  # finds out whether it is lost
+            connection.pump()  # finds out whether it is lost
         is_in_use = self._is_fresh or self._on_the_way
-        if line.connection.is_open and (is_in_use or self._is_current(line)):
-            return line
-        self._line = None
-        line.close()
+        if connection.connection.is_open and (is_in_use or self._is_current(connection)):
+            return connection
+        self._connection = None
+        connection.close()
         return None
 
-    def _is_current(self, line: PumpedConnection) -> bool:
+    def _is_current(self, connection: EventLoopConnection) -> bool:
         """Whether the connection is to the daemon of the connection file."""
         try:
-            return read_connection_file(self._config.connection_file) == line.connection.info
+            return read_connection_file(self._config.connection_file) == connection.connection.info
         except WireError:  # it is there, and has proved who it is: the file is not needed
             return True
 
-    def _send(self, line: PumpedConnection) -> None:
-        """As many questions as the daemon takes."""
+    def _send(self, connection: EventLoopConnection) -> None:
+        """As many requests as the daemon takes."""
         now = time.monotonic()
         while self._waiting and len(self._on_the_way) < MAX_ON_THE_WAY:
-            question = self._waiting.popleft()
-            left = max(question.deadline - now, _MIN_WAIT_S)
-            request, pixels, by_hash = question.request, question.pixels, question.by_hash
-            question.was_by_hash = by_hash is not None and by_hash.image in self._held
-            if question.was_by_hash and by_hash is not None:
+            pending = self._waiting.popleft()
+            left = max(pending.deadline - now, _MIN_WAIT_S)
+            request, pixels, by_hash = pending.request, pending.pixels, pending.by_hash
+            pending.was_by_hash = by_hash is not None and by_hash.image in self._held
+            if pending.was_by_hash and by_hash is not None:
                 request, pixels = by_hash, pixels[1:]
-            question.call = line.connection.start(
+            pending.call = connection.connection.start(
                 replace(request, timeout_s=min(left, MAX_WAIT_S)),
                 pixels,
                 timeout_s=left,
-                on_progress=partial(self._on_progress, question),
+                on_progress=partial(self._on_progress, pending),
                 on_done=lambda call: self._advance_soon(),
             )
-            self._on_the_way.append(question)
+            self._on_the_way.append(pending)
         self._is_fresh = False
-        line.pump()
+        connection.pump()
 
-    def _on_open(self, line: PumpedConnection) -> None:
-        line.on_pumped = self._on_pumped
-        self._line, self._is_fresh = line, True
-        if line.connection.info.session != self._held_by:
+    def _on_open(self, connection: EventLoopConnection) -> None:
+        connection.on_io = self._on_io
+        self._connection, self._is_fresh = connection, True
+        if connection.connection.info.session != self._held_by:
             self._held.clear()
-            self._held_by = line.connection.info.session
+            self._held_by = connection.connection.info.session
         self._advance_soon()
 
-    def _on_pumped(self) -> None:
-        if self._line is not None and self._line.connection.is_closed:
-            self._line = None
+    def _on_io(self) -> None:
+        if self._connection is not None and self._connection.connection.is_closed:
+            self._connection = None
             self._advance_soon()
 
-    def _on_progress(self, question: Question, progress: Progress) -> None:
-        if question.on_progress is not None:
-            self._tell(partial(_tell_progress, question, question.on_progress, progress))
+    def _on_progress(self, pending: PendingRequest, progress: Progress) -> None:
+        if pending.on_progress is not None:
+            self._tell(partial(_tell_progress, pending, pending.on_progress, progress))
 
-    def _on_answer(self, question: Question) -> None:
-        self._on_the_way.remove(question)
-        assert question.call is not None
+    def _on_answer(self, pending: PendingRequest) -> None:
+        self._on_the_way.remove(pending)
+        assert pending.call is not None
         try:
-            reply = question.call.result()
+            reply = pending.call.result()
         except UnknownImage as exc:
-            if not question.was_by_hash or question.is_cancelled:
-                self._end(question, _reason(question, exc))
+            if not pending.was_by_hash or pending.is_cancelled:
+                self._end(pending, _reason(pending, exc))
                 return
-            assert question.by_hash is not None
-            self._held.discard(question.by_hash.image)
-            self._waiting.appendleft(question)
+            assert pending.by_hash is not None
+            self._held.discard(pending.by_hash.image)
+            self._waiting.appendleft(pending)
         except WireError as exc:
-            self._end(question, _reason(question, exc))
+            self._end(pending, _reason(pending, exc))
         else:
             assert isinstance(reply, (SuggestReply, WarmReply))
-            self._remember(question, reply)
-            self._end(question, reply)
+            self._remember(pending, reply)
+            self._end(pending, reply)
 
-    def _remember(self, question: Question, reply: SuggestReply | WarmReply) -> None:
-        by_hash = question.by_hash
+    def _remember(self, pending: PendingRequest, reply: SuggestReply | WarmReply) -> None:
+        by_hash = pending.by_hash
         if by_hash is not None and isinstance(reply, SuggestReply) and reply.is_image_cached:
             if len(self._held) >= _MAX_HELD:
                 self._held.clear()
@@ -317,9 +317,9 @@ class Link:
 
     def _end_late(self) -> None:
         now = time.monotonic()
-        for question in [one for one in self._waiting if one.deadline <= now]:
-            self._waiting.remove(question)
-            self._end(question, RequestTimeout("no time was left to ask"))
+        for pending in [one for one in self._waiting if one.deadline <= now]:
+            self._waiting.remove(pending)
+            self._end(pending, RequestTimeout("no time was left to ask"))
 
     def _end_all_waiting(self, reason: Exception) -> None:
         """There is no way to the daemon."""
@@ -327,15 +327,15 @@ class Link:
         while self._waiting:
             self._end(self._waiting.popleft(), reason)
 
-    def _end(self, question: Question, answer: Answer) -> None:
-        question.answer, question.pixels = answer, ()
-        self._tell(partial(question.on_answer, question))
+    def _end(self, pending: PendingRequest, answer: Answer) -> None:
+        pending.answer, pending.pixels = answer, ()
+        self._tell(partial(pending.on_answer, pending))
 
     def _tell_of_launch(self) -> None:
-        for question in self._waiting:
-            if self._dialer.is_launching and not question.is_told_of_launch:
-                question.is_told_of_launch = True
-                self._on_progress(question, Progress(LAUNCHING))
+        for pending in self._waiting:
+            if self._connector.is_launching and not pending.is_told_of_launch:
+                pending.is_told_of_launch = True
+                self._on_progress(pending, Progress(LAUNCHING))
 
     def _tell(self, callback: Callable[[], None]) -> None:
         self._to_tell.append(callback)
@@ -351,26 +351,26 @@ class Link:
             self._timer.cancel()
             self._timer = None
         if self._waiting:
-            first = min(question.deadline for question in self._waiting)
+            first = min(pending.deadline for pending in self._waiting)
             left = max(0.0, first - time.monotonic())
             self._timer = self._loop.call_after(left, self._advance)
 
 
 def _tell_progress(
-    question: Question, on_progress: Callable[[Progress], None], progress: Progress
+    pending: PendingRequest, on_progress: Callable[[Progress], None], progress: Progress
 ) -> None:
-    if not question.is_cancelled:
+    if not pending.is_cancelled:
         on_progress(progress)
 
 
-def _reason(question: Question, error: WireError) -> Answer:
+def _reason(pending: PendingRequest, error: WireError) -> Answer:
     """What an error means that is not of the daemon's own wording."""
-    if question.is_cancelled:
+    if pending.is_cancelled:
         return Cancelled("cancelled")
     if isinstance(error, DaemonNotRunning):
         return _lost(error)
     if isinstance(error, Cancelled):  # not by us: its time is over, or the daemon stops
-        if time.monotonic() >= question.deadline - 1.0:
+        if time.monotonic() >= pending.deadline - 1.0:
             return RequestTimeout("the daemon stopped, since time was over")
         return _lost(error)
     return error

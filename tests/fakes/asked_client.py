@@ -1,4 +1,4 @@
-"""What tests of the plug-ins' link ask with, and what the fake daemon answers."""
+"""What tests of the plug-ins' client ask with, and what the fake daemon answers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
 class Asked:
-    """Asks a link, and notes what it is told."""
+    """Asks a client, and notes what it is told."""
 
-    def __init__(self, link, picture, prompt="the dog", timeout_s=10.0, **options):
+    def __init__(self, client, picture, prompt="the dog", timeout_s=10.0, **options):
         self.told = []
         self.stages = []
-        self.question = link.suggest(
+        self.pending = client.suggest(
             SuggestRequest(picture.raster.image, prompt, **options),
             (picture.raster.pixels,),
-            on_answer=lambda question: self.told.append(question.answer),
+            on_answer=lambda pending: self.told.append(pending.answer),
             on_progress=lambda progress: self.stages.append(progress.stage),
             timeout_s=timeout_s,
         )

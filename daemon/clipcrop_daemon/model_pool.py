@@ -95,7 +95,7 @@ def release_memory() -> None:
         torch.mps.empty_cache()
 
 
-class Residency:
+class ModelPool:
     """Loads models, keeps the last few, and finds them room.
 
     One thread works with it; `residents` may be read from any.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from asked_link import error_to, never, suggestions
+from asked_client import error_to, never, suggestions
 
 from clipcrop_wire.errors import (
     Cancelled,

@@ -6,8 +6,8 @@ import pytest
 from clipcrop.errors import InputError
 from clipcrop.imaging.images import prepare_image
 from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions
-from clipcrop_daemon.residency import Resident
-from clipcrop_daemon.translation import constraints_of, decode_pixels, suggest_reply
+from clipcrop_daemon.convert import constraints_of, decode_pixels, suggest_reply
+from clipcrop_daemon.model_pool import Resident
 from clipcrop_wire import protocol
 from clipcrop_wire.messages import Image, SuggestRequest
 

@@ -9,16 +9,16 @@ from clipcrop_wire.connection import Connection
 from .loop import Handle, Loop
 
 
-class PumpedConnection:
+class EventLoopConnection:
     """Watches a connection's socket and its deadlines.
 
     The connection's own callbacks come from within its `pump`, when the watches may not fit its
-    socket any more: let them take notes only, and act in ``on_pumped``.
+    socket any more: let them take notes only, and act in ``on_io``.
     """
 
-    def __init__(self, loop: Loop, connection: Connection, on_pumped: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, connection: Connection, on_io: Callable[[], None]) -> None:
         self.connection = connection
-        self.on_pumped = on_pumped
+        self.on_io = on_io
         self._loop = loop
         self._timer: Handle | None = None
         self._writer: Handle | None = None
@@ -29,7 +29,7 @@ class PumpedConnection:
         """Do what can be done without waiting."""
         self.connection.pump()
         self._fit()
-        self.on_pumped()
+        self.on_io()
 
     def close(self) -> None:
         """Close the connection; what is on its way ends with `DaemonNotRunning`."""

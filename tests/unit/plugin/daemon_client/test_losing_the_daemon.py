@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from asked_link import error_to, suggestions
+from asked_client import error_to, suggestions
 
 from clipcrop_plugin.errors import DaemonLost
 from clipcrop_wire.endpoint import write_connection_file

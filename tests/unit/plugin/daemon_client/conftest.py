@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from asked_link import Asked
+from asked_client import Asked
 
 
 @pytest.fixture
-def ask(link, picture):
+def ask(client, picture):
     """Asks the fake daemon."""
-    return lambda *args, **options: Asked(link, picture, *args, **options)
+    return lambda *args, **options: Asked(client, picture, *args, **options)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from clipcrop_wire.messages import (
 if TYPE_CHECKING:
     from PIL.Image import Image as Pixels
 
-    from .residency import Resident
+    from .model_pool import Resident
 
 _MAX_SENTENCE_CHARS = 200
 _MAX_NOTES = 8

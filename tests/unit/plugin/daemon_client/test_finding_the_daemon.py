@@ -5,9 +5,9 @@ import secrets
 import sys
 
 import pytest
-from asked_link import Asked, error_to, suggestions
+from asked_client import Asked, error_to, suggestions
 
-from clipcrop_plugin import dialer
+from clipcrop_plugin import connector
 from clipcrop_plugin.config import Config
 from clipcrop_wire import sealing
 from clipcrop_wire.endpoint import write_connection_file
@@ -42,8 +42,8 @@ def test_fails_with_its_reason_when_there_is_no_file(link_to, picture, wait, sho
 
 
 def test_fails_for_all_that_wait(link_to, picture, wait, short_path):
-    link = link_to(Config(short_path / "connection.json"))
-    asked = [Asked(link, picture) for _ in range(5)]
+    client = link_to(Config(short_path / "connection.json"))
+    asked = [Asked(client, picture) for _ in range(5)]
 
     wait(*asked)
 
@@ -59,7 +59,7 @@ def test_tries_the_endpoints_in_turn(info, ask, wait):
 def test_leaves_one_that_says_nothing(info, ask, wait, daemon, monkeypatch, short_path):
     import socket
 
-    monkeypatch.setattr(dialer, "HELLO_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(connector, "HELLO_TIMEOUT_S", 0.1)
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(str(short_path / "mute"))
         mute.listen(1)
@@ -69,7 +69,7 @@ def test_leaves_one_that_says_nothing(info, ask, wait, daemon, monkeypatch, shor
 
 
 def test_tells_of_one_that_says_nothing(ask, wait, daemon, monkeypatch):
-    monkeypatch.setattr(dialer, "HELLO_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(connector, "HELLO_TIMEOUT_S", 0.1)
     daemon.is_mute = True
 
     assert isinstance(wait(ask()), RequestTimeout)
@@ -121,7 +121,7 @@ def test_passes_on_a_bug_with_the_id_of_the_request(ask, wait, daemon):
     asked = ask()
 
     assert isinstance(wait(asked), InternalError)
-    assert asked.question.request_id == suggestions(daemon)[0].id
+    assert asked.pending.request_id == suggestions(daemon)[0].id
 
 
 def test_takes_no_nonsense_for_an_answer(ask, wait, daemon):

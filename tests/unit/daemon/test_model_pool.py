@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from clipcrop.errors import CheckpointError, DeviceError, OutOfMemory
-from clipcrop_daemon.residency import Residency, Resident, choose_device, release_memory
+from clipcrop_daemon.model_pool import ModelPool, Resident, choose_device, release_memory
 from clipcrop_wire.errors import Cancelled
 
 NOTE = "not enough memory on cuda:0; the CPU was used"
@@ -51,8 +51,8 @@ class FakeMachine:
     def living(self, device: str) -> set[str]:
         return {model.name for model in self._models if model.device == device}
 
-    def residency(self, device: str = "cuda:0") -> Residency:
-        return Residency(
+    def model_pool(self, device: str = "cuda:0") -> ModelPool:
+        return ModelPool(
             self.load, lambda setting, model: setting, device, self.forgotten.append, self.release
         )
 
@@ -61,8 +61,8 @@ def silent(text: str) -> None:
     """Nobody listens."""
 
 
-def names(residency: Residency) -> list[str]:
-    return [resident.name for resident in residency.residents]
+def names(model_pool: ModelPool) -> list[str]:
+    return [resident.name for resident in model_pool.residents]
 
 
 def failing(
@@ -82,11 +82,11 @@ def failing(
 
 def test_nothing_is_loaded_before_it_is_needed_and_then_once():
     machine = FakeMachine()
-    residency = machine.residency()
-    assert residency.residents == ()
+    model_pool = machine.model_pool()
+    assert model_pool.residents == ()
 
-    first = residency.get("lite", silent)
-    second = residency.get("lite", silent)
+    first = model_pool.get("lite", silent)
+    second = model_pool.get("lite", silent)
 
     assert second is first
     assert (first.name, first.device, first.notes) == ("lite", "cuda:0", ())
@@ -94,24 +94,24 @@ def test_nothing_is_loaded_before_it_is_needed_and_then_once():
 
 
 def test_loading_is_announced_and_what_is_loaded_is_not():
-    residency, said = FakeMachine().residency(), []
+    model_pool, said = FakeMachine().model_pool(), []
 
-    residency.get("lite", said.append)
-    residency.get("lite", said.append)
+    model_pool.get("lite", said.append)
+    model_pool.get("lite", said.append)
 
     assert said == ["loading lite on cuda:0"]
 
 
 def test_a_third_model_takes_the_place_of_the_one_not_used_longest():
     machine = FakeMachine(cuda_0=2)  # so the old one must go before the new one comes
-    residency = machine.residency()
-    residency.get("lite", silent)
-    residency.get("owlvit", silent)
-    residency.get("lite", silent)
+    model_pool = machine.model_pool()
+    model_pool.get("lite", silent)
+    model_pool.get("owlvit", silent)
+    model_pool.get("lite", silent)
 
-    residency.get("owlv2", silent)
+    model_pool.get("owlv2", silent)
 
-    assert names(residency) == ["lite", "owlv2"]
+    assert names(model_pool) == ["lite", "owlv2"]
     assert machine.living("cuda:0") == {"lite", "owlv2"}
     assert machine.forgotten == ["owlvit"]
     assert ("owlv2", "cpu") not in machine.loads
@@ -119,22 +119,22 @@ def test_a_third_model_takes_the_place_of_the_one_not_used_longest():
 
 def test_the_others_go_when_there_is_no_room_for_one_more():
     machine = FakeMachine(cuda_0=1)
-    residency = machine.residency()
-    residency.get("lite", silent)
+    model_pool = machine.model_pool()
+    model_pool.get("lite", silent)
 
-    resident = residency.get("owlvit", silent)
+    resident = model_pool.get("owlvit", silent)
 
     assert (resident.device, resident.notes) == ("cuda:0", ())
-    assert names(residency) == ["owlvit"]
+    assert names(model_pool) == ["owlvit"]
     assert machine.forgotten == ["owlvit", "lite"]  # owlvit had seen nothing yet
     assert machine.num_released
 
 
 def test_a_model_without_room_goes_to_the_cpu_and_says_so():
     machine = FakeMachine(cuda_0=0)
-    residency, said = machine.residency(), []
+    model_pool, said = machine.model_pool(), []
 
-    resident = residency.get("lite", said.append)
+    resident = model_pool.get("lite", said.append)
 
     assert (resident.device, resident.notes) == ("cpu", (NOTE,))
     assert len(NOTE) <= 200
@@ -144,14 +144,14 @@ def test_a_model_without_room_goes_to_the_cpu_and_says_so():
 
 def test_it_stays_there_with_its_note_until_it_is_unloaded():
     machine = FakeMachine(cuda_0=0)
-    residency = machine.residency()
-    residency.get("lite", silent)
+    model_pool = machine.model_pool()
+    model_pool.get("lite", silent)
 
-    again = residency.get("lite", silent)
-    residency.get("owlvit", silent)
-    residency.get("owlv2", silent)  # each of these made room, so lite is gone
+    again = model_pool.get("lite", silent)
+    model_pool.get("owlvit", silent)
+    model_pool.get("owlv2", silent)  # each of these made room, so lite is gone
     machine.loads.clear()
-    residency.get("lite", silent)
+    model_pool.get("lite", silent)
 
     assert (again.device, again.notes) == ("cpu", (NOTE,))
     assert machine.loads[0] == ("lite", "cuda:0")
@@ -162,28 +162,28 @@ def test_it_stays_there_with_its_note_until_it_is_unloaded():
 )
 def test_work_that_runs_out_of_memory_is_done_again_alone(error: Exception):
     machine = FakeMachine()
-    residency = machine.residency()
-    residency.get("owlvit", silent)
-    residency.get("lite", silent)
+    model_pool = machine.model_pool()
+    model_pool.get("owlvit", silent)
+    model_pool.get("lite", silent)
 
-    device, resident = residency.run("lite", silent, failing(error, ("cuda:0",), times=1))
+    device, resident = model_pool.run("lite", silent, failing(error, ("cuda:0",), times=1))
 
     assert (device, resident.device, resident.notes) == ("cuda:0", "cuda:0", ())
-    assert names(residency) == ["lite"]
+    assert names(model_pool) == ["lite"]
     assert machine.forgotten == ["lite", "owlvit"]  # what it had seen takes room there, too
     assert machine.loads.count(("lite", "cuda:0")) == 1
 
 
 def test_work_that_has_no_room_even_alone_is_done_on_the_cpu():
     machine = FakeMachine()
-    residency = machine.residency()
+    model_pool = machine.model_pool()
 
     work = failing(OutOfMemory("out of memory on cuda:0"), ("cuda:0",))
-    device, resident = residency.run("lite", silent, work)
+    device, resident = model_pool.run("lite", silent, work)
 
     assert (device, resident.device, resident.notes) == ("cpu", "cpu", (NOTE,))
     assert machine.living_at_load == set()  # two copies may be more than there is room for
-    assert residency.residents == (resident,)
+    assert model_pool.residents == (resident,)
 
 
 def test_what_failed_work_held_is_free_when_it_is_begun_again():
@@ -198,63 +198,63 @@ def test_what_failed_work_held_is_free_when_it_is_begun_again():
         if len(scratch) < 3:
             raise OutOfMemory("out of memory")
 
-    FakeMachine().residency().run("lite", silent, work)
+    FakeMachine().model_pool().run("lite", silent, work)
 
     assert still_there == [False, False, False]
 
 
 def test_a_full_cpu_is_tried_twice_and_then_told():
     machine = FakeMachine(cpu=0)
-    residency = machine.residency("cpu")
+    model_pool = machine.model_pool("cpu")
 
     with pytest.raises(OutOfMemory, match="out of memory on cpu"):
-        residency.get("lite", silent)
+        model_pool.get("lite", silent)
 
     assert machine.loads == [("lite", "cpu")] * 2
-    assert residency.residents == ()
+    assert model_pool.residents == ()
 
 
 def test_the_others_go_when_the_cpu_is_full():
     machine = FakeMachine(cpu=1)
-    residency = machine.residency("cpu")
-    residency.get("lite", silent)
+    model_pool = machine.model_pool("cpu")
+    model_pool.get("lite", silent)
 
-    resident = residency.get("owlvit", silent)
+    resident = model_pool.get("owlvit", silent)
 
     assert (resident.device, resident.notes) == ("cpu", ())
-    assert names(residency) == ["owlvit"]
+    assert names(model_pool) == ["owlvit"]
 
 
 def test_memory_that_is_full_everywhere_is_told_with_a_sentence():
-    residency = FakeMachine().residency()
+    model_pool = FakeMachine().model_pool()
 
     with pytest.raises(OutOfMemory, match="out of memory; close other programs"):
-        residency.run("lite", silent, failing(MemoryError("os error 12"), ("cuda:0", "cpu")))
+        model_pool.run("lite", silent, failing(MemoryError("os error 12"), ("cuda:0", "cpu")))
 
 
 def test_a_cancel_before_loading_changes_nothing():
     machine = FakeMachine()
-    residency = machine.residency()
-    residency.get("lite", silent)
-    residency.get("owlvit", silent)
+    model_pool = machine.model_pool()
+    model_pool.get("lite", silent)
+    model_pool.get("owlvit", silent)
 
     def cancel(text: str) -> None:
         raise Cancelled("cancelled")
 
     with pytest.raises(Cancelled):
-        residency.get("owlv2", cancel)
+        model_pool.get("owlv2", cancel)
 
-    assert names(residency) == ["lite", "owlvit"]
+    assert names(model_pool) == ["lite", "owlvit"]
     assert ("owlv2", "cuda:0") not in machine.loads
 
 
 def test_a_cancel_within_work_leaves_the_model_loaded():
-    residency = FakeMachine().residency()
+    model_pool = FakeMachine().model_pool()
 
     with pytest.raises(Cancelled):
-        residency.run("lite", silent, failing(Cancelled("cancelled"), ("cuda:0",)))
+        model_pool.run("lite", silent, failing(Cancelled("cancelled"), ("cuda:0",)))
 
-    assert names(residency) == ["lite"]
+    assert names(model_pool) == ["lite"]
 
 
 def test_other_errors_in_loading_pass_and_are_not_tried_again():
@@ -265,7 +265,7 @@ def test_other_errors_in_loading_pass_and_are_not_tried_again():
         raise CheckpointError("damaged weights")
 
     with pytest.raises(CheckpointError):
-        Residency(load, lambda setting, model: setting, "cpu").get("lite", silent)
+        ModelPool(load, lambda setting, model: setting, "cpu").get("lite", silent)
 
     assert loads == ["lite"]
 
@@ -273,7 +273,7 @@ def test_other_errors_in_loading_pass_and_are_not_tried_again():
 def test_a_folder_of_weights_is_named_without_its_path():
     machine = FakeMachine()
 
-    resident = machine.residency().get("/home/someone/my weights", silent)
+    resident = machine.model_pool().get("/home/someone/my weights", silent)
 
     assert resident.name == "local-my-weights"
     assert machine.loads == [("/home/someone/my weights", "cuda:0")]

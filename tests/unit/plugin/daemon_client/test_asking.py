@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from asked_link import error_to, never, reply_to, suggestions
+from asked_client import error_to, never, reply_to, suggestions
 
-from clipcrop_plugin import link
+from clipcrop_plugin import daemon_client
 from clipcrop_wire import protocol
 from clipcrop_wire.errors import (
     Cancelled,
@@ -17,8 +17,8 @@ def test_an_answer_comes_from_the_loop_and_not_from_within_the_call(ask, wait):
 
     assert asked.told == []
     assert isinstance(wait(asked), SuggestReply)
-    assert asked.question.is_done
-    assert asked.question.pixels == ()
+    assert asked.pending.is_done
+    assert asked.pending.pixels == ()
 
 
 def test_pixels_are_sent_once(daemon, ask, wait):
@@ -47,7 +47,7 @@ def test_a_daemon_that_does_not_know_what_it_was_just_sent_is_not_asked_for_ever
 
 
 def test_only_a_few_images_are_thought_to_be_held(daemon, ask, wait, monkeypatch):
-    monkeypatch.setattr(link, "_MAX_HELD", 1)
+    monkeypatch.setattr(daemon_client, "_MAX_HELD", 1)
 
     wait(ask())
     wait(ask())
@@ -61,18 +61,18 @@ def test_the_daemon_is_told_how_much_time_is_left(daemon, ask, wait):
     assert 5 < suggestions(daemon)[0].body.timeout_s <= 7
 
 
-def test_at_most_two_are_on_the_way_and_the_next_follows(daemon, ask, wait, run_until, link):
+def test_at_most_two_are_on_the_way_and_the_next_follows(daemon, ask, wait, run_until, client):
     daemon.reply_of["suggest"] = never
     asked = [ask(f"dog {number}") for number in range(4)]
     run_until(lambda: len(suggestions(daemon)) == 2)
     run_until(lambda: True)
     assert [one.body.prompt for one in suggestions(daemon)] == ["dog 0", "dog 1"]
 
-    link.cancel(asked[0].question)
+    client.cancel(asked[0].pending)
     run_until(lambda: len(suggestions(daemon)) == 3)
     daemon.reply_of["suggest"] = reply_to
-    link.cancel(asked[1].question)
-    link.cancel(asked[2].question)
+    client.cancel(asked[1].pending)
+    client.cancel(asked[2].pending)
     wait(*asked)
 
     assert [type(one.answer) for one in asked] == [Cancelled, Cancelled, Cancelled, SuggestReply]
@@ -92,24 +92,24 @@ def test_progress_comes_in_its_order_and_before_the_answer(daemon, ask, wait):
     assert asked.stages == ["queued", "loading", "encoding"]
 
 
-def test_the_model_can_be_loaded_before_it_is_needed(daemon, loop, link):
+def test_the_model_can_be_loaded_before_it_is_needed(daemon, loop, client):
     told = []
     daemon.reply_of["warm"] = lambda request: [
         protocol.encode_reply(request.id, "warm", WarmReply("lite", "cpu", 0.1))
     ]
 
-    link.warm()
-    link.warm(on_answer=lambda question: told.append(question.answer))
+    client.warm()
+    client.warm(on_answer=lambda pending: told.append(pending.answer))
 
     assert loop.run_until(lambda: bool(told), 10)
     assert told[0].model == "lite"
 
 
-def test_a_callback_that_fails_costs_the_others_nothing(daemon, ask, wait, loop, link, picture):
-    def fail(question):
+def test_a_callback_that_fails_costs_the_others_nothing(daemon, ask, wait, loop, client, picture):
+    def fail(pending):
         raise ZeroDivisionError
 
-    link.suggest(SuggestRequest(picture.raster.image), (picture.raster.pixels,), on_answer=fail)
+    client.suggest(SuggestRequest(picture.raster.image), (picture.raster.pixels,), on_answer=fail)
     asked = ask()
 
     with pytest.raises(ZeroDivisionError):
