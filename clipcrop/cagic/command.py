@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..constraints import Constraints
     from ..imaging.images import LoadedImage
     from ..suggestions import Suggestions
-    from .cropper import Cagic, Found
-    from .optimise import Progress
+    from .cropper import Cagic, SearchResult
+    from .optimise import SearchProgress
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,9 @@ def searcher(
     yield ask
 
 
-def _search(cagic: Cagic, image: LoadedImage, prompt: str, constraints: Constraints) -> Found:
+def _search(
+    cagic: Cagic, image: LoadedImage, prompt: str, constraints: Constraints
+) -> SearchResult:
     """Search, with a progress bar on a terminal."""
     from tqdm import tqdm
 
@@ -169,7 +171,7 @@ def _search(cagic: Cagic, image: LoadedImage, prompt: str, constraints: Constrai
         total=cagic.options.steps, unit="step", file=sys.stderr, leave=False, disable=None
     ) as bar:
 
-        def show(progress: Progress) -> None:
+        def show(progress: SearchProgress) -> None:
             x0, y0, x1, y1 = progress.crop_xyxy
             left, top = round(x0 * image.width_px), round(y0 * image.height_px)
             width, height = round((x1 - x0) * image.width_px), round((y1 - y0) * image.height_px)

@@ -17,7 +17,7 @@ from ..device import memory_errors_named
 from ..imaging.images import LoadedImage
 from ..suggestions import Suggestion, Suggestions
 from .base import Aesthetics, Captioner, Judge, Reading
-from .optimise import Optimum, Progress, minimise
+from .optimise import Optimum, SearchProgress, minimise
 from .options import CagicOptions
 from .sampler import Crops, Pyramid
 from .space import CropSpace
@@ -25,7 +25,7 @@ from .weights import load_networks
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found, and how it went."""
 
     optimum: Optimum
@@ -73,8 +73,8 @@ class Cagic:
         image: LoadedImage,
         prompt: str,
         constraints: Constraints | None = None,
-        on_step: Callable[[Progress], None] | None = None,
-    ) -> Found:
+        on_step: Callable[[SearchProgress], None] | None = None,
+    ) -> SearchResult:
         """Search for crops of the least L_caption + lambda L_aesthetic.
 
         Ctrl-C ends the search with the best until then; the result says so.
@@ -100,11 +100,11 @@ class Cagic:
             looks = self._aesthetics.read(image) if weight else None
             loss = total_loss(Pyramid.of_image(image.rgb, device), reading.loss, looks, weight)
             optimum = minimise(loss, space, self.options, device=device, on_step=on_step)
-        return Found(optimum, reading, time.perf_counter() - started)
+        return SearchResult(optimum, reading, time.perf_counter() - started)
 
     def suggestions(
         self,
-        found: Found,
+        found: SearchResult,
         image: LoadedImage,
         constraints: Constraints | None = None,
         count: int = 8,

@@ -35,7 +35,7 @@ _FARTHEST = 0.08  # so near to the ends of its range a scale is set; gradients v
 
 
 @dataclass(frozen=True)
-class Progress:
+class SearchProgress:
     """Where the search is after a step."""
 
     step: int
@@ -80,7 +80,7 @@ def minimise(
     options: CagicOptions,
     *,
     device: torch.device | str = "cpu",
-    on_step: Callable[[Progress], None] | None = None,
+    on_step: Callable[[SearchProgress], None] | None = None,
 ) -> Optimum:
     """Search for the crop of the least loss.
 
@@ -137,11 +137,11 @@ class _Search:
         self._path.append((boxes, losses))
         self.step += 1
 
-    def progress(self) -> Progress:
+    def progress(self) -> SearchProgress:
         """The best so far."""
         index = int(self._best_losses.argmin())
         x0, y0, x1, y1 = self._best_boxes[index].tolist()
-        return Progress(
+        return SearchProgress(
             step=self.step,
             num_steps=self._options.steps,
             loss=float(self._best_losses[index]),

@@ -32,14 +32,14 @@ Batches = Callable[[Sequence[list[Path]]], Iterable[list[Path]]]
 """Wraps the batches of photos that are worked through, to show how far it is."""
 
 
-class Captioner(Protocol):
+class PhotoCaptioner(Protocol):
     """What describes images."""
 
     def caption(self, images: Sequence[Image.Image]) -> list[str]:
         """A text for each RGB image; the same images give the same texts."""
 
 
-class TransformersCaptioner:
+class ImageToText:
     """An image-to-text model in the transformers library's format."""
 
     def __init__(self, model: Any, processor: Any, device: torch.device) -> None:
@@ -50,7 +50,7 @@ class TransformersCaptioner:
     @classmethod
     def load(
         cls, model: str = DEFAULT_MODEL, device: str = "auto", revision: str | None = None
-    ) -> TransformersCaptioner:
+    ) -> ImageToText:
         """Load a model; only safetensors, and none of its own code is run.
 
         Args:
@@ -85,7 +85,7 @@ class TransformersCaptioner:
 
     @torch.inference_mode()
     def caption(self, images: Sequence[Image.Image]) -> list[str]:
-        """See `Captioner`; beam search, so nothing is random."""
+        """See `PhotoCaptioner`; beam search, so nothing is random."""
         with memory_errors_named(self._device):
             inputs = self._processor(images=list(images), return_tensors="pt").to(self._device)
             tokens = self._model.generate(
@@ -98,11 +98,11 @@ class TransformersCaptioner:
 def caption_photos(
     photos: Sequence[Path],
     output: Path,
-    captioner: Captioner,
+    captioner: PhotoCaptioner,
     *,
     batch_size: int = 8,
     progress: Batches = iter,
-    complain: ErrorHandler = fail,
+    on_error: ErrorHandler = fail,
 ) -> int:
     """Write a text for every photo that has none yet in the file of texts.
 
@@ -114,7 +114,7 @@ def caption_photos(
         captioner: The model.
         batch_size: Photos at a time.
         progress: Wraps the batches.
-        complain: What is done with a photo that cannot be read or described; raised by default.
+        on_error: What is done with a photo that cannot be read or described; raised by default.
 
     Returns:
         How many texts were added.
@@ -137,7 +137,7 @@ def caption_photos(
     try:
         with output.open("a", encoding="utf-8") as file:
             for batch in progress(batches):
-                for name, text in _describe(batch, captioner, complain):
+                for name, text in _describe(batch, captioner, on_error):
                     record = {"image": name, "text": text}
                     file.write(json.dumps(record, ensure_ascii=False) + "\n")
                     added += 1
@@ -169,14 +169,14 @@ def _is_json(line: bytes) -> bool:
 
 
 def _describe(
-    batch: Sequence[Path], captioner: Captioner, complain: ErrorHandler
+    batch: Sequence[Path], captioner: PhotoCaptioner, on_error: ErrorHandler
 ) -> Iterable[tuple[str, str]]:
     names, images = [], []
     for photo in batch:
         try:
             images.append(load_image(photo).rgb)
         except InputError as exc:
-            complain(exc)
+            on_error(exc)
             continue
         names.append(photo.name)
     if not images:
@@ -185,4 +185,4 @@ def _describe(
         if text.strip():
             yield name, text
         else:
-            complain(InputError(f"the model has nothing to say about {name}; write a text by hand"))
+            on_error(InputError(f"the model has nothing to say about {name}; write a text by hand"))

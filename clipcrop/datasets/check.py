@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import InputError, InvalidImage
 from ..imaging.images import upright_size
 from .examples import Example
-from .sets import kind_of
+from .sets import find_layout
 from .texts import Texts, read_texts
 
 MAX_OUTSIDE_PX = 1.0
@@ -84,14 +84,14 @@ def check_set(
     Raises:
         InputError: There is no such data set.
     """
-    kind = kind_of(path, name)
+    kind = find_layout(path, name)
     findings = Findings(kind.name)
 
-    def complain(problem: InputError) -> None:
+    def on_error(problem: InputError) -> None:
         findings.wrong.append(str(problem))
 
-    found_texts = read_texts(texts, complain=complain) if texts else {}
-    examples = kind.read(path, found_texts, complain)
+    found_texts = read_texts(texts, on_error=on_error) if texts else {}
+    examples = kind.read(path, found_texts, on_error)
     _count(examples, findings)
     _check_photos(examples, findings, progress)
     findings.odd += _odd_crops(examples)

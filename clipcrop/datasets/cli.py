@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from ..errors import InputError
 from ..extras import require_extra
-from .sets import KINDS
+from .sets import LAYOUTS
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def add_set(parser: argparse.ArgumentParser) -> None:
     """The options that name a data set."""
     parser.add_argument("data", type=Path, help="its folder, or a .jsonl file")
     parser.add_argument(
-        "--layout", choices=tuple(KINDS), help="how it is laid out; found out by default"
+        "--layout", choices=tuple(LAYOUTS), help="how it is laid out; found out by default"
     )
     parser.add_argument(
         "--texts", type=Path, metavar="PATH", help="file or folder of texts, where it has none"
@@ -81,7 +81,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _caption(options: argparse.Namespace) -> int:
     require_extra("owlvit", "`clipcrop data caption`")
-    from .caption import DEFAULT_MODEL, TransformersCaptioner, caption_photos
+    from .caption import DEFAULT_MODEL, ImageToText, caption_photos
     from .sets import read_set
 
     if not 1 <= options.batch_size <= 1024:
@@ -93,19 +93,17 @@ def _caption(options: argparse.Namespace) -> int:
         return 0
     problems: list[str] = []
 
-    def complain(problem: InputError) -> None:
+    def on_error(problem: InputError) -> None:
         problems.append(str(problem))
 
-    model = TransformersCaptioner.load(
-        options.captioner or DEFAULT_MODEL, options.device, options.revision
-    )
+    model = ImageToText.load(options.captioner or DEFAULT_MODEL, options.device, options.revision)
     added = caption_photos(
         photos,
         options.output,
         model,
         batch_size=options.batch_size,
         progress=_batches_shown,
-        complain=complain,
+        on_error=on_error,
     )
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)

@@ -36,12 +36,12 @@ def is_fcdb(folder: Path) -> bool:
     return any((folder / name).is_file() for name in FILES.values())
 
 
-def read_fcdb(folder: Path, *, complain: ErrorHandler = fail) -> list[Example]:
+def read_fcdb(folder: Path, *, on_error: ErrorHandler = fail) -> list[Example]:
     """Read FCDB as it is published; photos that are gone are in the list too.
 
     Args:
         folder: The repository's.
-        complain: What is done with a mistake; by default it is raised.
+        on_error: What is done with a mistake; by default it is raised.
 
     Raises:
         InputError: It is no such folder, or an entry of a file is wrong; it is named.
@@ -54,11 +54,11 @@ def read_fcdb(folder: Path, *, complain: ErrorHandler = fail) -> list[Example]:
         if not path.is_file():
             continue
         entries: list[object] = []
-        with located_errors(str(path), "a list of crops", complain):
+        with located_errors(str(path), "a list of crops", on_error):
             entries = expect_list(read_json(path, "a list of crops"))
         for number, entry in enumerate(entries, start=1):
             place = f"{path}, entry {number}"
-            with located_errors(place, EXPECTED, complain):
+            with located_errors(place, EXPECTED, on_error):
                 examples.append(_example(expect_object(entry), folder / "data", split, place))
     return examples
 

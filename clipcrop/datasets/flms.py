@@ -24,12 +24,12 @@ def is_flms(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def read_flms(folder: Path, *, complain: ErrorHandler = fail) -> list[Example]:
+def read_flms(folder: Path, *, on_error: ErrorHandler = fail) -> list[Example]:
     """Read FLMS as it is published.
 
     Args:
         folder: The one that holds the MATLAB file and ``image``.
-        complain: What is done with a mistake; by default it is raised.
+        on_error: What is done with a mistake; by default it is raised.
 
     Raises:
         InputError: It is no such folder, SciPy is not installed, or an entry is wrong.
@@ -43,7 +43,7 @@ def read_flms(folder: Path, *, complain: ErrorHandler = fail) -> list[Example]:
     examples = []
     for number, (entry,) in enumerate(table, start=1):
         place = f"{path}, entry {number}"
-        with located_errors(place, "a photo of FLMS", complain):
+        with located_errors(place, "a photo of FLMS", on_error):
             examples.append(_example(entry, folder / "image", place))
     return examples
 

@@ -38,14 +38,14 @@ def is_gaicd(folder: Path) -> bool:
 
 
 def read_gaicd(
-    folder: Path, texts: Texts | None = None, *, complain: ErrorHandler = fail
+    folder: Path, texts: Texts | None = None, *, on_error: ErrorHandler = fail
 ) -> list[Example]:
     """Read GAICD as it is published, photos in order of split and name.
 
     Args:
         folder: The one that holds ``images`` and ``annotations``.
         texts: Of photos by name; a photo with several gives an example for each.
-        complain: What is done with a mistake; by default it is raised.
+        on_error: What is done with a mistake; by default it is raised.
 
     Raises:
         InputError: It is no such folder, or a file or line of it is wrong; it is named.
@@ -58,9 +58,9 @@ def read_gaicd(
     for images in _split_folders(folder):
         for photo in sorted(path for path in images.iterdir() if not path.name.startswith(".")):
             try:
-                examples += _read_photo(folder, photo, texts or {}, complain)
+                examples += _read_photo(folder, photo, texts or {}, on_error)
             except InputError as exc:
-                complain(exc)
+                on_error(exc)
     return examples
 
 
@@ -70,7 +70,7 @@ def _split_folders(folder: Path) -> Iterator[Path]:
             yield folder / "images" / name
 
 
-def _read_photo(folder: Path, photo: Path, texts: Texts, complain: ErrorHandler) -> list[Example]:
+def _read_photo(folder: Path, photo: Path, texts: Texts, on_error: ErrorHandler) -> list[Example]:
     split = photo.parent.name
     path = folder / "annotations" / split / f"{photo.stem}.txt"
     if not path.exists():
@@ -79,7 +79,7 @@ def _read_photo(folder: Path, photo: Path, texts: Texts, complain: ErrorHandler)
         raise InputError(f"no annotation of {photo}: neither {path} nor one in annotations/{split}")
     crops = []
     for number, line in read_lines(path):
-        with located_errors(f"{path}, line {number}", "a rated crop", complain):
+        with located_errors(f"{path}, line {number}", "a rated crop", on_error):
             crop = _crop(line)
             if crop is not None:
                 crops.append(crop)

@@ -19,14 +19,14 @@ from .records import ErrorHandler, expect_numbers, expect_text, fail, read_recor
 
 
 def read_jsonl(
-    path: Path, images: Path | None = None, *, complain: ErrorHandler = fail
+    path: Path, images: Path | None = None, *, on_error: ErrorHandler = fail
 ) -> list[Example]:
     """Read a file of examples.
 
     Args:
         path: The file.
         images: The folder that photos are relative to, by default the file's own.
-        complain: What is done with a line that is wrong; by default it is raised.
+        on_error: What is done with a line that is wrong; by default it is raised.
 
     Raises:
         InputError: The file cannot be read, or a line of it is wrong; file and line are named.
@@ -36,7 +36,7 @@ def read_jsonl(
     def parse(record: dict[str, Any], line: int) -> Example:
         return _example(record, folder, f"{path}, line {line}")
 
-    return read_records(path, "an example", parse, complain)
+    return read_records(path, "an example", parse, on_error)
 
 
 def write_jsonl(examples: Iterable[Example], path: Path, images: Path) -> None:

@@ -45,26 +45,26 @@ def is_labelme(folder: Path) -> bool:
         return False
 
 
-def read_labelme(folder: Path, *, complain: ErrorHandler = fail) -> list[Example]:
+def read_labelme(folder: Path, *, on_error: ErrorHandler = fail) -> list[Example]:
     """Read the crops that people drew, one example for each photo and text.
 
     Args:
         folder: Files of labelme in it or below it.
-        complain: What is done with a mistake; by default it is raised.
+        on_error: What is done with a mistake; by default it is raised.
 
     Raises:
         InputError: There are no such files, or one of them is wrong; it is named.
     """
     texts: Texts = {}
     if (folder / TEXTS_FILE).is_file():
-        texts = read_texts(folder / TEXTS_FILE, complain=complain)
+        texts = read_texts(folder / TEXTS_FILE, on_error=on_error)
     found: dict[tuple[Path, str], Example] = {}
     paths = list(_files(folder))
     if not paths:
         raise InputError(f"no files of labelme in {folder}; expected .json files with 'shapes'")
     for path in paths:
-        with located_errors(str(path), EXPECTED, complain):
-            for one in _read_file(path, texts, complain):
+        with located_errors(str(path), EXPECTED, on_error):
+            for one in _read_file(path, texts, on_error):
                 key = (one.photo, one.text)
                 same = found.get(key)
                 found[key] = replace(same, crops=same.crops + one.crops) if same else one
@@ -75,7 +75,7 @@ def _files(folder: Path) -> Iterable[Path]:
     return (path for path in sorted(folder.rglob("*.json")) if path.name != TEXTS_FILE)
 
 
-def _read_file(path: Path, texts: Texts, complain: ErrorHandler) -> list[Example]:
+def _read_file(path: Path, texts: Texts, on_error: ErrorHandler) -> list[Example]:
     """One example for each rectangle of a file."""
     record = expect_object(read_json(path, EXPECTED))
     # labelme writes the separator of the machine that it runs on.
@@ -87,7 +87,7 @@ def _read_file(path: Path, texts: Texts, complain: ErrorHandler) -> list[Example
     examples = []
     for number, shape in enumerate(expect_list(record["shapes"]), start=1):
         place = f"{path}, shape {number}"
-        with located_errors(place, "a rectangle with a text", complain):
+        with located_errors(place, "a rectangle with a text", on_error):
             examples.append(
                 Example(
                     photo=photo,

@@ -1,6 +1,6 @@
 """Records in files, and how their mistakes are told: with the file and the line.
 
-Most files here are JSON lines, one object a line. A reader of one passes on a `ErrorHandler`: by
+Most files here are JSON lines, one object a line. A reader of one passes on an `ErrorHandler`: by
 default the first mistake is raised; a checker collects them all, and the reader goes on.
 """
 
@@ -66,7 +66,7 @@ def read_records(
     path: Path,
     expected: str,
     parse: Callable[[dict[str, Any], int], T],
-    complain: ErrorHandler = fail,
+    on_error: ErrorHandler = fail,
 ) -> list[T]:
     """Read a JSON lines file.
 
@@ -74,20 +74,20 @@ def read_records(
         path: The file.
         expected: What a line is, for messages: "a rated image".
         parse: Called with a line's object and its number from 1; raises as `located_errors` says.
-        complain: What is done with a line that is wrong.
+        on_error: What is done with a line that is wrong.
 
     Raises:
         InputError: The file cannot be read.
     """
     parsed = []
     for number, line in read_lines(path):
-        with located_errors(f"{path}, line {number}", expected, complain):
+        with located_errors(f"{path}, line {number}", expected, on_error):
             parsed.append(parse(expect_object(_loads(line)), number))
     return parsed
 
 
 @contextlib.contextmanager
-def located_errors(place: str, expected: str, complain: ErrorHandler = fail) -> Iterator[None]:
+def located_errors(place: str, expected: str, on_error: ErrorHandler = fail) -> Iterator[None]:
     """Tell what is wrong with a record together with its place.
 
     Inside the block, KeyError stands for a missing field; TypeError, ValueError and OverflowError
@@ -96,17 +96,17 @@ def located_errors(place: str, expected: str, complain: ErrorHandler = fail) -> 
     Args:
         place: File and line.
         expected: What the record should be: "a rated image".
-        complain: What is done with the mistake; the block is left in any case.
+        on_error: What is done with the mistake; the block is left in any case.
     """
     try:
         yield
     except InputError as exc:  # has its place already
-        complain(exc)
+        on_error(exc)
     except (KeyError, TypeError, ValueError, OverflowError) as exc:
         reason = f"no {exc} in it" if isinstance(exc, KeyError) else exc
         problem = InputError(f"{place}: not {expected}: {reason}")
         problem.__cause__ = exc
-        complain(problem)
+        on_error(problem)
 
 
 def expect_object(value: object) -> dict[str, Any]:

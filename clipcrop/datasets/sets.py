@@ -21,7 +21,7 @@ EXAMPLES_FILE = "examples.jsonl"
 
 
 @dataclass(frozen=True)
-class Kind:
+class Layout:
     """One layout that can be read."""
 
     name: str
@@ -41,45 +41,45 @@ def _jsonl_file(path: Path) -> Path:
     return path / EXAMPLES_FILE if path.is_dir() else path
 
 
-KINDS = {
+LAYOUTS = {
     kind.name: kind
     for kind in (
-        Kind(
+        Layout(
             "jsonl",
             f"a .jsonl file, or a folder with {EXAMPLES_FILE}",
             lambda path: _jsonl_file(path).suffix == ".jsonl" and _jsonl_file(path).is_file(),
-            lambda path, _, complain: read_jsonl(_jsonl_file(path), complain=complain),
+            lambda path, _, on_error: read_jsonl(_jsonl_file(path), on_error=on_error),
         ),
-        Kind(
+        Layout(
             "gaicd",
             "images/train, images/test, ... and annotations",
             is_gaicd,
-            lambda path, texts, complain: read_gaicd(path, texts, complain=complain),
+            lambda path, texts, on_error: read_gaicd(path, texts, on_error=on_error),
         ),
-        Kind(
+        Layout(
             "fcdb",
             "cropping_testing_set.json and data",
             is_fcdb,
-            lambda path, _, complain: read_fcdb(path, complain=complain),
+            lambda path, _, on_error: read_fcdb(path, on_error=on_error),
         ),
-        Kind(
+        Layout(
             "flms",
             "500_image_dataset.mat and image",
             is_flms,
-            lambda path, _, complain: read_flms(path, complain=complain),
+            lambda path, _, on_error: read_flms(path, on_error=on_error),
         ),
-        Kind(
+        Layout(
             "labelme",
             ".json files of labelme, as for Horanyi-PR and TextCrop",
             is_labelme,
-            lambda path, _, complain: read_labelme(path, complain=complain),
+            lambda path, _, on_error: read_labelme(path, on_error=on_error),
         ),
     )
 }
 """Name -> layout; the first that a path looks like is taken."""
 
 
-def kind_of(path: Path, name: str | None = None) -> Kind:
+def find_layout(path: Path, name: str | None = None) -> Layout:
     """The layout of a path.
 
     Args:
@@ -92,13 +92,13 @@ def kind_of(path: Path, name: str | None = None) -> Kind:
     if not path.exists():
         raise InputError(f"no such file or folder: {str(path)!r}; check the name")
     if name is not None:
-        if name not in KINDS:
-            raise InputError(f"no such layout: {name!r}; known are {', '.join(KINDS)}")
-        return KINDS[name]
-    for kind in KINDS.values():
+        if name not in LAYOUTS:
+            raise InputError(f"no such layout: {name!r}; known are {', '.join(LAYOUTS)}")
+        return LAYOUTS[name]
+    for kind in LAYOUTS.values():
         if kind.is_here(path):
             return kind
-    known = "; ".join(f"{kind.name}: {kind.expected}" for kind in KINDS.values())
+    known = "; ".join(f"{kind.name}: {kind.expected}" for kind in LAYOUTS.values())
     raise InputError(f"no data set in {str(path)!r}; expected one of: {known}")
 
 
@@ -108,7 +108,7 @@ def read_set(
     name: str | None = None,
     texts: Path | None = None,
     split: str | None = None,
-    complain: ErrorHandler = fail,
+    on_error: ErrorHandler = fail,
 ) -> list[Example]:
     """Read a data set, whatever its layout.
 
@@ -117,13 +117,13 @@ def read_set(
         name: Its layout; found out by default.
         texts: A file or folder of texts, for a set that has none of its own.
         split: Only this part; all of it by default.
-        complain: What is done with a mistake; by default it is raised.
+        on_error: What is done with a mistake; by default it is raised.
 
     Raises:
         InputError: It cannot be read, something in it is wrong, or nothing is in the split.
     """
-    found_texts = read_texts(texts, complain=complain) if texts else {}
-    examples = kind_of(path, name).read(path, found_texts, complain)
+    found_texts = read_texts(texts, on_error=on_error) if texts else {}
+    examples = find_layout(path, name).read(path, found_texts, on_error)
     if split is not None:
         splits = sorted({example.split for example in examples})
         examples = [example for example in examples if example.split == split]

@@ -28,7 +28,7 @@ Texts = dict[str, tuple[str, ...]]
 EXPECTED = "texts of photos"
 
 
-def read_texts(path: Path, *, complain: ErrorHandler = fail) -> Texts:
+def read_texts(path: Path, *, on_error: ErrorHandler = fail) -> Texts:
     """Read a file of texts, or all ``.json`` and ``.jsonl`` files of a folder.
 
     Raises:
@@ -41,22 +41,22 @@ def read_texts(path: Path, *, complain: ErrorHandler = fail) -> Texts:
             raise InputError(f"no texts in {path}; expected .json or .jsonl files in it")
     texts: Texts = {}
     for file in files:
-        for name, found in _read_file(file, complain):
+        for name, found in _read_file(file, on_error):
             if name in texts and texts[name] != found:
-                complain(InputError(f"{file}: a second, other text of {name!r}: {found[0]!r}"))
+                on_error(InputError(f"{file}: a second, other text of {name!r}: {found[0]!r}"))
             texts.setdefault(name, found)
     return texts
 
 
-def _read_file(path: Path, complain: ErrorHandler) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _read_file(path: Path, on_error: ErrorHandler) -> Iterator[tuple[str, tuple[str, ...]]]:
     if path.suffix.lower() == ".jsonl":
-        yield from read_records(path, EXPECTED, lambda record, _: _line(record), complain)
+        yield from read_records(path, EXPECTED, lambda record, _: _line(record), on_error)
         return
     entries: dict[str, Any] = {}
-    with located_errors(str(path), EXPECTED, complain):
+    with located_errors(str(path), EXPECTED, on_error):
         entries = expect_object(read_json(path, EXPECTED))
     for name, found in entries.items():
-        with located_errors(f"{path}, {name!r}", "a text", complain):
+        with located_errors(f"{path}, {name!r}", "a text", on_error):
             yield name, _texts_of({"text": found})
 
 

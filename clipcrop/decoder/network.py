@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,8 @@ _CHOICES = {
     "activation": ("relu", "gelu"),
     "clamp": ("inference", "always"),
 }
+
+_FORMER_NAMES = {"among": "self_attention", "across": "cross_attention"}
 
 _LARGEST_LOG_SCALE = 4.0  # a crop of e^4 times the union box is larger than any image
 _FREQUENCIES = 32  # sines and cosines for each of the four numbers of a box
@@ -255,8 +257,12 @@ class _Layer(nn.Module):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         dim, dropout = config.dim, config.dropout
-        self.among = nn.MultiheadAttention(dim, config.num_heads, dropout, batch_first=True)
-        self.across = nn.MultiheadAttention(dim, config.num_heads, dropout, batch_first=True)
+        self.self_attention = nn.MultiheadAttention(
+            dim, config.num_heads, dropout, batch_first=True
+        )
+        self.cross_attention = nn.MultiheadAttention(
+            dim, config.num_heads, dropout, batch_first=True
+        )
         self.mlp = nn.Sequential(
             nn.Linear(dim, config.mlp_dim),
             nn.ReLU() if config.activation == "relu" else nn.GELU(),
@@ -266,6 +272,16 @@ class _Layer(nn.Module):
         self.norms = nn.ModuleList([nn.LayerNorm(dim) for _ in range(3)])
         self.dropout = nn.Dropout(dropout)
         self.is_pre = config.norm_order == "pre"
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *others: Any, **more: Any
+    ) -> None:
+        """Load checkpoints from before the attention layers had their present names, too."""
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            part, dot, rest = name[len(prefix) :].partition(".")
+            if part in _FORMER_NAMES:
+                state_dict[prefix + _FORMER_NAMES[part] + dot + rest] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *others, **more)
 
     def forward(
         self,
@@ -280,17 +296,23 @@ class _Layer(nn.Module):
         def placed(part: Tensor) -> Tensor:
             return part if again is None else part + again
 
-        def among(part: Tensor) -> Tensor:
-            found: Tensor = self.among(placed(part), placed(part), part, need_weights=False)[0]
+        def attend_to_queries(part: Tensor) -> Tensor:
+            found: Tensor = self.self_attention(
+                placed(part), placed(part), part, need_weights=False
+            )[0]
             return found
 
-        def across(part: Tensor) -> Tensor:
-            found: Tensor = self.across(
+        def attend_to_image(part: Tensor) -> Tensor:
+            found: Tensor = self.cross_attention(
                 placed(part), keys, values, key_padding_mask=padding_mask, need_weights=False
             )[0]
             return found
 
-        parts: tuple[Callable[[Tensor], Tensor], ...] = (among, across, self.mlp)
+        parts: tuple[Callable[[Tensor], Tensor], ...] = (
+            attend_to_queries,
+            attend_to_image,
+            self.mlp,
+        )
         for norm, part in zip(self.norms, parts, strict=True):
             if self.is_pre:
                 state = state + self.dropout(part(norm(state)))

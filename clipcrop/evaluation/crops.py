@@ -23,7 +23,7 @@ from .methods import Judge, Method
 KEPT_CROPS = 10
 """Crops of each method that are kept for pictures and files."""
 
-Progress = Callable[[Sequence[list[Example]]], Iterable[list[Example]]]
+WrapPhotos = Callable[[Sequence[list[Example]]], Iterable[list[Example]]]
 """Wraps the photos, each with its examples, to show how far it is."""
 
 
@@ -116,7 +116,7 @@ def evaluate_crops(
     methods: Sequence[Method],
     name: str,
     *,
-    progress: Progress = iter,
+    progress: WrapPhotos = iter,
     must_all_run: bool = False,
     answer: AnswerOne | None = None,
 ) -> SetResult:

@@ -24,7 +24,7 @@ from ..imaging.images import LoadedImage, load_image
 from ..predictor import CachedEncoder, EncodedImage
 from ..prompt.parser import parse_prompt
 from .crop_metrics import score_asked
-from .crops import KEPT_CROPS, Answer, Progress, SetResult, evaluate_crops
+from .crops import KEPT_CROPS, Answer, SetResult, WrapPhotos, evaluate_crops
 from .crops_report import sha256_of
 from .grounding import LARGE_AREA, read_cases
 from .journal import Journal
@@ -107,7 +107,7 @@ def compare(
     journal: Journal,
     name: str,
     *,
-    progress: Progress = iter,
+    progress: WrapPhotos = iter,
 ) -> SetResult:
     """Ask all methods about all examples, as `evaluate_crops` does.
 

@@ -17,7 +17,7 @@ NOUN_SENSE = "1"
 
 
 @dataclass(frozen=True)
-class Kind:
+class Synset:
     """A synset: one meaning, with the words for it."""
 
     lemmas: tuple[str, ...]
@@ -37,7 +37,7 @@ class Kind:
 class WordNet:
     """The nouns of WordNet."""
 
-    kinds: dict[int, Kind] = field(default_factory=dict)
+    kinds: dict[int, Synset] = field(default_factory=dict)
     """By the offset in ``data.noun``."""
 
     senses: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
@@ -83,7 +83,7 @@ def read_wordnet(folder: Path) -> WordNet:
     return net
 
 
-def _kind(line: str) -> tuple[int, Kind]:
+def _kind(line: str) -> tuple[int, Synset]:
     fields = line.split(" | ", 1)[0].split()
     word_count = int(fields[3], 16)
     lemmas = tuple(w.replace("_", " ").lower() for w in fields[4 : 4 + 2 * word_count : 2])
@@ -91,4 +91,4 @@ def _kind(line: str) -> tuple[int, Kind]:
     links = [(pointers[i], int(pointers[i + 1])) for i in range(0, len(pointers) - 3, 4)]
     parents = tuple(offset for symbol, offset in links if symbol in {"@", "@i"})
     instance = any(symbol == "@i" for symbol, _ in links)
-    return int(fields[0]), Kind(lemmas, int(fields[1]), parents, instance)
+    return int(fields[0]), Synset(lemmas, int(fields[1]), parents, instance)

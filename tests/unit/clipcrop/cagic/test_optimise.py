@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from clipcrop.cagic.optimise import Optimum, Progress, minimise
+from clipcrop.cagic.optimise import Optimum, SearchProgress, minimise
 from clipcrop.cagic.options import CagicOptions
 from clipcrop.cagic.space import CropSpace
 from clipcrop.constraints import Constraints
@@ -174,7 +174,7 @@ def test_the_shortest_searches_give_a_crop(options: dict[str, float]):
 
 
 def test_progress_is_told_after_every_step_and_never_gets_worse():
-    told: list[Progress] = []
+    told: list[SearchProgress] = []
 
     minimise(bowl, SPACE, CagicOptions(steps=9), on_step=told.append)
 
@@ -186,7 +186,7 @@ def test_progress_is_told_after_every_step_and_never_gets_worse():
 
 
 def test_an_interrupted_search_gives_the_best_until_then():
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: SearchProgress) -> None:
         if progress.step == 7:
             raise KeyboardInterrupt
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from published_sets import write_photo
 
-from clipcrop.datasets.caption import DEFAULT_MODEL, TransformersCaptioner, caption_photos
+from clipcrop.datasets.caption import DEFAULT_MODEL, ImageToText, caption_photos
 from clipcrop.datasets.texts import read_texts
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.weights.registry import BLIP
@@ -84,27 +84,27 @@ def test_the_usual_model_is_taken_at_its_pinned_commit(tiny_blip, tmp_path, monk
     (cached / "refs" / "main").write_text("0" * 40)  # the newest, which is not here
     shutil.copytree(tiny_blip, cached / "snapshots" / BLIP.revision)
 
-    captioner = TransformersCaptioner.load(device="cpu")
+    captioner = ImageToText.load(device="cpu")
 
     assert captioner.caption([Image.new("RGB", (30, 30))])
     with pytest.raises(CheckpointError, match="no captioning model in 'Salesforce/blip"):
-        TransformersCaptioner.load(device="cpu", revision="main")
+        ImageToText.load(device="cpu", revision="main")
 
 
 def test_a_model_in_the_published_format_describes_images_the_same_way_each_time(tiny_blip):
-    captioner = TransformersCaptioner.load(str(tiny_blip), "cpu")
+    captioner = ImageToText.load(str(tiny_blip), "cpu")
     images = [Image.new("RGB", (50, 40)), Image.new("RGB", (20, 90), "red")]
 
     texts = captioner.caption(images)
 
-    assert texts == TransformersCaptioner.load(str(tiny_blip), "cpu").caption(images)
+    assert texts == ImageToText.load(str(tiny_blip), "cpu").caption(images)
     assert all(word in WORDS[1:] for text in texts for word in text.split())
     assert all(texts)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=f"no captioning model in '{tmp_path}'"):
-        TransformersCaptioner.load(str(tmp_path), "cpu")
+        ImageToText.load(str(tmp_path), "cpu")
 
 
 def test_every_photo_gets_a_text_that_the_readers_take(tmp_path, photos):
@@ -146,7 +146,7 @@ def test_photos_that_cannot_be_read_are_told_and_the_others_described(tmp_path, 
     problems = []
 
     added = caption_photos(
-        photos, tmp_path / "texts.jsonl", FakeCaptioner(), complain=problems.append
+        photos, tmp_path / "texts.jsonl", FakeCaptioner(), on_error=problems.append
     )
 
     assert added == 2

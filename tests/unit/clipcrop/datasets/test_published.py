@@ -80,7 +80,7 @@ def test_whoever_collects_mistakes_gets_all_of_them_and_the_rest_of_the_set(tmp_
     folder = write_gaicd(tmp_path, {"test/a": "1 2 3\n" + GAICD_LINES, "test/b": "x"})
     problems = []
 
-    examples = read_gaicd(folder, complain=problems.append)
+    examples = read_gaicd(folder, on_error=problems.append)
 
     assert [one.photo.name for one in examples] == ["a.jpg"]
     assert len(examples[0].crops) == 2
@@ -187,7 +187,7 @@ def test_a_file_that_is_no_json_is_one_mistake_among_others(tmp_path):
     write_labelme(tmp_path / "c.json", "c.jpg", [("x", [[0, 0], [9, 9]])])
     problems = []
 
-    examples = read_labelme(tmp_path, complain=problems.append)
+    examples = read_labelme(tmp_path, on_error=problems.append)
 
     assert [one.photo.name for one in examples] == ["a.jpg", "c.jpg"]
     (problem,) = problems

@@ -84,6 +84,24 @@ def with_config(path: Path, **changes: Any) -> Path:
     return rewritten(path, {"config": json.dumps(config | changes)})
 
 
+def test_a_decoder_from_before_its_attention_was_renamed_loads(saved: Path, tmp_path: Path):
+    decoder = load_decoder(saved, FakeEncoder())
+    with safe_open(saved, framework="pt") as file:
+        header = file.metadata()
+    earlier = {
+        name.replace("self_attention", "among").replace("cross_attention", "across"): part
+        for name, part in decoder.state_dict().items()
+    }
+    path = tmp_path / "earlier.safetensors"
+    save_file(earlier, path, metadata=header)
+
+    loaded = load_decoder(path, FakeEncoder()).state_dict()
+
+    assert {"layers.0.among.in_proj_weight", "layers.1.across.out_proj.bias"} <= earlier.keys()
+    assert loaded.keys() == decoder.state_dict().keys()
+    assert all(torch.equal(loaded[name], part) for name, part in decoder.state_dict().items())
+
+
 def test_saved_and_loaded_is_the_same(saved: Path):
     torch.manual_seed(0)
     original = Decoder(CONFIG).eval()
