@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from ..encoders.base import Encoder
 from ..errors import CheckpointError
 from ..weights.decoders import FORMAT, HOW_TO_REPLACE, damaged_header, read_decoder_info
-from .network import Decoder, DecoderConfig
+from .network import FORMER_READINGS, Decoder, DecoderConfig
 
 
 def save_decoder(
@@ -84,11 +85,22 @@ def load_decoder(path: Path, encoder: Encoder, device: torch.device | None = Non
             f"{encoder.name!r} as it is here; choose that encoder, another decoder, or none"
         )
     try:
-        config = DecoderConfig(**info.config)
+        config = DecoderConfig(**_without_former_readings(info.config, path))
     except (TypeError, ValueError) as exc:
         raise damaged_header(path, exc) from exc
     decoder = _fill(config, path)
     return decoder.to(device or torch.device("cpu")).eval().requires_grad_(False)
+
+
+def _without_former_readings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """What an earlier version wrote, without fields that have one value left."""
+    for name, value in FORMER_READINGS.items():
+        if config.get(name, value) != value:
+            raise CheckpointError(
+                f"the decoder {path} was trained with {name} {config[name]!r}, which this version "
+                "cannot compute; train it anew"
+            )
+    return {name: value for name, value in config.items() if name not in FORMER_READINGS}
 
 
 def _fill(config: DecoderConfig, path: Path) -> Decoder:

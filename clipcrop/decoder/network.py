@@ -5,9 +5,15 @@ The paper's Eq. 1 to 3. Queries are M learned tokens plus the mean of the select
 score (Eq. 1), and the crop is their sum (Eq. 3). The variant ``base`` knows no text: its queries
 are the learned tokens alone, and it gives boxes instead of offsets.
 
-What the paper says is the default of `DecoderConfig`. What it leaves open is an option there, with
-the reason for its default. One reading has no option: quality is the sigmoid of the score, because
-it is trained with opinion scores that are mapped to 0..1.
+What the paper says is the default of `DecoderConfig`, which also has what encoders differ in. Our
+readings of what the paper leaves open are those of DETR, which the paper calls its model:
+
+- Queries (Eq. 2) are the first layer's input and are added again wherever they attend.
+- Layers are normalised after each sum; MLPs have ReLU.
+- In training every layer's output is predicted and supervised.
+- Crops are cut at the image's edges in evaluation only: a side that is cut has no gradient, so a
+  crop too far outside would never come back in training.
+- Quality is the sigmoid of the score: it is trained with opinion scores mapped to 0..1.
 
 Axes are those of `clipcrop.encoders.base`; D is the width of the encoder's tokens.
 """
@@ -32,11 +38,16 @@ _CHOICES = {
     "offset_space": ("image", "union"),
     "key_positions": ("boxes", "none"),
     "query_positions": ("none", "union"),
-    "query_injection": ("every_layer", "input"),
-    "norm_order": ("post", "pre"),
-    "activation": ("relu", "gelu"),
-    "clamp": ("inference", "always"),
 }
+
+FORMER_READINGS = {
+    "query_injection": "every_layer",
+    "norm_order": "post",
+    "activation": "relu",
+    "clamp": "inference",
+    "auxiliary": True,
+}
+"""Fields of configurations that earlier versions wrote, with the one value that is left."""
 
 _FORMER_NAMES = {"among": "self_attention", "across": "cross_attention"}
 
@@ -88,23 +99,6 @@ class DecoderConfig:
     """What is added to the queries beside Eq. 2. "none": nothing, as in the paper. "union": an
     encoding of the union box, which an encoder whose tokens don't know their place (lite) needs."""
 
-    query_injection: Literal["every_layer", "input"] = "every_layer"
-    """Where the queries of Eq. 2 enter. "every_layer": they are the first layer's input and are
-    added again wherever they attend, as in DETR, which the paper calls its model. "input": once."""
-
-    norm_order: Literal["post", "pre"] = "post"
-    """Whether a layer is normalised after each sum ("post", DETR's default) or before each part."""
-
-    activation: Literal["relu", "gelu"] = "relu"
-    """Of the MLPs; DETR's is relu."""
-
-    clamp: Literal["inference", "always"] = "inference"
-    """When crops are cut at the image's edges. Not in training by default: a side that is cut has
-    no gradient, so a crop too far outside would never come back."""
-
-    auxiliary: bool = True
-    """In training, every layer's output is predicted and supervised, as in DETR."""
-
     def __post_init__(self) -> None:
         """Refuse what the layers would only refuse later, and less clearly."""
         for name, choices in _CHOICES.items():
@@ -131,13 +125,13 @@ class DecoderOutput(NamedTuple):
 
     boxes_cxcywh: Tensor
     """[B, M, 4] crops, normalised to the image. In evaluation they lie in it, and one that was
-    predicted outside of it has no area; in training see `DecoderConfig.clamp`."""
+    predicted outside of it has no area; in training they may lie outside."""
 
     scores: Tensor
     """[B, M] logits of the quality."""
 
     layers: tuple[DecoderOutput, ...] = ()
-    """The same of each layer but the last, in training with `DecoderConfig.auxiliary`."""
+    """The same of each layer but the last, in training."""
 
     @property
     def quality(self) -> Tensor:
@@ -215,14 +209,13 @@ class Decoder(nn.Module):
     def _decode(
         self, queries: Tensor, keys: Tensor, values: Tensor, padding_mask: Tensor | None
     ) -> list[Tensor]:
-        """[B, M, dim] after the last layer; after each one where all are supervised."""
+        """[B, M, dim] after the last layer; in training after each one."""
         state = queries
-        again = queries if self.config.query_injection == "every_layer" else None
         states: list[Tensor] = []
         for layer in self.layers:
-            state = layer(state, again, keys, values, padding_mask)
+            state = layer(state, queries, keys, values, padding_mask)
             states.append(state)
-        return states if self.training and self.config.auxiliary else states[-1:]
+        return states if self.training else states[-1:]
 
     def _predict(self, state: Tensor, union_box_cxcywh: Tensor | None) -> DecoderOutput:
         state = self.norm(state)
@@ -235,7 +228,7 @@ class Decoder(nn.Module):
             boxes = add_offsets(
                 union_box_cxcywh.float()[:, None], raw, self.config.offset_space
             )  # Eq. 3
-        if self.config.clamp == "always" or not self.training:
+        if not self.training:
             boxes = clamp_to_image(boxes)
         return DecoderOutput(boxes, scores)
 
@@ -265,13 +258,12 @@ class _Layer(nn.Module):
         )
         self.mlp = nn.Sequential(
             nn.Linear(dim, config.mlp_dim),
-            nn.ReLU() if config.activation == "relu" else nn.GELU(),
+            nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(config.mlp_dim, dim),
         )
         self.norms = nn.ModuleList([nn.LayerNorm(dim) for _ in range(3)])
         self.dropout = nn.Dropout(dropout)
-        self.is_pre = config.norm_order == "pre"
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *others: Any, **more: Any
@@ -286,15 +278,15 @@ class _Layer(nn.Module):
     def forward(
         self,
         state: Tensor,
-        again: Tensor | None,
+        queries: Tensor,
         keys: Tensor,
         values: Tensor,
         padding_mask: Tensor | None,
     ) -> Tensor:
-        """[B, M, dim] -> [B, M, dim]; ``again`` is added to what attends."""
+        """[B, M, dim] -> [B, M, dim]; ``queries`` are added to what attends."""
 
         def placed(part: Tensor) -> Tensor:
-            return part if again is None else part + again
+            return part + queries
 
         def attend_to_queries(part: Tensor) -> Tensor:
             found: Tensor = self.self_attention(
@@ -314,10 +306,7 @@ class _Layer(nn.Module):
             self.mlp,
         )
         for norm, part in zip(self.norms, parts, strict=True):
-            if self.is_pre:
-                state = state + self.dropout(part(norm(state)))
-            else:
-                state = norm(state + self.dropout(part(state)))
+            state = norm(state + self.dropout(part(state)))
         return state
 
 

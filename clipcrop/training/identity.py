@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets import Example
-from ..decoder.network import DecoderConfig
+from ..decoder.network import FORMER_READINGS, DecoderConfig
 from ..encoders.base import Encoder
 from ..errors import InputError
 from .config import TrainConfig
@@ -32,7 +32,7 @@ def identity_of(
     validation: Sequence[Example],
 ) -> dict[str, Any]:
     """All that the weights depend on, as JSON has it."""
-    values = asdict(config) | asdict(decoder_config) | asdict(criterion_config)
+    values = FORMER_READINGS | asdict(config) | asdict(decoder_config) | asdict(criterion_config)
     del values["accumulate"]  # the same sums in other parts
     values["tower"] = f"{encoder.name} {encoder.fingerprint()}"
     values["examples"] = _digest(examples)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from clipcrop.arrays import FloatArray
 from clipcrop.decoder.checkpoint import load_decoder, save_decoder
-from clipcrop.decoder.network import Decoder, DecoderConfig
+from clipcrop.decoder.network import FORMER_READINGS, Decoder, DecoderConfig
 from clipcrop.encoders.base import ImageTokens
 from clipcrop.encoders.lite import LiteEncoder
 from clipcrop.encoders.tensors import weights_fingerprint
@@ -26,9 +25,7 @@ from clipcrop.prompt.parser import Text
 from clipcrop.weights.checkpoint import default_models_folder
 from clipcrop.weights.decoders import default_decoder_path, find_decoder, read_decoder_info
 
-CONFIG = DecoderConfig(
-    token_dim=6, num_queries=3, dim=8, num_layers=2, num_heads=2, mlp_dim=8, norm_order="pre"
-)
+CONFIG = DecoderConfig(token_dim=6, num_queries=3, dim=8, num_layers=2, num_heads=2, mlp_dim=8)
 
 
 class FakeEncoder:
@@ -82,6 +79,19 @@ def with_config(path: Path, **changes: Any) -> Path:
     with safe_open(path, framework="pt") as file:
         config = json.loads(file.metadata()["config"])
     return rewritten(path, {"config": json.dumps(config | changes)})
+
+
+def test_readings_that_an_earlier_version_wrote_are_read(saved: Path):
+    earlier = with_config(saved, **FORMER_READINGS)
+
+    assert load_decoder(earlier, FakeEncoder()).config == CONFIG
+
+
+def test_a_decoder_with_a_reading_that_is_gone_is_refused(saved: Path):
+    earlier = with_config(saved, norm_order="pre")
+
+    with pytest.raises(CheckpointError, match="norm_order 'pre'"):
+        load_decoder(earlier, FakeEncoder())
 
 
 def test_a_decoder_from_before_its_attention_was_renamed_loads(saved: Path, tmp_path: Path):
@@ -247,7 +257,7 @@ def test_a_decoder_that_is_not_there_is_refused(choice: str):
 
 def test_fingerprints_differ_as_soon_as_one_step_was_trained():
     torch.manual_seed(0)
-    decoder = Decoder(replace(CONFIG, norm_order="post"))
+    decoder = Decoder(CONFIG)
     before = weights_fingerprint(decoder.state_dict())
     again = weights_fingerprint(dict(reversed(decoder.state_dict().items())))
 

@@ -28,11 +28,6 @@ READINGS: list[dict[str, Any]] = [
     {"offset_space": "union"},
     {"key_positions": "none"},
     {"query_positions": "union"},
-    {"query_injection": "input"},
-    {"norm_order": "pre"},
-    {"activation": "gelu"},
-    {"clamp": "always"},
-    {"auxiliary": False},
 ]
 
 
