@@ -110,16 +110,17 @@ def list_checks(recipe: Recipe, arguments: Sequence[str], *, is_fast: bool = Fal
 
     # Each test is selected once: its marks are those of one tier, and possibly "slow".
     no_editor = "not gimp and not krita"
+    # A file's tests stay together, since they share what is slow to make.
+    shared = ["--numprocesses", str(NUM_WORKERS), "--dist", "loadfile"]
     slow_tiers = [
         tests("krita", ["-m", "krita and not gimp"], _editors(recipe, "krita")),
         tests("gimp", ["-m", "gimp and not krita"], _editors(recipe, "gimp")),
         tests("gimp and krita", ["-m", "gimp and krita"], _editors(recipe, *EDITORS)),
-        tests("slow", ["-m", f"slow and not data and not gpu and {no_editor}"]),
+        tests("slow", ["-m", f"slow and not data and not gpu and {no_editor}", *shared]),
         tests("data", ["-m", f"data and not gpu and {no_editor}"], _data(recipe)),
         tests("gpu", ["-m", f"gpu and {no_editor}"], _gpu(recipe)),
     ]
-    # A file's tests stay together, since they share what is slow to make.
-    default = tests("", ["--numprocesses", str(NUM_WORKERS), "--dist", "loadfile"])
+    default = tests("", shared)
     return [
         *([] if is_fast else slow_tiers),
         default,

@@ -26,6 +26,8 @@ LEFT_OUT = ("clipcrop/evaluation/", "clipcrop/training/lite/", "clipcrop/trainin
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys, clipcrop
+
+pytestmark = pytest.mark.slow
 for module in pkgutil.walk_packages(clipcrop.__path__, "clipcrop."):
     importlib.import_module(module.name)
 print(clipcrop.__file__)

@@ -8,6 +8,8 @@ import pytest
 
 from clipcrop_wire.errors import Cancelled, RequestTimeout
 
+pytestmark = pytest.mark.slow
+
 DAY_S = 86_400
 
 

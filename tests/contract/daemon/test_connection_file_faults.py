@@ -15,6 +15,8 @@ import pytest
 from clipcrop_wire.client import Client
 from clipcrop_wire.errors import BadConnectionFile, DaemonNotRunning
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 IS_ROOT = os.geteuid() == 0
 

@@ -11,6 +11,8 @@ import pytest
 from clipcrop_wire.client import Client
 from clipcrop_wire.errors import Cancelled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def daemon(start):

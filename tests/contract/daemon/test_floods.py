@@ -13,6 +13,8 @@ from hostile_peer import HostilePeer, endpoint_of, frame, greeting
 
 from clipcrop_wire.messages import PingRequest
 
+pytestmark = pytest.mark.slow
+
 MB = 2**20
 LOW_LIMIT_BYTES = 150 * MB
 

@@ -8,6 +8,8 @@ import pytest
 
 from clipcrop_wire.errors import DaemonNotRunning
 
+pytestmark = pytest.mark.slow
+
 SOON_S = 20.0  # a client that waits is told at once; this is for a busy machine
 SLOW = [
     pytest.param("load 60", "loading", id="while it loads"),

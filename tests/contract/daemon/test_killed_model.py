@@ -9,6 +9,8 @@ import pytest
 from clipcrop_wire.errors import Cancelled, InternalError, RequestTimeout, Unavailable
 from clipcrop_wire.messages import MAX_EXCLUSIONS, MAX_PROMPT_CHARS
 
+pytestmark = pytest.mark.slow
+
 SOON_S = 20.0
 
 

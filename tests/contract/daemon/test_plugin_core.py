@@ -23,6 +23,8 @@ from clipcrop_plugin.picture import Picture, Raster
 from clipcrop_plugin.session import ASKING, FAILED, READY, STARTING, Session
 from clipcrop_wire.endpoint import read_connection_file
 
+pytestmark = pytest.mark.slow
+
 FRONT = Path(__file__).parents[2] / "fakes" / "front_with_fake_model.py"
 LONGEST_S = 30.0
 

@@ -19,6 +19,8 @@ from clipcrop_wire.errors import Cancelled, RequestError
 from clipcrop_wire.messages import CancelRequest, Image, PingRequest, SuggestRequest, WarmRequest
 from clipcrop_wire.sealing import Channel
 
+pytestmark = pytest.mark.slow
+
 MB = 2**20
 PIXELS = bytes(range(48))
 IMAGE = Image.of(PIXELS, 4, 4, "rgb8")

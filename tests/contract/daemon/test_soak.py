@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_restless_clients_get_one_answer_each_and_leave_nothing(checkout):
     script = checkout / "tests" / "soak" / "soak_daemon.py"

@@ -21,6 +21,8 @@ from clipcrop_wire.endpoint import ConnectionFile
 from clipcrop_wire.errors import WireError
 from clipcrop_wire.messages import Image
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "a prompt that nobody else may see"
 PIXELS = b"pixels-of-the-user" * 4096
 IMAGE = Image.of(PIXELS, 4096, 6, "rgb8")

@@ -15,6 +15,8 @@ from clipcrop_wire import protocol, sealing
 from clipcrop_wire.messages import HelloRequest, Image, PingRequest, SuggestRequest
 from clipcrop_wire.sealing import Channel
 
+pytestmark = pytest.mark.slow
+
 SILENCE_S = 0.2  # how long an answer that must not come is waited for
 PIXELS = bytes(48)
 SUGGEST = SuggestRequest(Image.of(PIXELS, 4, 4, "rgb8"), "the dog")

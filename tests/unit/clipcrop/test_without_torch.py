@@ -11,6 +11,8 @@ import pytest
 SUGGEST = """
 import sys
 from clipcrop.cli import main
+
+pytestmark = pytest.mark.slow
 code = main([
     "suggest", {photo!r}, "the brown cat without the car", "--model", "lite", "--count", "2",
     "--contact-sheet", {sheet!r},

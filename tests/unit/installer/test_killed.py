@@ -12,6 +12,7 @@ KILLER = Path(__file__).with_name("killer.py")
 NUM_SEEDS = 100
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs fork")
 def test_an_installer_killed_at_any_point_loses_nothing_and_the_next_one_repairs(tmp_path: Path):
     seeds = map(str, range(NUM_SEEDS))

@@ -12,6 +12,8 @@ import winreg
 
 from clipcrop_installer.login.run_key import Registry
 
+pytestmark = pytest.mark.slow
+
 registry: Registry = winreg
 """
 

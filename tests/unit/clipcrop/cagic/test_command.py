@@ -124,6 +124,7 @@ def test_a_prompt_is_needed(capsys: pytest.CaptureFixture[str], astronaut_path: 
     assert "prompt" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_gives_the_best_until_then_and_says_so(samples: Path):
     search = [*SHORT[:-1], "10000", "--verbose", "--restarts", "4"]
     photos = [str(samples / name) for name in ("astronaut.jpg", "coffee.jpg")]

@@ -54,6 +54,7 @@ def tokens(tmp_path_factory):
     return tmp_path_factory.mktemp("tokens")
 
 
+@pytest.mark.slow
 def test_two_processes_are_as_one_with_all_of_the_batch(data, tmp_path, tokens):
     command = [data, *SMALL, "--dropout", 0, "--tokens", tokens]
     two = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -72,6 +73,7 @@ def test_two_processes_are_as_one_with_all_of_the_batch(data, tmp_path, tokens):
         torch.testing.assert_close(others[name], value, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_at_any_moment_goes_on_as_if_it_were_not(data, tmp_path, tokens):
     command = [data, *SMALL, "--epochs", 8, "--tokens", tokens]
     cut, uncut = tmp_path / "cut", tmp_path / "uncut"
@@ -90,6 +92,7 @@ def test_a_run_that_was_killed_at_any_moment_goes_on_as_if_it_were_not(data, tmp
     assert all(torch.equal(others[name], value) for name, value in weights.items())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches the whole console there")
 def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path, tokens):
     command = [data, *SMALL, "--epochs", 5000, "--save-every", 0, "--tokens", tokens]

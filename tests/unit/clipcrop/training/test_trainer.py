@@ -27,6 +27,8 @@ from clipcrop.training.validation import best_crops
 from clipcrop.training.views import plain_view
 from clipcrop.weights.decoders import read_decoder_info
 
+pytestmark = pytest.mark.slow
+
 SHORT = TrainConfig(epochs=3, batch_size=2, lr=1e-3, side_px=208, views=1)
 
 

@@ -63,6 +63,7 @@ def run(config: TrainConfig, shards: Path, folder: Path) -> dict[str, object]:
     return torch.load(checkpoint, weights_only=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_and_resumed_equals_the_uncut_run(shards: Path, tmp_path: Path):
     class CutShort(Exception):
         """Stands for a power cut."""
@@ -99,6 +100,7 @@ def test_only_the_pyramid_and_the_heads_are_trained(shards: Path, tmp_path: Path
     assert changed == {"pyramid", "heads"}
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_on_two_shards(shards: Path, tmp_path: Path):
     config = TrainConfig(
         num_blocks=12, num_shards=2, uses=1, views_per_shard=4, batch_size=4, warmup_steps=1
