@@ -26,15 +26,14 @@ from .checks import check_examples
 from .config import TrainConfig, choices_of, sentence_of
 from .criterion import CriterionConfig
 from .interruption import asked_to_stop
-from .matcher import MatchCosts
 from .processes import Processes, joined
 from .trainer import Outcome, RunOptions, train
 
 EXIT_INTERRUPTED = 130
 
-_Config = TypeVar("_Config", TrainConfig, DecoderConfig, CriterionConfig, MatchCosts)
+_Config = TypeVar("_Config", TrainConfig, DecoderConfig, CriterionConfig)
 
-_FROM_ELSEWHERE = {"token_dim", "costs"}  # the encoder says it; options of their own
+_FROM_ELSEWHERE = {"token_dim"}  # the encoder says it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +78,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_fields(parser.add_argument_group("decoder, see clipcrop.decoder.network"), DecoderConfig)
     losses = parser.add_argument_group("losses, see clipcrop.training.criterion")
     _add_fields(losses, CriterionConfig)
-    _add_fields(losses, MatchCosts, prefix="match-")
     parser.set_defaults(run=run)
 
 
@@ -87,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     """Train; the exit code."""
     config = _build(TrainConfig, options)
     decoder_config = _build(DecoderConfig, options)
-    criterion_config = _build(CriterionConfig, options, costs=_build(MatchCosts, options, "match_"))
+    criterion_config = _build(CriterionConfig, options)
     with asked_to_stop() as is_stopped, joined(options.device) as processes:
         examples, validation = _read(options, processes)
         if processes.is_first:
@@ -165,12 +163,12 @@ def _tell(outcome: Outcome, folder: Path) -> None:
         print(f"best in validation, IoU {outcome.best:.4f}: {folder / BEST_DECODER}")
 
 
-def _add_fields(group: argparse._ArgumentGroup, config: type[Any], prefix: str = "") -> None:
+def _add_fields(group: argparse._ArgumentGroup, config: type[Any]) -> None:
     """An option for each field of a configuration."""
     for one in fields(config):
         if one.name in _FROM_ELSEWHERE:
             continue
-        option = f"--{prefix}{one.name.replace('_', '-')}"
+        option = f"--{one.name.replace('_', '-')}"
         sentence = sentence_of(one) if one.metadata else f"see {config.__name__}.{one.name}"
         help_text = f"{sentence} (default: {_shown(one.default)})".replace("%", "%%")
         if isinstance(one.default, bool):
@@ -192,18 +190,12 @@ def _add_fields(group: argparse._ArgumentGroup, config: type[Any], prefix: str =
         )
 
 
-def _build(
-    config: type[_Config], options: argparse.Namespace, prefix: str = "", **others: Any
-) -> _Config:
+def _build(config: type[_Config], options: argparse.Namespace) -> _Config:
     """A configuration of the options that were made of its fields."""
     known: Mapping[str, Any] = vars(options)
-    values = {
-        one.name: known[prefix + one.name]
-        for one in _fields_of(config)
-        if prefix + one.name in known
-    }
+    values = {one.name: known[one.name] for one in _fields_of(config)}
     try:
-        return config(**values, **others)
+        return config(**values)
     except InputError:
         raise
     except ValueError as exc:

@@ -3,7 +3,9 @@
 Section 3.3 and Appendix B, which follow Jia et al.: predictions are matched with the crops that
 people rated high; matched ones are drawn to them; every prediction's quality is compared, by smooth
 L1, with a label. The label is the rating of a crop that the prediction overlaps by IoU >= .9, as
-people hardly see so small a difference.
+people hardly see so small a difference. A matched prediction that overlaps none so far has the
+rating of the crop that it is drawn to: that is where it will be. Ratings of 1 to 5 are mapped to 0
+to 1 ("directly map the quality score to 0~1", Appendix B).
 
 Each image's losses are means over that image, and a batch's are means over its images. So a batch
 gives what its images give one by one, and so do gradients that are accumulated or averaged over
@@ -15,7 +17,7 @@ Axes beside those of `clipcrop.encoders.base`: T, rated crops of an image.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -25,7 +27,18 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..decoder.network import DecoderOutput
 from ..decoder.tensor_boxes import cxcywh_to_xyxy, generalised_iou, iou_of_pairs
-from .matcher import MatchCosts, match, solver
+from .matcher import GIOU_COST, L1_COST, QUALITY_COST, match, solver
+
+LOWEST_OPINION, HIGHEST_OPINION = 1.0, 5.0
+"""Mean opinion scores of quality 0 and 1."""
+
+FORMER_READINGS = {
+    "label_matched": True,
+    "lowest_opinion": LOWEST_OPINION,
+    "highest_opinion": HIGHEST_OPINION,
+    "costs": {"l1": L1_COST, "giou": GIOU_COST, "quality": QUALITY_COST},
+}
+"""Settings that runs of earlier versions recorded, with the one value that is left."""
 
 
 class CropTargets(NamedTuple):
@@ -63,28 +76,14 @@ class CriterionConfig:
     """A prediction that overlaps a rated crop by so much has its rating as label (section 3.3); of
     several the one that it overlaps most."""
 
-    label_matched: bool = True
-    """A matched prediction that overlaps no rated crop enough has the rating of the crop that it is
-    drawn to as label: that is where it will be."""
-
     unlabelled_weight: float = 0.1
     """All other predictions are labelled 0 with this weight, that of DETR's "no object": without it
     nothing would lower the quality of a crop that is like none that people saw. 0 leaves them
     out."""
 
-    lowest_opinion: float = 1.0
-    """The rating that is mapped to quality 0; "directly map the quality score to 0~1" (Appendix
-    B)."""
-
-    highest_opinion: float = 5.0
-    """The rating that is mapped to quality 1."""
-
     smooth_l1_beta: float = 1.0
     """Where smooth L1 turns from a square to a line; PyTorch's default. Differences of quality are
     below 1, so it is half the square."""
-
-    costs: MatchCosts = field(default_factory=MatchCosts)
-    """What matching minimises."""
 
     def __post_init__(self) -> None:
         """Refuse what would teach nothing, or the opposite."""
@@ -93,11 +92,6 @@ class CriterionConfig:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if not 0 < self.label_iou <= 1:
             raise ValueError(f"label_iou must be above 0 and at most 1, got {self.label_iou}")
-        if self.highest_opinion <= self.lowest_opinion:
-            raise ValueError(
-                f"highest_opinion must be above lowest_opinion, got {self.highest_opinion} and "
-                f"{self.lowest_opinion}"
-            )
         if self.smooth_l1_beta <= 0:
             raise ValueError(f"smooth_l1_beta must be above 0, got {self.smooth_l1_beta}")
 
@@ -150,9 +144,7 @@ class Criterion(nn.Module):
         """[B, M, 4], [B, M] -> [B] each image's losses by name."""
         quality = scores.sigmoid()
         is_high = rated.is_rated & (rated.opinions >= self.config.min_matched_opinion)
-        matched = match(
-            boxes_cxcywh, quality, rated.boxes_cxcywh, is_high, self.config.costs
-        )  # [B, M]
+        matched = match(boxes_cxcywh, quality, rated.boxes_cxcywh, is_high)  # [B, M]
         labels, weights = self._quality_labels(boxes_cxcywh, rated, matched)
         differences = smooth_l1_loss(
             quality, labels, reduction="none", beta=self.config.smooth_l1_beta
@@ -171,16 +163,15 @@ class Criterion(nn.Module):
         self, boxes_cxcywh: Tensor, rated: _Rated, matched: Tensor
     ) -> tuple[Tensor, Tensor]:
         """[B, M] what quality predictions should have, 0 to 1, and [B, M] their weights."""
-        lowest, highest = self.config.lowest_opinion, self.config.highest_opinion
-        wanted = ((rated.opinions - lowest) / (highest - lowest)).clamp(0, 1)  # [B, T]
+        span = HIGHEST_OPINION - LOWEST_OPINION
+        wanted = ((rated.opinions - LOWEST_OPINION) / span).clamp(0, 1)  # [B, T]
         overlaps = iou_of_pairs(
             cxcywh_to_xyxy(boxes_cxcywh)[:, :, None], cxcywh_to_xyxy(rated.boxes_cxcywh)[:, None]
         ).masked_fill(~rated.is_rated[:, None], -1.0)  # [B, M, T]
         nearest = overlaps.max(dim=2)
         is_same = nearest.values >= self.config.label_iou
-        is_drawn = (matched >= 0) & self.config.label_matched
         crop = torch.where(is_same, nearest.indices, matched.clamp(min=0))
-        is_labelled = is_same | is_drawn
+        is_labelled = is_same | (matched >= 0)
         labels = wanted.gather(1, crop) * is_labelled
         return labels, torch.where(is_labelled, 1.0, self.config.unlabelled_weight)
 

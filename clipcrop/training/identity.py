@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..datasets import Example
-from ..decoder.network import FORMER_READINGS, DecoderConfig
+from ..decoder import network
+from ..decoder.network import DecoderConfig
 from ..encoders.base import Encoder
 from ..errors import InputError
+from . import criterion
 from .config import TrainConfig
 from .criterion import CriterionConfig
 from .samples import selecting_variant
@@ -32,7 +34,13 @@ def identity_of(
     validation: Sequence[Example],
 ) -> dict[str, Any]:
     """All that the weights depend on, as JSON has it."""
-    values = FORMER_READINGS | asdict(config) | asdict(decoder_config) | asdict(criterion_config)
+    values = (
+        criterion.FORMER_READINGS
+        | network.FORMER_READINGS
+        | asdict(config)
+        | asdict(decoder_config)
+        | asdict(criterion_config)
+    )
     del values["accumulate"]  # the same sums in other parts
     values["tower"] = f"{encoder.name} {encoder.fingerprint()}"
     values["examples"] = _digest(examples)

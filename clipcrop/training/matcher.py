@@ -9,7 +9,6 @@ Axes beside those of `clipcrop.encoders.base`: T, rated crops of an image.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,26 +18,10 @@ from ..decoder.tensor_boxes import cxcywh_to_xyxy, generalised_iou
 from ..errors import InputError
 from ..extras import install_command
 
-
-@dataclass(frozen=True, kw_only=True)
-class MatchCosts:
-    """Weights of the parts of the cost; the paper gives none, so they are DETR's."""
-
-    l1: float = 5.0
-    """Of the sum of absolute differences of the four numbers (cxcywh)."""
-
-    giou: float = 2.0
-    """Of the generalised IoU, subtracted."""
-
-    quality: float = 1.0
-    """Of the predicted quality, subtracted, as DETR subtracts the probability of the class: of two
-    predictions as near, the surer one is matched."""
-
-    def __post_init__(self) -> None:
-        """Refuse costs that say nothing or want the worst."""
-        values = (self.l1, self.giou, self.quality)
-        if min(values) < 0 or not any(values):
-            raise ValueError(f"costs must be at least 0 and not all 0, got {values}")
+# The paper gives no costs, so they are DETR's: of the sum of absolute differences of the four
+# numbers (cxcywh), of the generalised IoU, and of the predicted quality; the last two are
+# subtracted. Of two predictions as near, the one with the higher quality is matched.
+L1_COST, GIOU_COST, QUALITY_COST = 5.0, 2.0, 1.0
 
 
 @torch.no_grad()
@@ -47,7 +30,6 @@ def match(
     quality: Tensor,
     target_boxes_cxcywh: Tensor,
     is_wanted: Tensor,
-    costs: MatchCosts | None = None,
 ) -> Tensor:
     """Match the predictions of each image with its targets.
 
@@ -56,7 +38,6 @@ def match(
         quality: [B, M] predicted quality, 0 to 1.
         target_boxes_cxcywh: [B, T, 4] rated crops.
         is_wanted: [B, T] bool, False for those that are not to be matched.
-        costs: Weights.
 
     Returns:
         [B, M] int64 each prediction's target, -1 for none. No target is there twice, and the
@@ -66,7 +47,7 @@ def match(
         InputError: A prediction or a target is not a finite number: training has diverged.
     """
     solve = solver()
-    cost = match_cost(boxes_cxcywh, quality, target_boxes_cxcywh, costs or MatchCosts())
+    cost = match_cost(boxes_cxcywh, quality, target_boxes_cxcywh)
     if not bool(cost.isfinite().all()):
         raise InputError(
             "a predicted or annotated crop is not a finite number, so it cannot be matched; check "
@@ -97,12 +78,10 @@ def solver() -> Callable[..., Any]:
     return found
 
 
-def match_cost(
-    boxes_cxcywh: Tensor, quality: Tensor, target_boxes_cxcywh: Tensor, costs: MatchCosts
-) -> Tensor:
+def match_cost(boxes_cxcywh: Tensor, quality: Tensor, target_boxes_cxcywh: Tensor) -> Tensor:
     """[B, M, T] the cost of each pair; arguments as for `match`."""
     distance = torch.cdist(boxes_cxcywh, target_boxes_cxcywh, p=1)
     overlap = generalised_iou(
         cxcywh_to_xyxy(boxes_cxcywh)[:, :, None], cxcywh_to_xyxy(target_boxes_cxcywh)[:, None]
     )
-    return costs.l1 * distance - costs.giou * overlap - costs.quality * quality[..., None]
+    return L1_COST * distance - GIOU_COST * overlap - QUALITY_COST * quality[..., None]

@@ -115,11 +115,6 @@ def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path, tokens):
         pytest.param(["--num-heads", "3"], "num_heads must divide dim", id="the decoder's"),
         pytest.param(["--variant", "big"], "no such variant: 'big'", id="a word"),
         pytest.param(["--label-iou", "0"], "label_iou must be above 0", id="the criterion's"),
-        pytest.param(
-            ["--match-l1", "0", "--match-giou", "0", "--match-quality", "0"],
-            "costs must be at least 0 and not all 0",
-            id="the matcher's",
-        ),
         pytest.param(["--split", "all"], "no part 'all' in .*, only train", id="no such split"),
         pytest.param(["--device", "cuda:77"], "no CUDA device", id="no such device"),
         pytest.param(["--workers", "-2"], "--workers must be 0 or more", id="workers"),

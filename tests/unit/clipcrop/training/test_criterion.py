@@ -112,9 +112,7 @@ def test_the_crop_that_it_overlaps_labels_a_matched_prediction_before_its_match_
     ("config", "labels", "weights"),
     [
         pytest.param({}, (0.75, 0.0), (1.0, 0.1), id="default"),
-        pytest.param({"label_matched": False}, (0.0, 0.0), (0.1, 0.1), id="by overlap only"),
         pytest.param({"unlabelled_weight": 0.0}, (0.75, 0.0), (1.0, 0.0), id="others left out"),
-        pytest.param({"lowest_opinion": 0.0}, (0.8, 0.0), (1.0, 0.1), id="from 0 to 5"),
         pytest.param({"min_matched_opinion": 4.5}, (0.0, 0.0), (0.1, 0.1), id="none matched"),
     ],
 )
@@ -227,7 +225,6 @@ def test_a_missing_scipy_is_told_at_once(monkeypatch: pytest.MonkeyPatch):
     [
         ({"l1_weight": -1.0}, "l1_weight must be at least 0"),
         ({"label_iou": 0.0}, "label_iou must be above 0"),
-        ({"lowest_opinion": 5.0}, "highest_opinion must be above"),
         ({"smooth_l1_beta": 0.0}, "smooth_l1_beta must be above 0"),
     ],
 )

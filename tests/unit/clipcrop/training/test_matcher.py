@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from clipcrop.errors import InputError
-from clipcrop.training.matcher import MatchCosts, match, match_cost
+from clipcrop.training.matcher import match, match_cost
 
 
 def made_case(predictions: int, targets: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -48,7 +47,7 @@ def test_no_other_matching_costs_less(predictions: int, targets: int, seed: int)
     pairs = [(row, column) for row, column in enumerate(match_one(*case)) if column >= 0]
 
     assert len({column for _, column in pairs}) == len(pairs) == min(predictions, targets)
-    cost = match_cost(*(part[None] for part in case), MatchCosts())[0]
+    cost = match_cost(*(part[None] for part in case))[0]
     assert sum(float(cost[pair]) for pair in pairs) == pytest.approx(least_cost(cost), abs=1e-5)
 
 
@@ -56,7 +55,7 @@ def test_the_cost_of_a_pair_by_hand():
     prediction = torch.tensor([[[0.25, 0.5, 0.5, 1.0]]])  # the left half
     target = torch.tensor([[[0.5, 0.5, 1.0, 1.0]]])  # the whole image
 
-    cost = match_cost(prediction, torch.tensor([[0.75]]), target, MatchCosts())
+    cost = match_cost(prediction, torch.tensor([[0.75]]), target)
 
     # L1: .25 + .5, five times; GIoU: half, twice; quality: .75
     assert cost.item() == pytest.approx(5 * 0.75 - 2 * 0.5 - 0.75)
@@ -97,9 +96,3 @@ def test_crops_that_are_no_numbers_are_refused():
 
     with pytest.raises(InputError, match="not a finite number"):
         match_one(boxes, quality, targets)
-
-
-@pytest.mark.parametrize("costs", [{"l1": -1.0}, {"l1": 0.0, "giou": 0.0, "quality": 0.0}])
-def test_costs_that_say_nothing_are_refused(costs: dict[str, Any]):
-    with pytest.raises(ValueError, match="costs must be"):
-        MatchCosts(**costs)

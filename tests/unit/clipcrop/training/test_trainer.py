@@ -135,6 +135,19 @@ def test_a_run_is_not_gone_on_with_under_other_circumstances(run, examples, tmp_
         run(tmp_path, criterion_config=CriterionConfig(giou_weight=9.0))
 
 
+def test_a_run_of_an_earlier_version_goes_on_only_with_the_readings_that_are_left(run, tmp_path):
+    run(tmp_path, is_stopped=lambda: True)
+    state = torch.load(tmp_path / "last.pt")
+    earlier = {"norm_order": "post", "costs": {"l1": 5.0, "giou": 2.0, "quality": 1.0}}
+    assert state["identity"].items() >= earlier.items()
+
+    torch.save(
+        {**state, "identity": {**state["identity"], "label_matched": False}}, tmp_path / "last.pt"
+    )
+    with pytest.raises(InputError, match="was started with label_matched False"):
+        run(tmp_path)
+
+
 def test_gradients_in_parts_are_those_of_the_whole_batch(run, small_decoder, tmp_path):
     decoder = replace(small_decoder, dropout=0.0)
     config = replace(SHORT, batch_size=4, epochs=3)
