@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SUGGEST = """
 import sys
 from clipcrop.cli import main
-
-pytestmark = pytest.mark.slow
 code = main([
     "suggest", {photo!r}, "the brown cat without the car", "--model", "lite", "--count", "2",
     "--contact-sheet", {sheet!r},

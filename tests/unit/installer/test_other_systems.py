@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from mypy import api
 
+pytestmark = pytest.mark.slow
+
 REAL_REGISTRY = """\
 import winreg
 
 from clipcrop_installer.login.run_key import Registry
-
-pytestmark = pytest.mark.slow
 
 registry: Registry = winreg
 """
