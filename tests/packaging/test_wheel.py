@@ -12,6 +12,8 @@ from pathlib import Path
 import msgpack
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = (
     "clipcrop",
     "clipcrop_daemon",
@@ -26,8 +28,6 @@ LEFT_OUT = ("clipcrop/evaluation/", "clipcrop/training/lite/", "clipcrop/trainin
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys, clipcrop
-
-pytestmark = pytest.mark.slow
 for module in pkgutil.walk_packages(clipcrop.__path__, "clipcrop."):
     importlib.import_module(module.name)
 print(clipcrop.__file__)
