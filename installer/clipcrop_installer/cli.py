@@ -8,11 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import demo, install, models, uninstall
-from .apply import sentence_for
+from . import demo, doctor, install, models, uninstall
 from .disk import Disk
-from .doctor import command as doctor
 from .errors import InstallError
+from .installation import sentence_for
 from .machine import this_machine
 from .plan import Context
 from .process import run_command

@@ -8,44 +8,113 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Any
 
-from .apply import Result, carry_out
-from .choices import NEW, THIS, Choices, remembered, to_remember
+from .daemon import SelfTest, StartDaemon, StopDaemon, WriteSettings
 from .editors import Found, Gimp, Krita, find_editors, gimp_folders, krita_folders, krita_settings
 from .engine import AUTO, LIGHT, OWLVIT, Engine, choose_engine, how_to_change
-from .environment import Recipe, check_python, is_ready, program
+from .environment import ENVIRONMENT_STEP as ENVIRONMENT
+from .environment import MakeEnvironment, Recipe, check_python, is_ready, program
 from .errors import EditorNotFound, IncompleteInstall, InstallError
-from .installation import opened, read_manifest
-from .login.step import STEP_NAME as LOGIN
-from .login.step import StartAtLogin, all_kinds, login_item
-from .machine import Machine, is_on_path
+from .files import Undo
+from .installation import Remove, Result, carry_out, opened, read_manifest
+from .login import LOGIN_STEP as LOGIN
+from .login import StartAtLogin, all_kinds, login_item
+from .machine import Machine, Places, is_on_path, pip_cache, places, weights_here
 from .manifest import Manifest, ManifestEntry
 from .models import run_models
-from .places import Places, pip_cache, places, weights_here
 from .plan import Context, Plan, Step, agrees
+from .plugin_files import NAMES_BEGIN, InstallPlugIn, gimp_target, krita_target
 from .programs import (
     COMMANDS,
     DISTRIBUTION,
     NAMESAKE,
     WHY_NOT,
     Environment,
+    LinkCommands,
+    bin_folder,
     installed_environment,
     remedy,
 )
-from .steps.daemon import StartDaemon, StopDaemon
-from .steps.environment import STEP_NAME as ENVIRONMENT
-from .steps.environment import MakeEnvironment
-from .steps.link_commands import STEP_NAME as LINKS
-from .steps.link_commands import LinkCommands, bin_folder
-from .steps.plug_in import NAMES_BEGIN, InstallPlugIn, gimp_target, krita_target
-from .steps.removal import Remove
-from .steps.self_test import SelfTest
-from .steps.settings import WriteSettings
-from .undo import Undo
+from .programs import COMMANDS_STEP as LINKS
+
+NEW, THIS = "new", "this"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """All of them; the options of ``install`` are made from the fields."""
+
+    engine: str = field(
+        default="auto",
+        metadata={
+            "help": "light: the small model, without PyTorch; owlvit: OWL-ViT and OWLv2 too, with "
+            "PyTorch; auto: owlvit where an NVIDIA driver or such weights are, else light",
+            "choices": ("auto", "light", "owlvit"),
+        },
+    )
+    torch: str = field(
+        default="auto",
+        metadata={
+            "help": "which PyTorch: auto (CUDA where an NVIDIA driver is, else for the CPU), cpu, "
+            "cuda, or a requirement such as torch==2.13.0"
+        },
+    )
+    torch_index: str = field(
+        default="",
+        metadata={
+            "help": "address of an index of packages with that PyTorch, or usual: pip's own; by "
+            "default PyTorch's own index for the CPU build on Linux, else pip's own"
+        },
+    )
+    environment: str = field(
+        default=NEW,
+        metadata={
+            "help": "new: a private environment; this: the one that this program runs in, where "
+            "ClipCrop was installed with pip or pipx",
+            "choices": (NEW, THIS),
+        },
+    )
+    gimp: bool = field(default=True, metadata={"help": "no plug-in for GIMP"})
+    krita: bool = field(default=True, metadata={"help": "no plug-in for Krita"})
+    gimp_folder: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "a folder of GIMP's settings, such as ~/.config/GIMP/3.0, instead of those "
+            "found"
+        },
+    )
+    krita_folder: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "a folder of Krita's resources, such as ~/.local/share/krita, instead of those "
+            "found"
+        },
+    )
+    login: bool = field(default=True, metadata={"help": "do not start the daemon at login"})
+    daemon: bool = field(default=True, metadata={"help": "do not start the daemon now"})
+    self_test: bool = field(default=True, metadata={"help": "no crop of a sample photo at the end"})
+
+
+def remembered(values: Any) -> Choices:
+    """Those of an earlier installation; what a newer version has added is left out."""
+    if not isinstance(values, dict):
+        return Choices()
+    known = {one.name: one for one in fields(Choices)}
+    kept: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name in known
+    }
+    return Choices(**kept)
+
+
+def to_remember(choices: Choices) -> dict[str, Any]:
+    """As JSON has them."""
+    return asdict(choices)
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,4 +1,6 @@
-"""Opens the folder in which all of ClipCrop's own is: one installer at a time, with its manifest.
+"""Carries out a plan in the folder of ClipCrop's own data: one installer at a time.
+
+Each step is listed in the manifest, then done, then noted as done. The lock ends with its process.
 
 The manifest cannot list the folder that it lies in before that is there. An install that is killed
 just then leaves a folder that holds only the lock, by which the next run recognises it.
@@ -6,18 +8,235 @@ just then leaves a folder that holds only the lock, by which the next run recogn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from . import lock
-from .apply import sentence_for
 from .disk import leftover
-from .errors import NotOurs
-from .manifest import Manifest, ManifestEntry
-from .places import Places
-from .plan import Context
-from .undo import FAILED, FILES, KEPT, undo_item
+from .errors import AlreadyAtWork, DiskFull, InstallError, NotOurs
+from .files import FAILED, FILES, KEPT, Undo, undo_item, undo_items
+from .machine import Places
+from .manifest import KEPT_ON_FAILURE, Manifest, ManifestEntry
+from .plan import Context, Plan, Step
+
+_BY_ANOTHER = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+"""What systems say of a lock that another process holds."""
+
+
+class Lock:
+    """A lock that is held.
+
+    Args:
+        path: Of its file.
+        descriptor: Of its file, which is open.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor: int | None = descriptor
+
+    def remove(self) -> None:
+        """Take its file away, and let it go.
+
+        Raises:
+            OSError: the file cannot be removed.
+        """
+        if sys.platform == "win32":  # where a file that is open cannot be removed
+            self.release()
+        self._path.unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let it go; its file stays."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[Lock]:
+    """Hold the lock of a file, which is made if need be.
+
+    Raises:
+        AlreadyAtWork: another process holds it.
+        OSError: the file cannot be made or locked.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = Lock(path, descriptor)
+    try:
+        if not _lock(descriptor) or not _is_at(descriptor, path):
+            raise AlreadyAtWork(
+                "another installer is at work for you; wait until it is done, and try again"
+            )
+        yield lock
+    finally:
+        lock.release()
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock it; whether no other process had."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        if exc.errno in _BY_ANOTHER:
+            return False
+        raise
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the file is still that of the name: who ended just now may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+class Remove(Step):
+    """Undoes items.
+
+    Args:
+        name: The step's.
+        lines: What `describe` returns.
+        choose: The items, when the steps before are done.
+        kinds: Undo each kind of item.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        lines: Sequence[str],
+        choose: Callable[[Manifest], Iterable[ManifestEntry]],
+        kinds: Mapping[str, Undo],
+    ) -> None:
+        self.name = name
+        self._lines = lines
+        self._choose = choose
+        self._kinds = kinds
+
+    def describe(self) -> Sequence[str]:
+        """What is removed."""
+        return self._lines
+
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
+        """Remove them.
+
+        Raises:
+            InstallError: one cannot be removed.
+        """
+        outcomes = undo_items(self._choose(manifest), context, manifest, self._kinds)
+        failed = [one.note for one in outcomes if one.verdict == FAILED]
+        if failed:
+            raise InstallError(failed[0])
+        return [one.note for one in outcomes if one.verdict == KEPT]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one step."""
+
+    name: str
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+    error: InstallError | None = None
+    """Why it is not done."""
+
+    @property
+    def is_done(self) -> bool:
+        """It did what it said."""
+        return self.error is None
+
+
+def carry_out(
+    plan: Plan, context: Context, manifest: Manifest, kinds: Mapping[str, Undo]
+) -> list[Result]:
+    """Do the steps one after the other.
+
+    One that fails takes back what it has begun anew. The next follows, unless the failed one is
+    needed: then the others are not begun.
+
+    Args:
+        plan: What to do.
+        context: Where.
+        manifest: Follows every step.
+        kinds: Undoes what is not wanted any more.
+    """
+    results: list[Result] = []
+    for step in plan.steps:
+        context.say(f"- {step.name}")
+        result = _do(step, context, manifest, kinds)
+        results.append(result)
+        if not result.is_done and step.is_needed:
+            break
+    return results
+
+
+def sentence_for(exc: OSError) -> InstallError:
+    """What the disk says, for people."""
+    place = f" {exc.filename}" if exc.filename else ""
+    if isinstance(exc, FileNotFoundError):
+        return InstallError(f"there is no{place or ' such file'}; run install again, which repairs")
+    if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull(
+            f"the disk is full{' at' + place if place else ''}; make room and try again"
+        )
+    return InstallError(
+        f"cannot use{place}: {exc.strerror or exc}; check that it is yours, and try again"
+    )
+
+
+def _do(step: Step, context: Context, manifest: Manifest, kinds: Mapping[str, Undo]) -> Result:
+    before = {item.key: item for item in manifest.items}
+    begun: Sequence[ManifestEntry] = ()
+    try:
+        items = step.items(context, manifest)
+        begun = [item for item in items if item.key not in before]
+        manifest.begin(items)
+        notes = list(step.apply(context, manifest))
+        manifest.finish(items)
+    except (InstallError, OSError) as exc:
+        error = sentence_for(exc) if isinstance(exc, OSError) else exc
+        return Result(step.name, tuple(_take_back(begun, context, manifest, kinds)), error)
+    wanted = {item.key for item in items}
+    stale = [item for item in before.values() if item.step == step.name and item.key not in wanted]
+    outcomes = undo_items(stale, context, manifest, kinds) if stale else []
+    notes += [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]
+    return Result(step.name, tuple(notes))
+
+
+def _take_back(
+    begun: Sequence[ManifestEntry], context: Context, manifest: Manifest, kinds: Mapping[str, Undo]
+) -> list[str]:
+    """Undo what a failed step has begun; what is left of it stays listed."""
+    left = [
+        item
+        for item in begun
+        if item.details.get(KEPT_ON_FAILURE) and context.disk.kind_of(Path(item.path))
+    ]
+    notes = [
+        f"{item.path} is left, for the next try; uninstall removes it"
+        for item in left
+        if item.kind == "tree"
+    ]
+    unfinished = [item for item in begun if item not in left]
+    try:
+        outcomes = undo_items(unfinished, context, manifest, kinds)
+    except OSError:  # not even the manifest can be written: it lists them, uninstall will do it
+        return notes
+    return notes + [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]
+
 
 STEP_NAME = "folder for ClipCrop's files"
 _MODE = 0o700
@@ -51,7 +270,7 @@ def opened(places: Places, context: Context) -> Iterator[Manifest]:
     try:
         for one in missing:
             context.disk.make_folder(one, _MODE)
-        with lock.held(places.lock) as held:
+        with hold_lock(places.lock) as held:
             manifest = read_manifest(places, context)
             if manifest.is_empty:
                 ours = missing or _left_by_a_killed_run(places, context)
@@ -71,7 +290,7 @@ def items_besides_folder(manifest: Manifest) -> list[ManifestEntry]:
     return [item for item in manifest.items if item.step != STEP_NAME]
 
 
-def _close_for_good(places: Places, context: Context, manifest: Manifest, held: lock.Lock) -> None:
+def _close_for_good(places: Places, context: Context, manifest: Manifest, held: Lock) -> None:
     """Remove the manifest, the lock, and the folders that we made; says what is kept."""
     for path in (leftover(places.manifest), places.manifest):
         context.disk.remove_file(path)

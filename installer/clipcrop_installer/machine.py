@@ -1,4 +1,8 @@
-"""What decisions are made from: the system, the user's home, the environment, what there is."""
+"""The facts from which decisions are made, and where everything of ClipCrop is on each system.
+
+The data folder is the one in which daemon and plug-ins look for each other: under the home, where
+sandboxed editors see it too (`clipcrop_wire.endpoint` has the same rule).
+"""
 
 from __future__ import annotations
 
@@ -61,3 +65,107 @@ def this_machine(disk: Disk) -> Machine:
         names_in=lambda path: disk.names_in(Path(path)),
         read=lambda path: disk.read(Path(path)),
     )
+
+
+@dataclass(frozen=True)
+class Places:
+    """Files and folders of one user."""
+
+    data: Path
+    """Holds all the others but the log."""
+
+    log: Path
+    """Folder of the daemon's log."""
+
+    @property
+    def connection_file(self) -> Path:
+        """The daemon writes it."""
+        return self.data / "connection.json"
+
+    @property
+    def plugin_settings(self) -> Path:
+        """The plug-ins read it."""
+        return self.data / "plugin.json"
+
+    @property
+    def sandbox_settings(self) -> Path:
+        """Plug-ins in Flatpak's sandbox read this one instead."""
+        return self.data / "plugin.flatpak.json"
+
+    @property
+    def manifest(self) -> Path:
+        """See `manifest`."""
+        return self.data / "manifest.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while an installer runs; see `installation`."""
+        return self.data / "install.lock"
+
+    @property
+    def pip_log(self) -> Path:
+        """What pip said when an environment was made, or could not be."""
+        return self.data / "install.log"
+
+    @property
+    def environments(self) -> Path:
+        """Folders of private environments."""
+        return self.data / "environments"
+
+    @property
+    def downloads(self) -> Path:
+        """Pip's cache while an environment is made, where the user has none."""
+        return self.data / "downloads"
+
+
+def places(machine: Machine) -> Places:
+    """On that machine."""
+    home = machine.home
+    if machine.platform == "win32":
+        local = machine.folder_named("LOCALAPPDATA", home / "AppData" / "Local")
+        data, log = local / "clipcrop", local / "clipcrop" / "Logs"
+    elif machine.platform == "darwin":
+        data = home / "Library" / "Application Support" / "clipcrop"
+        log = home / "Library" / "Logs" / "clipcrop"
+    else:
+        data = home / ".local" / "share" / "clipcrop"
+        state = machine.folder_named("XDG_STATE_HOME", home / ".local" / "state")
+        log = state / "clipcrop" / "log"
+    return Places(Path(data), Path(log))
+
+
+def own_folders(machine: Machine) -> tuple[Path, ...]:
+    """Folders in which everything is ClipCrop's; only there whole trees are removed."""
+    found = places(machine)
+    if machine.platform in ("win32", "darwin"):
+        return found.data, found.log
+    share = machine.folder_named("XDG_DATA_HOME", machine.home / ".local" / "share")
+    return found.data, found.log, Path(share, "clipcrop")  # the last: weights, as platformdirs says
+
+
+def weights_here(machine: Machine) -> list[str]:
+    """Models that were downloaded or placed; all of them need PyTorch."""
+    folders = dict.fromkeys(folder / "models" for folder in own_folders(machine))
+    if machine.platform == "win32":
+        folders[own_folders(machine)[0] / "clipcrop" / "models"] = None  # as platformdirs has it
+    return [
+        name
+        for folder in folders
+        for name in machine.names_in(folder)
+        if not name.startswith(".") and machine.names_in(folder / name)
+    ]
+
+
+def pip_cache(machine: Machine) -> PurePath | None:
+    """The user's own, if there is one."""
+    named = machine.variables.get("PIP_CACHE_DIR")
+    if named:
+        return machine.path(named)
+    home = machine.home
+    if machine.platform == "win32":
+        folder = machine.folder_named("LOCALAPPDATA", home / "AppData" / "Local") / "pip"
+    elif machine.platform == "darwin":
+        folder = home / "Library" / "Caches" / "pip"
+    else:
+        folder = machine.folder_named("XDG_CACHE_HOME", home / ".cache") / "pip"
+    return folder if machine.has(folder) else None

@@ -3,7 +3,7 @@
 A step records what it is about to make (`Manifest.begin`), makes it, and records it as made
 (`Manifest.finish`). A run that is killed between the two leaves at most what is listed: so
 ``uninstall`` always finds everything, and the next ``install`` knows what is ours. An item is
-undone by its kind (`undo`); an undone item is struck off (`Manifest.forget`).
+undone by its kind (`files`); an undone item is struck off (`Manifest.forget`).
 
     {"format": 1, "version": "0.1.0", "values": {"environment": ...},
      "items": [{"kind": "file", "path": "...", "step": "...", "hashes": [...], "is_made": true}]}
@@ -30,7 +30,7 @@ class ManifestEntry:
     """One thing that a step makes."""
 
     kind: str
-    """Decides how it is undone: one of `undo.FILES`, or of a module that makes other things."""
+    """Decides how it is undone: one of `files.FILES`, or of a module that makes other things."""
 
     path: str
     """Absolute; what is not in a folder has another name here, such as that of a registry key."""

@@ -17,8 +17,8 @@ from .engine import LIGHT, OWLVIT, how_to_change
 from .errors import InstallError
 from .files import missing_folders
 from .installation import opened, read_manifest
+from .machine import Places, places
 from .manifest import Manifest, ManifestEntry
-from .places import Places, places
 from .plan import Context
 from .programs import Environment, installed_environment
 from .uninstall import MODELS

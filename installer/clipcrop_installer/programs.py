@@ -1,22 +1,26 @@
-"""The programs of an environment in which ClipCrop is, and where its packages are."""
+"""The programs and packages of an environment with ClipCrop, and the links to its commands."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import InstallError
-from .manifest import Manifest
-from .plan import Context
-from .plugin_files import PACKAGES
+from .files import is_our_link, missing_folders
+from .machine import Machine
+from .manifest import Manifest, ManifestEntry
+from .plan import Context, Step
 
 CONNECTION_VARIABLE = "CLIPCROP_CONNECTION_FILE"
 """Of daemon and clients: theirs must be the one that the plug-ins are told of."""
 
 COMMANDS = ("clipcrop", "clipcrop-daemon", "clipcrop-setup")
 """The programs that users call."""
+
+PACKAGES = ("clipcrop_plugin", "clipcrop_wire", "msgpack")
+"""Import names of the packages that a plug-in carries beside its shell."""
 
 PACKAGES_NEEDED = ("clipcrop", "clipcrop_daemon", "clipcrop_installer", *PACKAGES)
 """Import names that an environment with ClipCrop has."""
@@ -117,3 +121,61 @@ def installed_environment(manifest: Manifest, context: Context) -> Environment |
 def last_line(lines: Sequence[str]) -> str:
     """What a program said at its end, which mostly is why it failed."""
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+COMMANDS_STEP = "commands"
+
+
+def bin_folder(machine: Machine) -> Path:
+    """The one that Linux distributions and pipx use."""
+    return Path(machine.home, ".local", "bin")
+
+
+class LinkCommands(Step):
+    """Makes the links. What is there already and is not ours stays."""
+
+    name = COMMANDS_STEP
+
+    def __init__(self, environment: Environment, folder: Path) -> None:
+        self._environment = environment
+        self._folder = folder
+
+    def describe(self) -> list[str]:
+        """The commands, and where."""
+        return [f"make {', '.join(COMMANDS)} commands of your shell", str(self._folder)]
+
+    def items(self, context: Context, manifest: Manifest) -> list[ManifestEntry]:
+        """The links, and folders that are missing for them."""
+        links = [
+            ManifestEntry(kind="link", path=str(path), step=COMMANDS_STEP, details={"to": str(to)})
+            for path, to in self._links()
+            if _is_free(path, context, manifest)
+        ]
+        folders = missing_folders(self._folder, context, manifest) if links else []
+        return [
+            *(ManifestEntry(kind="folder", path=str(one), step=COMMANDS_STEP) for one in folders),
+            *links,
+        ]
+
+    def apply(self, context: Context, manifest: Manifest) -> list[str]:
+        """Make the links; returns a note on each command that another program has there."""
+        for item in manifest.of_step(COMMANDS_STEP):
+            if item.kind == "folder":
+                context.disk.make_folder(Path(item.path))
+        notes = []
+        for path, to in self._links():
+            if _is_free(path, context, manifest):
+                context.disk.link(path, to)
+            else:
+                notes.append(f"{path} is another program's, and stays; ours is {to}")
+        return notes
+
+    def _links(self) -> Iterator[tuple[Path, Path]]:
+        for name in COMMANDS:
+            yield self._folder / name, self._environment.program(name)
+
+
+def _is_free(path: Path, context: Context, manifest: Manifest) -> bool:
+    """Whether nothing is there, or a link of ours."""
+    item = manifest.find("link", path)
+    return not context.disk.kind_of(path) or (item is not None and is_our_link(item, context))

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .daemon import stop_daemon
 from .errors import IncompleteInstall
+from .files import FAILED, KEPT, REMOVED, Undo, undo_items
 from .installation import is_there, items_besides_folder, opened, read_manifest
-from .login.step import all_kinds
+from .login import all_kinds
+from .machine import Places, places
 from .manifest import Manifest, ManifestEntry
-from .places import Places, places
 from .plan import Context, agrees
 from .programs import Environment
-from .steps.daemon import stop_daemon
-from .undo import FAILED, KEPT, REMOVED, Undo, undo_items
 
 MODELS = "models"
 """Name of the step whose items are weights."""

@@ -9,14 +9,11 @@ from typing import Any
 
 from fake_programs import FakePrograms
 
-from clipcrop_installer.apply import Result, carry_out
-from clipcrop_installer.choices import Choices
 from clipcrop_installer.disk import Disk
-from clipcrop_installer.install import Source, plan_install, summary
-from clipcrop_installer.installation import opened
-from clipcrop_installer.login.step import all_kinds
-from clipcrop_installer.machine import Machine
-from clipcrop_installer.places import Places, places
+from clipcrop_installer.install import Choices, Source, plan_install, summary
+from clipcrop_installer.installation import Result, carry_out, opened
+from clipcrop_installer.login import all_kinds
+from clipcrop_installer.machine import Machine, Places, places
 from clipcrop_installer.plan import Context
 from clipcrop_installer.uninstall import Removal, uninstall
 

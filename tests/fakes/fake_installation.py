@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from clipcrop_installer.disk import Disk, sha256_of
-from clipcrop_installer.doctor.finding import Inspected
-from clipcrop_installer.machine import Machine
+from clipcrop_installer.doctor_checks import Inspected
+from clipcrop_installer.machine import Machine, places
 from clipcrop_installer.manifest import Manifest, ManifestEntry
-from clipcrop_installer.places import places
 from clipcrop_installer.plan import Context
 from clipcrop_installer.programs import Environment
 

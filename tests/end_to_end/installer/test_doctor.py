@@ -15,9 +15,8 @@ import pytest
 from real_daemon import Daemon
 
 from clipcrop_installer.disk import Disk
-from clipcrop_installer.machine import this_machine
+from clipcrop_installer.machine import places, this_machine
 from clipcrop_installer.manifest import Manifest
-from clipcrop_installer.places import places
 
 pytestmark = pytest.mark.slow
 

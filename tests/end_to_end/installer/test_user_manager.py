@@ -16,14 +16,19 @@ import pytest
 from user_manager import UserManager, why_not
 
 from clipcrop_installer.disk import Disk
-from clipcrop_installer.login.items import LoginFile, make_login_item
-from clipcrop_installer.login.step import StartAtLogin, login_item, login_kinds
-from clipcrop_installer.login.systemd_unit import UNIT_NAME
+from clipcrop_installer.files import FILES, KEPT
+from clipcrop_installer.login import (
+    LoginFile,
+    StartAtLogin,
+    login_item,
+    login_kinds,
+    make_login_item,
+)
+from clipcrop_installer.login_formats import UNIT_NAME
 from clipcrop_installer.machine import this_machine
 from clipcrop_installer.manifest import Manifest
 from clipcrop_installer.plan import Context
 from clipcrop_installer.process import run_command
-from clipcrop_installer.undo import FILES, KEPT
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 

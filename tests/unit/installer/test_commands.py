@@ -18,9 +18,9 @@ import pytest
 from fake_home import FakeHome
 
 from clipcrop_installer import cli
-from clipcrop_installer.choices import Choices, remembered, to_remember
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import InstallError, PythonUnsuitable
+from clipcrop_installer.install import Choices, remembered, to_remember
 from clipcrop_installer.installation import opened
 from clipcrop_installer.manifest import ManifestEntry
 from clipcrop_installer.uninstall import MODELS
@@ -407,7 +407,7 @@ def test_what_was_not_done_is_said_with_its_reason(
     exit_code: int,
     sentence: str,
 ):
-    monkeypatch.setattr("clipcrop_installer.steps.daemon.START_PATIENCE_S", 0.0)
+    monkeypatch.setattr("clipcrop_installer.daemon.START_PATIENCE_S", 0.0)
     user.programs.failing = dict([failing])
 
     assert run("install") == exit_code

@@ -11,18 +11,12 @@ from pathlib import Path
 import pytest
 from fake_home import FakeHome, errors_of
 
-from clipcrop_installer import lock
-from clipcrop_installer.choices import Choices
+from clipcrop_installer import installation
 from clipcrop_installer.disk import Disk
-from clipcrop_installer.errors import (
-    AlreadyAtWork,
-    DamagedManifest,
-    EditorNotFound,
-    InstallError,
-)
-from clipcrop_installer.install import Source, plan_install
+from clipcrop_installer.errors import AlreadyAtWork, DamagedManifest, EditorNotFound, InstallError
+from clipcrop_installer.install import Choices, Source, plan_install
 from clipcrop_installer.installation import opened, read_manifest
-from clipcrop_installer.login.step import all_kinds
+from clipcrop_installer.login import all_kinds
 from clipcrop_installer.manifest import Manifest
 
 
@@ -374,7 +368,7 @@ def test_a_named_folder_is_used_instead_of_those_found(user: FakeHome):
 def test_two_installers_at_once_are_one_too_many(user: FakeHome):
     user.install()
 
-    with lock.held(user.places.lock):
+    with installation.hold_lock(user.places.lock):
         for command in (user.install, user.uninstall):
             with pytest.raises(AlreadyAtWork, match="another installer is at work"):
                 command()

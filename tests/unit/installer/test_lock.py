@@ -7,29 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from clipcrop_installer import lock
 from clipcrop_installer.errors import AlreadyAtWork
+from clipcrop_installer.installation import hold_lock
 
 
 def test_who_holds_it_can_take_its_file_away(tmp_path: Path):
     path = tmp_path / "lock"
 
-    with lock.held(path) as held:
+    with hold_lock(path) as held:
         held.remove()
 
     assert not path.exists()
-    with lock.held(path):
+    with hold_lock(path):
         assert path.exists()
 
 
 def test_who_waited_for_a_lock_that_was_taken_away_does_not_hold_it(tmp_path: Path):
     path = tmp_path / "lock"
 
-    with lock.held(path):
+    with hold_lock(path):
         path.unlink()
         path.touch()  # as a third one does
 
-        with lock.held(path), pytest.raises(AlreadyAtWork), lock.held(path):
+        with hold_lock(path), pytest.raises(AlreadyAtWork), hold_lock(path):
             pass
 
 
@@ -45,7 +45,7 @@ def test_on_windows_it_is_let_go_before_its_file_goes(
         there.append(path.exists())
         close(descriptor)
 
-    with lock.held(path) as held:
+    with hold_lock(path) as held:
         monkeypatch.setattr(sys, "platform", "win32")
         monkeypatch.setattr(os, "close", watching)
 
@@ -55,7 +55,7 @@ def test_on_windows_it_is_let_go_before_its_file_goes(
     assert not path.exists()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="another way to lock")
+@pytest.mark.skipif(sys.platform == "win32", reason="another way to installation")
 def test_a_disk_that_knows_no_locks_is_not_another_installer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -66,5 +66,8 @@ def test_a_disk_that_knows_no_locks_is_not_another_installer(
 
     monkeypatch.setattr(fcntl, "flock", flock)
 
-    with pytest.raises(OSError, match="No locks available"), lock.held(tmp_path / "lock"):
+    with (
+        pytest.raises(OSError, match="No locks available"),
+        hold_lock(tmp_path / "lock"),
+    ):
         pass

@@ -10,10 +10,10 @@ from fake_installation import FakeInstallation
 
 from clipcrop_installer import models
 from clipcrop_installer.errors import InstallError
-from clipcrop_installer.login.step import all_kinds
+from clipcrop_installer.login import all_kinds
+from clipcrop_installer.machine import places
 from clipcrop_installer.manifest import Manifest
 from clipcrop_installer.models import names_in
-from clipcrop_installer.places import places
 from clipcrop_installer.plan import Context
 from clipcrop_installer.uninstall import uninstall
 

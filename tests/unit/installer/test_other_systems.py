@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 REAL_REGISTRY = """\
 import winreg
 
-from clipcrop_installer.login.run_key import Registry
+from clipcrop_installer.login_formats import Registry
 
 registry: Registry = winreg
 """

@@ -7,8 +7,7 @@ from fake_machine import fake_machine
 
 from clipcrop_daemon.logs import default_log_file
 from clipcrop_installer.disk import Disk
-from clipcrop_installer.machine import this_machine
-from clipcrop_installer.places import pip_cache, places
+from clipcrop_installer.machine import pip_cache, places, this_machine
 from clipcrop_plugin.config import config_path
 from clipcrop_wire.endpoint import default_path
 

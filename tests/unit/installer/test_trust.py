@@ -13,9 +13,9 @@ from fake_home import FakeHome
 
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import NotOurs
+from clipcrop_installer.files import FILES, KEPT, REMOVED, undo_item
 from clipcrop_installer.installation import read_manifest
 from clipcrop_installer.manifest import ManifestEntry
-from clipcrop_installer.undo import FILES, KEPT, REMOVED, undo_item
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="rights of POSIX systems")
 

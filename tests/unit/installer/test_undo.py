@@ -9,8 +9,8 @@ from fake_home import FakeHome
 
 from clipcrop_installer.disk import Disk, sha256_of
 from clipcrop_installer.errors import InstallError
+from clipcrop_installer.files import FAILED, FILES, GONE, KEPT, REMOVED, Outcome, undo_item
 from clipcrop_installer.manifest import ManifestEntry
-from clipcrop_installer.undo import FAILED, FILES, GONE, KEPT, REMOVED, Outcome, undo_item
 
 SETTING = {
     "group": "g",

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from fake_installation import FakeInstallation
 
-from clipcrop_installer.doctor.editors import check_editors, read_krita_log, read_pluginrc
-from clipcrop_installer.doctor.finding import Finding
+from clipcrop_installer.doctor_checks import Finding, check_editors, read_krita_log, read_pluginrc
 from clipcrop_installer.manifest import ManifestEntry
 
 PLUGINRC = """\

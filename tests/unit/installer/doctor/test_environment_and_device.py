@@ -3,11 +3,7 @@ from __future__ import annotations
 import pytest
 from fake_installation import DEVICE, VERSIONS, FakeInstallation
 
-from clipcrop_installer.doctor.environment import (
-    check_completeness,
-    check_device,
-    check_environment,
-)
+from clipcrop_installer.doctor_checks import check_completeness, check_device, check_environment
 from clipcrop_installer.manifest import ManifestEntry
 
 
@@ -160,9 +156,7 @@ def test_a_namesake_in_the_environment_is_a_problem(
 @pytest.fixture
 def with_driver(installation: FakeInstallation, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine has NVIDIA's driver."""
-    monkeypatch.setattr(
-        "clipcrop_installer.doctor.environment.has_nvidia_driver", lambda machine: True
-    )
+    monkeypatch.setattr("clipcrop_installer.doctor_checks.has_nvidia_driver", lambda machine: True)
 
 
 @pytest.mark.usefixtures("with_driver")

@@ -12,16 +12,16 @@ import pytest
 from fake_installation import FakeInstallation
 from fake_registry import FakeRegistry
 
-from clipcrop_installer.doctor import login as login_check
-from clipcrop_installer.doctor.daemon import (
+from clipcrop_installer import doctor_checks as login_check
+from clipcrop_installer.doctor_checks import (
     MAX_IPC_PATH_BYTES,
     MAX_SOCKET_NAME_BYTES,
     check_connection,
+    check_login,
+    check_room,
 )
-from clipcrop_installer.doctor.environment import check_room
-from clipcrop_installer.doctor.login import check_login
-from clipcrop_installer.login.run_key import APPROVED_KEY, write_run_value
-from clipcrop_installer.login.step import STEP_NAME
+from clipcrop_installer.login import LOGIN_STEP
+from clipcrop_installer.login_formats import APPROVED_KEY, write_run_value
 from clipcrop_installer.manifest import ManifestEntry
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="looks at rights of files")
@@ -151,7 +151,7 @@ def test_the_lengths_are_the_daemons():
 @pytest.fixture
 def unit(installation: FakeInstallation) -> Path:
     folder = installation.home / ".config" / "systemd" / "user"
-    return installation.put(STEP_NAME, folder / "clipcrop-daemon.service")
+    return installation.put(LOGIN_STEP, folder / "clipcrop-daemon.service")
 
 
 def verdict_of(installation: FakeInstallation) -> tuple[str, str]:
@@ -205,7 +205,7 @@ def test_two_ways_at_once_are_a_warning(unit: Path, installation: FakeInstallati
 
 def test_a_desktop_entry_is_ok(installation: FakeInstallation):
     folder = installation.home / ".config" / "autostart"
-    entry = installation.put(STEP_NAME, folder / "clipcrop-daemon.desktop")
+    entry = installation.put(LOGIN_STEP, folder / "clipcrop-daemon.desktop")
 
     assert verdict_of(installation) == ("ok", f"by the desktop session: {entry}")
 
@@ -213,7 +213,7 @@ def test_a_desktop_entry_is_ok(installation: FakeInstallation):
 @pytest.mark.parametrize(("code", "verdict"), [(0, "ok"), (113, "warning")])
 def test_launchd_is_asked_for_its_agent(code: int, verdict: str, home: Path):
     installation = FakeInstallation(home, platform="darwin")
-    installation.put(STEP_NAME, home / "Library/LaunchAgents/org.clipcrop.daemon.plist")
+    installation.put(LOGIN_STEP, home / "Library/LaunchAgents/org.clipcrop.daemon.plist")
     installation.answers["launchctl print"] = (code, [])
 
     assert verdict_of(installation)[0] == verdict
@@ -221,7 +221,7 @@ def test_launchd_is_asked_for_its_agent(code: int, verdict: str, home: Path):
 
 def test_windows_is_asked_for_its_value(home: Path, monkeypatch: pytest.MonkeyPatch):
     installation = FakeInstallation(home, platform="win32")
-    item = ManifestEntry(kind="login-value", path="HKEY_CURRENT_USER", step=STEP_NAME)
+    item = ManifestEntry(kind="login-value", path="HKEY_CURRENT_USER", step=LOGIN_STEP)
     installation.manifest.begin([item])
     registry = FakeRegistry()
     monkeypatch.setattr(login_check, "windows_registry", lambda: registry)
@@ -263,6 +263,6 @@ def test_room_is_told(
 def test_a_start_at_login_of_which_only_a_folder_is_left_is_a_problem(
     installation: FakeInstallation,
 ):
-    installation.manifest.begin([ManifestEntry(kind="folder", path="/x", step=STEP_NAME)])
+    installation.manifest.begin([ManifestEntry(kind="folder", path="/x", step=LOGIN_STEP)])
 
     assert verdict_of(installation) == ("problem", "what was installed for it is gone")

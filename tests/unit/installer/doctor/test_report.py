@@ -9,10 +9,17 @@ from pathlib import Path, PureWindowsPath
 import pytest
 from fake_installation import FakeInstallation
 
-from clipcrop_installer.doctor import command as doctor
-from clipcrop_installer.doctor.command import CHECKS, checks_for, run_checks
-from clipcrop_installer.doctor.finding import Finding, Inspected
-from clipcrop_installer.doctor.report import Private, has_problems, redacted, to_lines
+from clipcrop_installer import doctor
+from clipcrop_installer.doctor import (
+    CHECKS,
+    Private,
+    checks_for,
+    has_problems,
+    redacted,
+    run_checks,
+    to_lines,
+)
+from clipcrop_installer.doctor_checks import Finding, Inspected
 from clipcrop_installer.errors import InstallError
 from clipcrop_installer.plan import Context
 

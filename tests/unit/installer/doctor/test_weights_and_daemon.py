@@ -4,8 +4,7 @@ import json
 
 from fake_installation import LITE, STATUS, FakeInstallation
 
-from clipcrop_installer.doctor.daemon import NUM_LOG_LINES, check_daemon, check_log
-from clipcrop_installer.doctor.environment import check_weights
+from clipcrop_installer.doctor_checks import NUM_LOG_LINES, check_daemon, check_log, check_weights
 
 
 def test_weights_that_are_right_are_ok(installation: FakeInstallation):

@@ -4,8 +4,8 @@ import inspect
 
 from fake_registry import FakeRegistry
 
-from clipcrop_installer.login import run_key
-from clipcrop_installer.login.run_key import (
+from clipcrop_installer import login_formats
+from clipcrop_installer.login_formats import (
     APPROVED_KEY,
     RUN_KEY,
     is_switched_off,
@@ -72,7 +72,7 @@ def test_what_the_user_switched_off_in_the_task_manager_is_seen():
 
 
 def test_the_fake_has_the_signatures_that_are_asked_for():
-    for name, method in inspect.getmembers(run_key.Registry, inspect.isfunction):
+    for name, method in inspect.getmembers(login_formats.Registry, inspect.isfunction):
         if not name.startswith("_"):
             wanted = inspect.signature(method).parameters
             assert list(inspect.signature(getattr(FakeRegistry, name)).parameters) == list(wanted)

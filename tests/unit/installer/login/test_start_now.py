@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from fake_installation import FakeInstallation
 
+from clipcrop_installer.daemon import StartDaemon
 from clipcrop_installer.plan import Context
-from clipcrop_installer.steps.daemon import StartDaemon
 
 RESTART = ("systemctl", "--user", "restart", "clipcrop-daemon.service")
 

@@ -12,17 +12,20 @@ from fake_registry import FakeRegistry
 
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import InstallError, NotOurs
-from clipcrop_installer.login.items import ASK_MANAGER, LoginFile, LoginValue, choose_way
-from clipcrop_installer.login.run_key import (
-    read_run_value,
-    remove_run_value,
-    write_run_value,
+from clipcrop_installer.files import FILES, GONE, KEPT, REMOVED, Outcome
+from clipcrop_installer.login import (
+    ASK_MANAGER,
+    LoginFile,
+    LoginValue,
+    StartAtLogin,
+    choose_way,
+    login_item,
+    login_kinds,
 )
-from clipcrop_installer.login.step import StartAtLogin, login_item, login_kinds
+from clipcrop_installer.login_formats import read_run_value, remove_run_value, write_run_value
 from clipcrop_installer.machine import Machine
 from clipcrop_installer.manifest import Manifest
 from clipcrop_installer.plan import Context
-from clipcrop_installer.undo import FILES, GONE, KEPT, REMOVED, Outcome
 
 COMMAND = ("/opt/environment/bin/clipcrop-daemon", "run")
 

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from clipcrop_installer.errors import InstallError
-from clipcrop_installer.login.launch_agent import agent_plist
-from clipcrop_installer.login.run_key import run_command_line
-from clipcrop_installer.login.systemd_unit import UNIT_NAME, unit_text
-from clipcrop_installer.login.xdg_autostart import entry_text
+from clipcrop_installer.login_formats import (
+    UNIT_NAME,
+    agent_plist,
+    entry_text,
+    run_command_line,
+    unit_text,
+)
 from clipcrop_installer.process import checked
 
 GOLDEN = Path(__file__).with_name("golden")

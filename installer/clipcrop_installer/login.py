@@ -1,37 +1,152 @@
-"""The step that has the daemon started at login, and how it is undone.
+"""Starts the daemon at login: which way fits a system, the step, and how it is undone.
 
-Its name is always the same. So where another way fits by now, as on a system that has got systemd,
-the installer undoes what the manifest has of the old one: the daemon is never started twice.
+The step's name is always the same. Where another way fits by now, as on a system that has got
+systemd, the installer undoes the old one by the manifest: the daemon is never started twice.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
-from ..disk import sha256_of
-from ..errors import InstallError, NotOurs
-from ..files import NewFile, missing_folders, write_all
-from ..manifest import Manifest, ManifestEntry
-from ..plan import Context, Step
-from ..process import Runner
-from ..programs import last_line
-from ..undo import FILES, GONE, KEPT, REMOVED, Outcome, Undo
-from .items import ASK_MANAGER, LoginFile, LoginItem, Way, choose_way, make_login_item
-from .run_key import (
+from .disk import sha256_of
+from .errors import InstallError, NotOurs
+from .files import FILES, GONE, KEPT, REMOVED, NewFile, Outcome, Undo, missing_folders, write_all
+from .login_formats import (
+    LABEL,
+    NVIDIA_MODPROBE,
     RUN_KEY,
+    UNIT_NAME,
     VALUE_NAME,
     Registry,
+    agent_path,
+    agent_plist,
+    entry_path,
+    entry_text,
     read_run_value,
     remove_run_value,
+    run_command_line,
+    unit_path,
+    unit_text,
     write_run_value,
 )
-from .systemd_unit import NVIDIA_MODPROBE
+from .manifest import Manifest, ManifestEntry
+from .plan import Context, Step
+from .process import Runner
+from .programs import last_line
 
-STEP_NAME = "start at login"
+Way = Literal["systemd", "xdg", "launchd", "run-key"]
+
+ASK_MANAGER = ("systemctl", "--user", "show", "--property=Version")
+"""Ends with 0 where a user manager answers."""
+
+
+@dataclass(frozen=True)
+class LoginFile:
+    """A file that makes a session start the daemon, and the commands around it."""
+
+    way: Way
+
+    path: Path
+
+    content: bytes
+
+    switch_on: tuple[tuple[str, ...], ...] = ()
+    """Commands to run once it is written, in this order. They start nothing."""
+
+    start: tuple[tuple[str, ...], ...] = ()
+    """Commands that start the daemon now, as the session would; all but the last may fail."""
+
+    switch_off: tuple[str, ...] = ()
+    """Command to run before it is removed, and before it is read anew; it may fail."""
+
+    folder_of_links: Path | None = None
+    """Where switching on leaves a link that switching off takes away."""
+
+
+@dataclass(frozen=True)
+class LoginValue:
+    """A value of Windows' registry."""
+
+    command_line: str
+
+    way: Way = "run-key"
+
+
+LoginItem = LoginFile | LoginValue
+
+
+def choose_way(platform: str, *, has_user_manager: bool) -> Way:
+    """The one way of a system; never two at once.
+
+    Args:
+        platform: As `sys.platform` says it.
+        has_user_manager: Whether systemd's user manager answers.
+    """
+    if platform == "win32":
+        return "run-key"
+    if platform == "darwin":
+        return "launchd"
+    return "systemd" if has_user_manager else "xdg"
+
+
+def make_login_item(
+    way: Way,
+    command: Sequence[str],
+    *,
+    home: Path,
+    config_home: Path,
+    user_id: int = 0,
+    has_nvidia_modprobe: bool = False,
+) -> LoginItem:
+    """What must be where, and what must be run.
+
+    Args:
+        way: From `choose_way`.
+        command: The program with its absolute path, and its arguments.
+        home: The user's.
+        config_home: ``$XDG_CONFIG_HOME``, or what stands for it.
+        user_id: For launchd, which names sessions by it.
+        has_nvidia_modprobe: See `unit_text`.
+
+    Raises:
+        InstallError: the command cannot be written down.
+    """
+    if way == "run-key":
+        return LoginValue(run_command_line(command))
+    if way == "xdg":
+        return LoginFile(way, entry_path(config_home), entry_text(command).encode())
+    if way == "launchd":
+        path, session = agent_path(home), f"gui/{user_id}"
+        return LoginFile(
+            way,
+            path,
+            agent_plist(command),
+            start=(
+                ("launchctl", "bootstrap", session, str(path)),  # it may be loaded already
+                ("launchctl", "kickstart", "-k", f"{session}/{LABEL}"),
+            ),
+            switch_off=("launchctl", "bootout", f"{session}/{LABEL}"),
+        )
+    path = unit_path(config_home)
+    systemctl = ("systemctl", "--user")
+    return LoginFile(
+        way,
+        path,
+        unit_text(command, has_nvidia_modprobe=has_nvidia_modprobe).encode(),
+        switch_on=((*systemctl, "daemon-reload"), (*systemctl, "enable", UNIT_NAME)),
+        # Restarted rather than started: an upgrade has a new program behind the same unit.
+        start=((*systemctl, "restart", UNIT_NAME),),
+        switch_off=(*systemctl, "disable", "--now", UNIT_NAME),
+        folder_of_links=path.with_name("default.target.wants"),
+    )
+
+
+LOGIN_STEP = "start at login"
 
 _SWITCH, _VALUE = "login-switch", "login-value"
 _VALUE_PATH = rf"HKEY_CURRENT_USER\{RUN_KEY}\{VALUE_NAME}"
@@ -83,7 +198,7 @@ class StartAtLogin(Step):
         registry: Windows' own unless a test brings another.
     """
 
-    name = STEP_NAME
+    name = LOGIN_STEP
 
     def __init__(self, wanted: LoginItem, registry: Registry | None = None) -> None:
         self._wanted = wanted
