@@ -1,4 +1,4 @@
-"""The two interfaces of CAGIC: who says what is in a crop, and who says how good it looks.
+"""The two interfaces of CAGIC: a captioner (what is in a crop) and aesthetics (how good it looks).
 
 Both read a photo first, and are then asked about batches of crops, many times. What they answer is
 differentiable with respect to the crops' boxes, through pixels or, for stand-ins, directly.
@@ -31,7 +31,7 @@ class Reading:
     """L_caption of crops: lower where the crop shows what the prompt says, and little else."""
 
     matched: tuple[Detection, ...] = ()
-    """What was found for the prompt, from who finds things at all."""
+    """What was found for the prompt, by a captioner that finds things at all."""
 
     dropped: tuple[Dropped, ...] = ()
     """What was not found, likewise."""

@@ -106,7 +106,7 @@ class Crops:
     _sampled: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
 
     def pixels(self, height: int, width: int) -> Tensor:
-        """[R, 3, height, width] values 0 to 1; sampled once for all who ask for this size."""
+        """[R, 3, height, width] values 0 to 1; sampled once for each size."""
         if (height, width) not in self._sampled:
             self._sampled[height, width] = sample(self.pyramid, self.boxes_xyxy, height, width)
         return self._sampled[height, width]

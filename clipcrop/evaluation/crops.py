@@ -1,7 +1,7 @@
 """Methods side by side on sets of crops: the one loop behind the paper's tables.
 
 What is measured follows from the set: `crop_metrics.score_rated` where people rated crops (GAICD),
-`crop_metrics.score_drawn` where they drew them (the other sets). Who measures something else gives
+`crop_metrics.score_drawn` where they drew them (the other sets). Another measure gives
 an `AnswerOne` of their own, as `evaluation.subjects` does.
 """
 

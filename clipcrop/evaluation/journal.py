@@ -1,7 +1,7 @@
 """What methods answered so far, on disk: a run that was cut goes on where it was.
 
 JSON lines. The first says which run it is, each of the others is one answer. A journal of another
-run is refused, never mixed in; one that has served is thrown away by who has written the results.
+run is refused, never mixed in; one that has served is removed once the results are written.
 """
 
 from __future__ import annotations

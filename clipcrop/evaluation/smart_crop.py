@@ -1,6 +1,6 @@
 """PyPI's `smartcrop` beside the others: skin, edges and colour, whatever the text.
 
-It was made for thumbnails: who uses it names a size, and it chooses where the largest crop of these
+It was made for thumbnails: its caller names a size, and it chooses where the largest crop of these
 proportions lies, or one down to .9 as wide. Two rows give it its best chance:
 
 - with the photo's own proportions and down to half of the sides, since the other methods may choose

@@ -292,7 +292,9 @@ def _read_head(path: Path, shown: str) -> tuple[bytes, int]:
     except FileNotFoundError as exc:
         raise InvalidImage(f"no such image: {shown}; check the name") from exc
     except PermissionError as exc:
-        raise InvalidImage(f"cannot read {shown}: {reason_of(exc)}; check who may read it") from exc
+        raise InvalidImage(
+            f"cannot read {shown}: {reason_of(exc)}; check the name and its permissions"
+        ) from exc
     except InvalidImage:
         raise
     except (OSError, ValueError) as exc:  # ValueError: a name with a NUL in it

@@ -114,7 +114,7 @@ class Batch:
 
 
 def collate(images: Sequence[RatedImage], max_objects: int) -> Batch:
-    """Photos -> tensors; the person, who is the likeliest subject, takes the first place."""
+    """Photos -> tensors; the person, the likeliest subject, takes the first place."""
     num_frames = max(len(image.mos) for image in images)
     frames = torch.zeros(len(images), num_frames, 4)
     quality = torch.zeros(len(images), num_frames)

@@ -15,8 +15,8 @@ _ASKING = (signal.SIGINT, signal.SIGTERM)
 def asked_to_stop() -> Iterator[Callable[[], bool]]:
     """Give a function that says whether Ctrl-C was pressed, or the process was asked to end.
 
-    The second time has its usual effect, for who cannot wait. Outside of the main thread, where
-    Python has no signals, nobody can ask.
+    The second time has its usual effect. Outside of the main thread, where
+    Python has no signals, it never asks.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():

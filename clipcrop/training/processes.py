@@ -1,6 +1,6 @@
 """The processes of a training: one, or as many as ``torchrun`` started.
 
-PyTorch's own data parallelism does the work; here is only who takes part in it.
+PyTorch's own data parallelism does the work; this module only sets up its processes.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ _LOOK_BYTES = 600_000
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What changes nothing about the weights: when to look, what to keep, who helps."""
+    """What does not change the weights: when to validate, what to keep, how many processes."""
 
     validate_every: int = 5
     """Epochs between two validations; 0 for none."""
@@ -115,7 +115,9 @@ def train(
         InputError: The data or the settings are of no use, or the run was started with others.
         CheckpointError: The state in the folder is damaged, or cannot be written.
     """
-    if decoder_config.variant == "base":  # who is not told which photo is meant learns noise
+    if (
+        decoder_config.variant == "base"
+    ):  # without a text, a mosaic does not say which photo is meant
         config = replace(config, mosaic_sides=(1,))
     training = _Training(
         examples,

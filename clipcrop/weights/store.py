@@ -400,7 +400,9 @@ def _finish(
     if folder.exists():
         folder.rename(old)
     parts.rename(folder)
-    (folder / PICKLE).unlink(missing_ok=True)  # not before: who is cut off need not fetch it again
+    (folder / PICKLE).unlink(
+        missing_ok=True
+    )  # last, so that an interrupted conversion need not fetch it again
     shutil.rmtree(old, ignore_errors=True)
 
 

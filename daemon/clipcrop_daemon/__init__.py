@@ -14,7 +14,7 @@ systemd         tells systemd that the daemon is ready
 server          the loop over its sockets; it decides nothing
 sockets         how the sockets are bound, and their limits
 dispatcher      the decisions: what is answered, queued, cancelled, and when
-sessions        who has proved the key, and the seals
+sessions        which connections have proved the key; signatures
 request_queue   requests that wait; clients take turns
 model_process   the front's end of the model process
 

@@ -304,7 +304,7 @@ class Dispatcher:
             job = self._queue.take()
             if job is None:
                 return
-            # Who has gone away meanwhile needs no work done.
+            # A client that has disconnected needs no work done.
             starting = protocol.encode_progress(job.id, Progress("starting"))
             if now_s > job.arrived_s and not self._send(job.peer, starting):
                 self._note_end(job, now_s, "client_gone")

@@ -153,7 +153,7 @@ def log_bug(logger: logging.Logger, event: str, request_id: str, exc: Exception)
 
 def default_log_file() -> Path:
     """Where the log is unless the settings name another file."""
-    import platformdirs  # it takes a while, and is not needed by who names a file
+    import platformdirs  # slow to import, and not needed where a file is named
 
     return platformdirs.user_log_path("clipcrop", appauthor=False) / "daemon.log"
 

@@ -1,4 +1,4 @@
-"""What models are called: by clients, who never name a path, and by the library.
+"""What models are called: by clients, which never name a path, and by the library.
 
 The daemon's setting ``model`` may be a folder of weights; clients know it as "auto", or by a name
 made of the folder's. Nothing heavy is imported here.

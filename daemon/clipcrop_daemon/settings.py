@@ -35,7 +35,7 @@ class Rule:
     """What a setting may be. The one place that knows its type."""
 
     needs: str
-    """In words, for who wrote something else."""
+    """In words, for an error message."""
 
     is_fine: Callable[[Any], bool]
     """Of a value as it is kept."""
@@ -163,7 +163,7 @@ def option_of(name: str) -> str:
 
 def default_settings_file() -> Path:
     """Where the settings file is if no other is named; it may be missing."""
-    import platformdirs  # it takes a while, and is not needed by who names a file
+    import platformdirs  # slow to import, and not needed where a file is named
 
     return platformdirs.user_config_path("clipcrop", appauthor=False) / "daemon.toml"
 
@@ -210,7 +210,7 @@ def _convert(one: Field[Any], raw: Any, called: str, folder: Path) -> Any:
             value = folder / value.expanduser()
         elif one.name == "model" and {"/", os.sep} & set(str(value)):
             value = str(folder / Path(value).expanduser())  # of weights; a name has none of these
-    except (ValueError, KeyError, RuntimeError) as exc:  # the last: ~ of a user who is not there
+    except (ValueError, KeyError, RuntimeError) as exc:  # the last: ~ of an unknown user
         raise BadSetting(_refusal(called, raw, rule)) from exc
     if value is None or not rule.is_fine(value):
         raise BadSetting(_refusal(called, raw, rule))

@@ -52,7 +52,7 @@ class Sockets:
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         self._monitors: dict[str, zmq.Socket[bytes]] = {}
         self.num_connections = 0
-        """Open ones, also of those who have not said anything yet."""
+        """Open ones, also those that have sent nothing yet."""
 
         self._cut: set[str] = set()
         """Sockets in the middle of a message with too many frames."""

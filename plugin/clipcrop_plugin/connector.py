@@ -44,7 +44,7 @@ class Connector:
             loop: The shell's.
             launcher: Starts it.
             client_name: For the daemon's log.
-            on_open: Given the connection once the daemon has proved who it is.
+            on_open: Given the connection once the daemon has proved that it holds the key.
             on_failed: Told why there is none; from within `begin` or from the loop.
         """
         self._config = config
@@ -112,7 +112,7 @@ class Connector:
             self._greeting = connection.start(PingRequest(), timeout_s=HELLO_TIMEOUT_S)
             self._connection = EventLoopConnection(self._loop, connection, self._on_io)
             return
-        # Who answers wrongly says more than who does not answer.
+        # A wrong answer tells more than none.
         wrong = next((exc for exc in self._errors if not isinstance(exc, DaemonNotRunning)), None)
         if wrong is not None:
             self._fail(wrong)

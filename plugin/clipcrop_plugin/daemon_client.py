@@ -117,7 +117,7 @@ class DaemonClient:
         Args:
             config: Where the daemon is, and how it is started.
             loop: The shell's main loop.
-            client_name: Who asks, for the daemon's log.
+            client_name: Of the program that asks, for the daemon's log.
             launcher: Another way to start the daemon.
         """
         self._config = config
@@ -248,7 +248,7 @@ class DaemonClient:
         """Whether the connection is to the daemon of the connection file."""
         try:
             return read_connection_file(self._config.connection_file) == connection.connection.info
-        except WireError:  # it is there, and has proved who it is: the file is not needed
+        except WireError:  # it is there, and has proved its key: the file is not needed
             return True
 
     def _send(self, connection: EventLoopConnection) -> None:

@@ -49,7 +49,7 @@ def _on_panel(method: str) -> Callable[..., None]:
             docker.bring_to_front()
         getattr(panel, method)()
         if not docker.isVisible() or docker.visibleRegion().isEmpty():
-            _float(panel.sentence)  # who cannot see the panel should know all the same
+            _float(panel.sentence)  # the panel may be hidden
 
     return slot
 

@@ -35,7 +35,7 @@ def load() -> None:
             importlib.import_module("clipcrop_wire.protocol")
     finally:
         if FOLDER.is_dir():
-            _take_away_shared()  # ours are held by those who imported them
+            _take_away_shared()  # ours are held by the modules that imported them
             sys.modules.update(theirs)
 
 

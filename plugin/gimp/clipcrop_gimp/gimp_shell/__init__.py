@@ -3,7 +3,7 @@
 resident     the process that stays, and how the others find it
 procedures   what GIMP is told: menu, documentation, arguments, return values; calls `application`
 arguments    the arguments of a procedure <-> `Choices`
-application  the work behind each procedure, with and without a person who looks on
+application  the work behind each procedure, interactive and not
 previews     the preview of each image; what a preview does is `clipcrop_plugin.preview`
 canvas       an image as such a preview's canvas
 pixels       reads a layer of any kind, or all that is visible

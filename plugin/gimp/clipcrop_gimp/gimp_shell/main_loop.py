@@ -34,7 +34,7 @@ class GLibLoop:
         return Source(lambda call: GLib.timeout_add(milliseconds, call), on_time, is_lasting=False)
 
     def run_until(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
-        """Let the loop turn until something is so, for who must return an answer -> whether it is.
+        """Run the loop until a condition holds, or time is up -> whether it holds.
 
         Windows stay alive meanwhile.
         """

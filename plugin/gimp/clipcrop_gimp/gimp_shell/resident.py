@@ -1,4 +1,4 @@
-"""The one process of ours that stays: who finds it hands over to it, who opens a panel becomes it.
+"""The process that stays: later ones hand their calls to it; the first to open a panel becomes it.
 
 GIMP starts a program for each call of a plug-in, and ends it after. A process that stays can take
 calls itself, as temporary procedures. The program that GIMP's menu starts looks for them.
