@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(CHECKOUT / "installer"))
+sys.path[:0] = [str(CHECKOUT / "installer"), str(CHECKOUT / "daemon")]
 
 from clipcrop_installer.old_python import refuse_old_python  # noqa: E402 - on the path just added
 

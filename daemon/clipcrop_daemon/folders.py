@@ -16,19 +16,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipcrop_wire.endpoint import MAX_IPC_PATH_BYTES
+from clipcrop_wire.endpoint import FILE_NAME, MAX_IPC_PATH_BYTES, MAX_SOCKET_NAME_BYTES
 
 from .errors import CannotPublish, UnsafeFolder
 
 logger = logging.getLogger(__name__)
 
-MAX_SOCKET_NAME_BYTES = 24
-"""Of a socket's file; what the path of its folder leaves room for."""
-
 ELSEWHERE = "or name another connection file"
 
 _PRIVATE_PREFIX = "clipcrop-"
-_USUAL_NAME = "connection.json"
 
 
 def prepare(connection_file: Path) -> Path:
@@ -39,7 +35,7 @@ def prepare(connection_file: Path) -> Path:
         CannotPublish: nothing can be written.
     """
     name = connection_file.name  # another one than usual: perhaps there are two in that folder
-    folder = connection_file.with_name("sockets" if name == _USUAL_NAME else f"{name}.sockets")
+    folder = connection_file.with_name("sockets" if name == FILE_NAME else f"{name}.sockets")
     if not _is_short_enough(folder):
         _remove_leftovers(connection_file, ())
         return _make_private_folder()

@@ -72,7 +72,7 @@ class Instance:
         self.connection_file = path
         self.socket_folder = socket_folder
         """Only the user may enter it; a file's name in it has at most
-        `folders.MAX_SOCKET_NAME_BYTES`."""
+        `endpoint.MAX_SOCKET_NAME_BYTES`."""
 
         self.key = secrets.token_bytes(KEY_BYTES)
         """New at every start."""

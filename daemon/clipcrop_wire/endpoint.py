@@ -14,7 +14,7 @@ import secrets
 import stat
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from .errors import BadConnectionFile, DaemonNotRunning, VersionMismatch
@@ -24,8 +24,13 @@ MAX_FILE_BYTES = 64 * 1024
 MAX_IPC_PATH_BYTES = 100
 """The systems allow 107 (Linux) and 103 (macOS)."""
 
+MAX_SOCKET_NAME_BYTES = 24
+"""Of the names that the daemon gives to its sockets."""
+
 PATH_VARIABLE = "CLIPCROP_CONNECTION_FILE"
 """Environment variable that names the file instead of `default_path`."""
+
+FILE_NAME = "connection.json"
 
 _ENDPOINT = re.compile(r"ipc:///[^\0\n]+|tcp://127\.0\.0\.1:[1-9][0-9]{0,4}")
 _FIELDS = ("protocol", "session", "key", "pid", "started_s", "work", "control")
@@ -86,15 +91,24 @@ def default_path() -> Path:
     """
     if os.environ.get(PATH_VARIABLE):
         return Path(os.environ[PATH_VARIABLE])
-    home = Path.home()
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        folder = Path(local) if local else home / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        folder = home / "Library" / "Application Support"
-    else:
-        folder = home / ".local" / "share"
-    return folder / "clipcrop" / "connection.json"
+    local = os.environ.get("LOCALAPPDATA")
+    folder = data_folder(sys.platform, Path.home(), Path(local) if local else None)
+    return Path(folder) / FILE_NAME
+
+
+def data_folder(platform: str, home: PurePath, local: PurePath | None) -> PurePath:
+    """ClipCrop's own folder.
+
+    Args:
+        platform: As `sys.platform`.
+        home: The user's.
+        local: What LOCALAPPDATA names, which counts on Windows only.
+    """
+    if platform == "win32":
+        return (local or home / "AppData" / "Local") / "clipcrop"
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "clipcrop"
+    return home / ".local" / "share" / "clipcrop"
 
 
 def write_connection_file(path: Path, info: ConnectionFile) -> None:

@@ -58,9 +58,9 @@ def main(
         os.dup2(nowhere, sys.stdout.fileno())  # Python flushes it at the end
         return EXIT_UNHEARD
     except OSError as exc:
-        return _tell(sentence_for(exc))
+        return _print_error(sentence_for(exc))
     except InstallError as exc:
-        return _tell(exc)
+        return _print_error(exc)
     except KeyboardInterrupt:
         print("\nstopped; run it again to go on", file=sys.stderr)
         return 130
@@ -91,6 +91,6 @@ def _ask(question: str) -> str:
     return sys.stdin.readline()
 
 
-def _tell(error: InstallError) -> int:
+def _print_error(error: InstallError) -> int:
     print(f"error: {error}", file=sys.stderr)
     return error.exit_code

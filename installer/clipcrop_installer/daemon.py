@@ -7,12 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from clipcrop_wire.endpoint import PATH_VARIABLE as CONNECTION_VARIABLE
+
 from .errors import InstallError
 from .files import NewFile, claim, items_of, missing_folders, move_aside, write_all
 from .machine import Places
 from .manifest import Manifest, ManifestEntry
 from .plan import Context, Step
-from .programs import CONNECTION_VARIABLE, Environment, last_line
+from .programs import Environment, last_line
 
 STEP_NAME = "settings for the plug-ins"
 

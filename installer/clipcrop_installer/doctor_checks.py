@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from clipcrop_wire.endpoint import MAX_IPC_PATH_BYTES, MAX_SOCKET_NAME_BYTES
+from clipcrop_wire.endpoint import PATH_VARIABLE as CONNECTION_VARIABLE
+
 from .disk import sha256_of
 from .editors import OWN_BUILD, Gimp, Krita, find_editors
 from .engine import LIGHT, OWLVIT, has_nvidia_driver, how_to_change
@@ -25,7 +28,6 @@ from .manifest import Manifest, ManifestEntry
 from .plan import Context
 from .plugin_files import GIMP_NAME, KRITA_NAME, NAMES_BEGIN
 from .programs import (
-    CONNECTION_VARIABLE,
     DISTRIBUTION,
     NAMESAKE,
     WHY_NOT,
@@ -40,6 +42,8 @@ Verdict = Literal["ok", "warning", "problem"]
 
 INSTALL = "run install again"
 """What puts most things right."""
+
+NO_EDITOR = "install GIMP 3 or Krita, start it once, then run install again"
 
 
 @dataclass(frozen=True)
@@ -278,7 +282,9 @@ def check_editors(inspected: Inspected) -> list[Finding]:
                 settings = next((Path(one.path) for one in items if one.kind == "setting"), None)
                 findings += [] if damage else [_krita(path, settings, title)]
     findings += _without_plug_in(inspected, folders)
-    return findings or [Finding("warning", "editors", "no GIMP 3 and no Krita was found", INSTALL)]
+    return findings or [
+        Finding("warning", "editors", "no GIMP 3 and no Krita was found", NO_EDITOR)
+    ]
 
 
 def _damage(items: list[ManifestEntry], title: str) -> Iterator[Finding]:
@@ -476,11 +482,6 @@ def check_log(inspected: Inspected) -> list[Finding]:
     return [Finding("ok", "log", f"no error at the end of {path}", details=lines)]
 
 
-# As the daemon has them: clipcrop_wire.endpoint and clipcrop_daemon.folders.
-MAX_IPC_PATH_BYTES = 100
-MAX_SOCKET_NAME_BYTES = 24
-
-
 def check_connection(inspected: Inspected) -> list[Finding]:
     """Whether it is the user's alone, and leads anywhere."""
     path = inspected.places.connection_file
@@ -601,11 +602,11 @@ def _systemd(inspected: Inspected) -> Finding:
     if not has_user_manager(inspected.context.run):
         text = "the unit is there, but no user manager of systemd answers in this session"
         return Finding("warning", _ABOUT, text, "log in to your desktop and look again")
-    state = _say(inspected, ["systemctl", "--user", "is-enabled", UNIT_NAME])
+    state = _last_output(inspected, ["systemctl", "--user", "is-enabled", UNIT_NAME])
     if state != "enabled":
         advice = f"systemctl --user enable --now {UNIT_NAME}"
         return Finding("problem", _ABOUT, f"the unit is {state}, not enabled", advice)
-    active = _say(inspected, ["systemctl", "--user", "is-active", UNIT_NAME])
+    active = _last_output(inspected, ["systemctl", "--user", "is-active", UNIT_NAME])
     if active == "failed":
         advice = f"journalctl --user -u {UNIT_NAME} says why"
         return Finding("problem", _ABOUT, "the unit is enabled, and has failed", advice)
@@ -639,7 +640,7 @@ def _run_key() -> Finding:
     return Finding("ok", _ABOUT, f"by Windows: {value}")
 
 
-def _say(inspected: Inspected, command: Sequence[str]) -> str:
+def _last_output(inspected: Inspected, command: Sequence[str]) -> str:
     lines: list[str] = []
     inspected.context.run(
         command, folder=Path(inspected.context.machine.home), variables={}, on_line=lines.append

@@ -107,7 +107,7 @@ def find_editors(machine: Machine) -> Found:
 
 
 def gimp_folders(machine: Machine) -> list[PurePath]:
-    """Where GIMP's folders of settings are looked for; for who finds none."""
+    """Where GIMP's folders of settings are looked for."""
     return [folder for build in _gimp_builds(machine) for folder in build.folders]
 
 

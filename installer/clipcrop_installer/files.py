@@ -237,9 +237,15 @@ class Outcome:
 Undo = Callable[[ManifestEntry, Context], Outcome]
 """Undoes one item; raises OSError or InstallError where it cannot, which counts as FAILED."""
 
+UndoHandlers = Mapping[str, Undo]
+"""Kind of an entry -> what undoes it."""
+
 
 def undo_items(
-    items: Iterable[ManifestEntry], context: Context, manifest: Manifest, kinds: Mapping[str, Undo]
+    items: Iterable[ManifestEntry],
+    context: Context,
+    manifest: Manifest,
+    undo_handlers: UndoHandlers,
 ) -> list[Outcome]:
     """Undo them, the last one first, and strike off all that did not fail."""
     items = list(items)
@@ -249,7 +255,7 @@ def undo_items(
     for item in reversed(items):
         if item.kind == "folder" and Path(item.path) in in_use:
             continue  # it goes with the last thing in it: another step's, or one that failed
-        outcome = undo_item(item, context, kinds)
+        outcome = undo_item(item, context, undo_handlers)
         outcomes.append(outcome)
         if outcome.verdict == FAILED:
             in_use.update(Path(item.path).parents)
@@ -260,9 +266,9 @@ def undo_items(
     return outcomes
 
 
-def undo_item(item: ManifestEntry, context: Context, kinds: Mapping[str, Undo]) -> Outcome:
+def undo_item(item: ManifestEntry, context: Context, undo_handlers: UndoHandlers) -> Outcome:
     """Undo one; never raises."""
-    undo = kinds.get(item.kind)
+    undo = undo_handlers.get(item.kind)
     if undo is None:
         return Outcome(FAILED, f"{item.path}: a newer version of the installer made it; use that")
     try:
@@ -377,7 +383,7 @@ def undo_setting(item: ManifestEntry, context: Context) -> Outcome:
     return Outcome(REMOVED)
 
 
-FILES: Mapping[str, Undo] = {
+FILES: UndoHandlers = {
     "file": undo_file,
     "folder": undo_folder,
     "link": undo_link,

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.util import find_spec
 from pathlib import Path, PurePath
@@ -19,10 +19,10 @@ from .engine import AUTO, LIGHT, OWLVIT, Engine, choose_engine, how_to_change
 from .environment import ENVIRONMENT_STEP as ENVIRONMENT
 from .environment import MakeEnvironment, Recipe, check_python, is_ready, program
 from .errors import EditorNotFound, IncompleteInstall, InstallError
-from .files import Undo
+from .files import UndoHandlers
 from .installation import Remove, Result, carry_out, opened, read_manifest
 from .login import LOGIN_STEP as LOGIN
-from .login import StartAtLogin, all_kinds, login_item
+from .login import StartAtLogin, all_undo_handlers, login_item
 from .machine import Machine, Places, is_on_path, pip_cache, places, weights_here
 from .manifest import Manifest, ManifestEntry
 from .models import run_models
@@ -185,7 +185,9 @@ def _plan(
 ) -> tuple[Plan, Choices]:
     choices = _choices(options, manifest)
     source = _source(choices, options.checkout)
-    plan = plan_install(source, choices, context, manifest, where, all_kinds(), force=options.force)
+    plan = plan_install(
+        source, choices, context, manifest, where, all_undo_handlers(), force=options.force
+    )
     return plan, choices
 
 
@@ -201,7 +203,7 @@ def _install(
         return 0, False
     manifest.values["choices"] = to_remember(choices)
     context.say("")
-    results = carry_out(plan, context, manifest, all_kinds())
+    results = carry_out(plan, context, manifest, all_undo_handlers())
     for line in (*summary(plan, results), *_where_commands_are(context, manifest)):
         context.say(line)
     exit_code = _exit_code(plan, results)
@@ -356,7 +358,7 @@ def plan_install(
     context: Context,
     manifest: Manifest,
     places: Places,
-    kinds: Mapping[str, Undo],
+    undo_handlers: UndoHandlers,
     *,
     force: bool = False,
 ) -> Plan:
@@ -368,7 +370,7 @@ def plan_install(
         context: Where; is only looked at.
         manifest: What is there already.
         places: Where ours goes.
-        kinds: Undo what is not wanted any more.
+        undo_handlers: Undo what is not wanted any more.
         force: Move aside what is in the way.
 
     Raises:
@@ -407,9 +409,9 @@ def plan_install(
         steps.append(StartDaemon(environment, places, by_session))
         if choices.self_test:
             steps.append(SelfTest(environment, places))
-    steps += _removals(steps, manifest, kinds)
+    steps += _removals(steps, manifest, undo_handlers)
     if recipe is not None or manifest.of_step(ENVIRONMENT):
-        steps.append(_clearing_up(environment.python.parent.parent, kinds))
+        steps.append(_clearing_up(environment.python.parent.parent, undo_handlers))
     return Plan(f"{_verb(source, manifest)} ClipCrop {source.version}", steps, notes, engine.name)
 
 
@@ -487,7 +489,7 @@ def _named(folders: tuple[str, ...], context: Context) -> Iterator[Path]:
         yield path
 
 
-def _removals(steps: list[Step], manifest: Manifest, kinds: Mapping[str, Undo]) -> Iterator[Step]:
+def _removals(steps: list[Step], manifest: Manifest, undo_handlers: UndoHandlers) -> Iterator[Step]:
     """What earlier installations have left that this one does not want."""
     names = {step.name for step in steps}
     unwanted = [
@@ -500,18 +502,18 @@ def _removals(steps: list[Step], manifest: Manifest, kinds: Mapping[str, Undo]) 
             "what is not wanted any more",
             ["take back what is not wanted any more", *unwanted],
             lambda manifest: [item for item in manifest.items if item.step in unwanted],
-            kinds,
+            undo_handlers,
         )
 
 
-def _clearing_up(current: Path, kinds: Mapping[str, Undo]) -> Step:
+def _clearing_up(current: Path, undo_handlers: UndoHandlers) -> Step:
     """Removes what is not needed once plug-ins, login and daemon use the environment."""
 
     def old(manifest: Manifest) -> list[ManifestEntry]:
         trees = [item for item in manifest.of_step(ENVIRONMENT) if item.kind == "tree"]
         return [item for item in trees if item.path != str(current)]
 
-    return Remove("clearing up", ["remove downloads and older environments"], old, kinds)
+    return Remove("clearing up", ["remove downloads and older environments"], old, undo_handlers)
 
 
 def _list(folders: Sequence[PurePath]) -> str:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .disk import leftover
 from .errors import AlreadyAtWork, DiskFull, InstallError, NotOurs
-from .files import FAILED, FILES, KEPT, Undo, undo_item, undo_items
+from .files import FAILED, FILES, KEPT, UndoHandlers, undo_item, undo_items
 from .machine import Places
 from .manifest import KEPT_ON_FAILURE, Manifest, ManifestEntry
 from .plan import Context, Plan, Step
@@ -96,7 +96,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the file is still that of the name: who ended just now may have removed it."""
+    """Whether the file still has that name: the process that held the lock may have removed it."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
@@ -110,7 +110,7 @@ class Remove(Step):
         name: The step's.
         lines: What `describe` returns.
         choose: The items, when the steps before are done.
-        kinds: Undo each kind of item.
+        undo_handlers: Undo each kind of item.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class Remove(Step):
         name: str,
         lines: Sequence[str],
         choose: Callable[[Manifest], Iterable[ManifestEntry]],
-        kinds: Mapping[str, Undo],
+        undo_handlers: UndoHandlers,
     ) -> None:
         self.name = name
         self._lines = lines
         self._choose = choose
-        self._kinds = kinds
+        self._undo_handlers = undo_handlers
 
     def describe(self) -> Sequence[str]:
         """What is removed."""
@@ -135,7 +135,7 @@ class Remove(Step):
         Raises:
             InstallError: one cannot be removed.
         """
-        outcomes = undo_items(self._choose(manifest), context, manifest, self._kinds)
+        outcomes = undo_items(self._choose(manifest), context, manifest, self._undo_handlers)
         failed = [one.note for one in outcomes if one.verdict == FAILED]
         if failed:
             raise InstallError(failed[0])
@@ -160,7 +160,7 @@ class Result:
 
 
 def carry_out(
-    plan: Plan, context: Context, manifest: Manifest, kinds: Mapping[str, Undo]
+    plan: Plan, context: Context, manifest: Manifest, undo_handlers: UndoHandlers
 ) -> list[Result]:
     """Do the steps one after the other.
 
@@ -171,12 +171,12 @@ def carry_out(
         plan: What to do.
         context: Where.
         manifest: Follows every step.
-        kinds: Undoes what is not wanted any more.
+        undo_handlers: Undoes what is not wanted any more.
     """
     results: list[Result] = []
     for step in plan.steps:
         context.say(f"- {step.name}")
-        result = _do(step, context, manifest, kinds)
+        result = _do(step, context, manifest, undo_handlers)
         results.append(result)
         if not result.is_done and step.is_needed:
             break
@@ -197,7 +197,7 @@ def sentence_for(exc: OSError) -> InstallError:
     )
 
 
-def _do(step: Step, context: Context, manifest: Manifest, kinds: Mapping[str, Undo]) -> Result:
+def _do(step: Step, context: Context, manifest: Manifest, undo_handlers: UndoHandlers) -> Result:
     before = {item.key: item for item in manifest.items}
     begun: Sequence[ManifestEntry] = ()
     try:
@@ -208,16 +208,19 @@ def _do(step: Step, context: Context, manifest: Manifest, kinds: Mapping[str, Un
         manifest.finish(items)
     except (InstallError, OSError) as exc:
         error = sentence_for(exc) if isinstance(exc, OSError) else exc
-        return Result(step.name, tuple(_take_back(begun, context, manifest, kinds)), error)
+        return Result(step.name, tuple(_take_back(begun, context, manifest, undo_handlers)), error)
     wanted = {item.key for item in items}
     stale = [item for item in before.values() if item.step == step.name and item.key not in wanted]
-    outcomes = undo_items(stale, context, manifest, kinds) if stale else []
+    outcomes = undo_items(stale, context, manifest, undo_handlers) if stale else []
     notes += [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]
     return Result(step.name, tuple(notes))
 
 
 def _take_back(
-    begun: Sequence[ManifestEntry], context: Context, manifest: Manifest, kinds: Mapping[str, Undo]
+    begun: Sequence[ManifestEntry],
+    context: Context,
+    manifest: Manifest,
+    undo_handlers: UndoHandlers,
 ) -> list[str]:
     """Undo what a failed step has begun; what is left of it stays listed."""
     left = [
@@ -232,7 +235,7 @@ def _take_back(
     ]
     unfinished = [item for item in begun if item not in left]
     try:
-        outcomes = undo_items(unfinished, context, manifest, kinds)
+        outcomes = undo_items(unfinished, context, manifest, undo_handlers)
     except OSError:  # not even the manifest can be written: it lists them, uninstall will do it
         return notes
     return notes + [one.note for one in outcomes if one.verdict in (KEPT, FAILED)]
@@ -243,7 +246,7 @@ _MODE = 0o700
 
 
 def read_manifest(places: Places, context: Context) -> Manifest:
-    """The one that is there, for who changes nothing.
+    """The manifest, for commands that change nothing; empty where nothing is installed.
 
     Raises:
         DamagedManifest: it cannot be read.
@@ -253,7 +256,7 @@ def read_manifest(places: Places, context: Context) -> Manifest:
 
 @contextmanager
 def opened(places: Places, context: Context) -> Iterator[Manifest]:
-    """The manifest, for who changes things; the folder is made if need be.
+    """The manifest, for commands that change things; the folder is made if need be.
 
     Where nothing is installed in the end, the folder goes again.
 

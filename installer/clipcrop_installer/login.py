@@ -11,18 +11,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal
 
 from .disk import sha256_of
 from .errors import InstallError, NotOurs
-from .files import FILES, GONE, KEPT, REMOVED, NewFile, Outcome, Undo, missing_folders, write_all
+from .files import (
+    FILES,
+    GONE,
+    KEPT,
+    REMOVED,
+    NewFile,
+    Outcome,
+    Undo,
+    UndoHandlers,
+    missing_folders,
+    write_all,
+)
 from .login_formats import (
     LABEL,
     NVIDIA_MODPROBE,
     RUN_KEY,
     UNIT_NAME,
     VALUE_NAME,
-    Registry,
     agent_path,
     agent_plist,
     entry_path,
@@ -200,7 +210,7 @@ class StartAtLogin(Step):
 
     name = LOGIN_STEP
 
-    def __init__(self, wanted: LoginItem, registry: Registry | None = None) -> None:
+    def __init__(self, wanted: LoginItem, registry: Any = None) -> None:
         self._wanted = wanted
         self._registry = registry
 
@@ -290,7 +300,7 @@ class StartAtLogin(Step):
             )
 
 
-def login_kinds(registry: Registry | None = None) -> dict[str, Undo]:
+def login_undo_handlers(registry: Any = None) -> dict[str, Undo]:
     """Kind of an item of this step -> what undoes it; files and folders are undone as all are."""
 
     def undo_value(item: ManifestEntry, context: Context) -> Outcome:
@@ -331,11 +341,11 @@ def _run(context: Context, command: Sequence[str]) -> tuple[int, str]:
     return code, last_line(lines)
 
 
-def windows_registry() -> Registry:
-    """Windows' own."""
-    return cast("Registry", import_module("winreg"))
+def windows_registry() -> Any:
+    """The module `winreg`, which only Windows has."""
+    return import_module("winreg")
 
 
-def all_kinds() -> Mapping[str, Undo]:
+def all_undo_handlers() -> UndoHandlers:
     """Every kind of item -> what undoes it."""
-    return {**FILES, **login_kinds()}
+    return {**FILES, **login_undo_handlers()}

@@ -25,8 +25,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from .errors import InstallError
 from .process import checked
@@ -197,51 +196,6 @@ MAX_COMMAND_CHARACTERS = 260
 """Windows ignores longer ones."""
 
 
-class Key(Protocol):
-    """An open key of the registry; `winreg.HKEYType`."""
-
-    def __enter__(self) -> Key:
-        """Nothing more."""
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        """Close it."""
-
-
-class Registry(Protocol):
-    """What we use of the module `winreg`, with its signatures."""
-
-    HKEY_CURRENT_USER: int
-    KEY_READ: int
-    KEY_SET_VALUE: int
-    REG_SZ: int
-
-    def OpenKey(  # noqa: N802 - winreg's own name
-        self, key: Any, sub_key: str, reserved: int = 0, access: int = ..., /
-    ) -> Key:
-        """Raises FileNotFoundError if there is none."""
-
-    def CreateKeyEx(  # noqa: N802 - winreg's own name
-        self, key: Any, sub_key: str, reserved: int = 0, access: int = ..., /
-    ) -> Key:
-        """Open it, made where there is none."""
-
-    def QueryValueEx(self, key: Any, name: str, /) -> tuple[Any, int]:  # noqa: N802 - winreg's
-        """A value and its type; raises FileNotFoundError."""
-
-    def SetValueEx(  # noqa: N802 - winreg's own name
-        self, key: Any, value_name: str, reserved: Any, type: int, value: Any, /
-    ) -> None:
-        """Write a value."""
-
-    def DeleteValue(self, key: Any, value: str, /) -> None:  # noqa: N802 - winreg's own name
-        """Raises FileNotFoundError if there is none."""
-
-
 def run_command_line(command: Sequence[str]) -> str:
     """A command as the value holds it. Percent signs stay: this type of value is not expanded.
 
@@ -257,8 +211,8 @@ def run_command_line(command: Sequence[str]) -> str:
     return line
 
 
-def read_run_value(registry: Registry) -> str | None:
-    """What is started at login under our name; None if nothing is."""
+def read_run_value(registry: Any) -> str | None:
+    """What is started at login under our name; None if nothing is. ``registry`` is `winreg`."""
     try:
         with registry.OpenKey(registry.HKEY_CURRENT_USER, RUN_KEY, 0, registry.KEY_READ) as key:
             value, _ = registry.QueryValueEx(key, VALUE_NAME)
@@ -267,7 +221,7 @@ def read_run_value(registry: Registry) -> str | None:
     return str(value)
 
 
-def write_run_value(registry: Registry, line: str) -> None:
+def write_run_value(registry: Any, line: str) -> None:
     """Start a command line at login.
 
     Raises:
@@ -279,7 +233,7 @@ def write_run_value(registry: Registry, line: str) -> None:
         registry.SetValueEx(key, VALUE_NAME, 0, registry.REG_SZ, line)
 
 
-def remove_run_value(registry: Registry) -> None:
+def remove_run_value(registry: Any) -> None:
     """Start nothing at login any more; fine if nothing was.
 
     Raises:
@@ -292,7 +246,7 @@ def remove_run_value(registry: Registry) -> None:
         registry.DeleteValue(key, VALUE_NAME)
 
 
-def is_switched_off(registry: Registry) -> bool:
+def is_switched_off(registry: Any) -> bool:
     """Whether the user switched it off in the task manager."""
     try:
         with registry.OpenKey(

@@ -1,8 +1,4 @@
-"""The facts from which decisions are made, and where everything of ClipCrop is on each system.
-
-The data folder is the one in which daemon and plug-ins look for each other: under the home, where
-sandboxed editors see it too (`clipcrop_wire.endpoint` has the same rule).
-"""
+"""The facts from which decisions are made, and where everything of ClipCrop is on each system."""
 
 from __future__ import annotations
 
@@ -11,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+
+from clipcrop_wire.endpoint import FILE_NAME, data_folder
 
 from .disk import Disk
 
@@ -80,7 +78,7 @@ class Places:
     @property
     def connection_file(self) -> Path:
         """The daemon writes it."""
-        return self.data / "connection.json"
+        return self.data / FILE_NAME
 
     @property
     def plugin_settings(self) -> Path:
@@ -121,14 +119,13 @@ class Places:
 def places(machine: Machine) -> Places:
     """On that machine."""
     home = machine.home
+    local = machine.folder_named("LOCALAPPDATA", home / "AppData" / "Local")
+    data = data_folder(machine.platform, home, local)
     if machine.platform == "win32":
-        local = machine.folder_named("LOCALAPPDATA", home / "AppData" / "Local")
-        data, log = local / "clipcrop", local / "clipcrop" / "Logs"
+        log = data / "Logs"
     elif machine.platform == "darwin":
-        data = home / "Library" / "Application Support" / "clipcrop"
         log = home / "Library" / "Logs" / "clipcrop"
     else:
-        data = home / ".local" / "share" / "clipcrop"
         state = machine.folder_named("XDG_STATE_HOME", home / ".local" / "state")
         log = state / "clipcrop" / "log"
     return Places(Path(data), Path(log))

@@ -42,7 +42,7 @@ class Progress:
     """
 
     def __init__(self, say: Callable[[str], None], *, is_live: bool) -> None:
-        self._say = say
+        self._report_progress = say
         self._is_live = is_live
         self._title = ""
         self._started = 0.0
@@ -67,12 +67,12 @@ class Progress:
         if self._is_live:
             self._write_over(news)
         elif is_large:
-            self._say(news)
+            self._report_progress(news)
 
     def end(self) -> None:
         """The step is over, well or not."""
         self._write_over("")
-        self._say(f"  {self._title}: {time.monotonic() - self._started:.0f} s")
+        self._report_progress(f"  {self._title}: {time.monotonic() - self._started:.0f} s")
 
     def _write_over(self, text: str) -> None:
         if self._is_live:

@@ -1,8 +1,8 @@
 """A plan: steps that say what they would do, what they make, and do it.
 
-`Plan.lines` is what ``--dry-run`` shows; `installation.carry_out` does it. A new part of an installation
-(a way to start at login, say) is one more class with the methods of `Step`, and, where it makes
-something that is neither file nor folder, a function that undoes it (`files.Undo`).
+`Plan.lines` is what ``--dry-run`` shows; `installation.carry_out` does it. A new part of an
+installation (a way to start at login, say) is one more class with the methods of `Step`, and, where
+it makes something that is neither file nor folder, a function that undoes it (`files.Undo`).
 """
 
 from __future__ import annotations

@@ -13,9 +13,6 @@ from .machine import Machine
 from .manifest import Manifest, ManifestEntry
 from .plan import Context, Step
 
-CONNECTION_VARIABLE = "CLIPCROP_CONNECTION_FILE"
-"""Of daemon and clients: theirs must be the one that the plug-ins are told of."""
-
 COMMANDS = ("clipcrop", "clipcrop-daemon", "clipcrop-setup")
 """The programs that users call."""
 

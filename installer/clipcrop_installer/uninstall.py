@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .daemon import stop_daemon
 from .errors import IncompleteInstall
-from .files import FAILED, KEPT, REMOVED, Undo, undo_items
+from .files import FAILED, KEPT, REMOVED, UndoHandlers, undo_items
 from .installation import is_there, items_besides_folder, opened, read_manifest
-from .login import all_kinds
+from .login import all_undo_handlers
 from .machine import Places, places
 from .manifest import Manifest, ManifestEntry
 from .plan import Context, agrees
@@ -78,7 +78,7 @@ def uninstall(
     places: Places,
     context: Context,
     manifest: Manifest,
-    kinds: Mapping[str, Undo],
+    undo_handlers: UndoHandlers,
     *,
     keep_models: bool = False,
 ) -> Removal:
@@ -88,7 +88,7 @@ def uninstall(
         places: Where ours is.
         context: What is touched.
         manifest: What is ours.
-        kinds: Undo each kind of item.
+        undo_handlers: Undo each kind of item.
         keep_models: Leave the weights, and the manifest for them.
     """
     python = manifest.values.get("python")
@@ -100,7 +100,7 @@ def uninstall(
     for step in reversed(list(dict.fromkeys(item.step for item in items))):
         context.say(f"- {step}")
         of_step = [item for item in items if item.step == step]
-        outcomes += undo_items(of_step, context, manifest, kinds)
+        outcomes += undo_items(of_step, context, manifest, undo_handlers)
     failed = [one.note for one in outcomes if one.verdict == FAILED]
     kept = [one.note for one in outcomes if one.verdict == KEPT]
     num_removed = sum(one.verdict == REMOVED for one in outcomes)
@@ -142,7 +142,9 @@ def _run(options: argparse.Namespace, context: Context) -> int:
             if not agrees(context):
                 context.say("Nothing was done.")
                 return 0
-        removal = uninstall(where, context, manifest, all_kinds(), keep_models=options.keep_models)
+        removal = uninstall(
+            where, context, manifest, all_undo_handlers(), keep_models=options.keep_models
+        )
     context.say(f"\nTaken away: files, folders and settings, {removal.num_removed} in all.")
     for line in (*removal.kept, *(f"NOT REMOVED: {one}" for one in removal.failed)):
         context.say(f"  {line}")

@@ -12,7 +12,7 @@ from fake_programs import FakePrograms
 from clipcrop_installer.disk import Disk
 from clipcrop_installer.install import Choices, Source, plan_install, summary
 from clipcrop_installer.installation import Result, carry_out, opened
-from clipcrop_installer.login import all_kinds
+from clipcrop_installer.login import all_undo_handlers
 from clipcrop_installer.machine import Machine, Places, places
 from clipcrop_installer.plan import Context
 from clipcrop_installer.uninstall import Removal, uninstall
@@ -76,16 +76,16 @@ class FakeHome:
             source = Source(self.programs.release, self.checkout)
             made = Choices(**choices)
             plan = plan_install(
-                source, made, context, manifest, self.places, all_kinds(), force=force
+                source, made, context, manifest, self.places, all_undo_handlers(), force=force
             )
-            results = carry_out(plan, context, manifest, all_kinds())
+            results = carry_out(plan, context, manifest, all_undo_handlers())
             self.said += summary(plan, results)
             return results
 
     def uninstall(self, **rest: bool) -> Removal:
         """What ``uninstall`` does."""
         with opened(self.places, self.context) as manifest:
-            return uninstall(self.places, self.context, manifest, all_kinds(), **rest)
+            return uninstall(self.places, self.context, manifest, all_undo_handlers(), **rest)
 
     def contents(self) -> dict[str, str]:
         """Every file and folder of the home -> what it is."""

@@ -21,7 +21,7 @@ from clipcrop_installer.login import (
     LoginFile,
     StartAtLogin,
     login_item,
-    login_kinds,
+    login_undo_handlers,
     make_login_item,
 )
 from clipcrop_installer.login_formats import UNIT_NAME
@@ -114,7 +114,7 @@ def test_a_crop_is_made_by_the_daemon_that_systemd_started(
     assert json.loads(crop.stdout)["suggestions"]
 
     for item in reversed(manifest.items):
-        outcome = {**FILES, **login_kinds()}[item.kind](item, context)
+        outcome = {**FILES, **login_undo_handlers()}[item.kind](item, context)
         assert outcome.verdict != KEPT, outcome.note
     assert not Path("/proc", found["MainPID"]).exists()
     assert not (home / ".config").exists()

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from clipcrop_daemon.folders import MAX_SOCKET_NAME_BYTES
 from clipcrop_daemon.instance import claim
 from clipcrop_daemon.settings import Settings
-from clipcrop_wire.endpoint import MAX_IPC_PATH_BYTES
+from clipcrop_wire.endpoint import MAX_IPC_PATH_BYTES, MAX_SOCKET_NAME_BYTES
 
 
 @pytest.fixture

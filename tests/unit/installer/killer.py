@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[3]
-sys.path[:0] = [str(CHECKOUT / "installer"), str(CHECKOUT / "tests" / "fakes")]
+sys.path[:0] = [str(CHECKOUT / "installer"), str(CHECKOUT / "daemon")]
+sys.path[:0] = [str(CHECKOUT / "tests" / "fakes")]
 
 from fake_home import FakeHome, errors_of  # noqa: E402 - on the path just added
 

@@ -16,7 +16,7 @@ from clipcrop_installer.disk import Disk
 from clipcrop_installer.errors import AlreadyAtWork, DamagedManifest, EditorNotFound, InstallError
 from clipcrop_installer.install import Choices, Source, plan_install
 from clipcrop_installer.installation import opened, read_manifest
-from clipcrop_installer.login import all_kinds
+from clipcrop_installer.login import all_undo_handlers
 from clipcrop_installer.manifest import Manifest
 
 
@@ -67,7 +67,7 @@ def test_the_plan_touches_nothing_and_names_every_place(user: FakeHome):
 
     manifest = read_manifest(user.places, user.context)
     source = Source("1", user.checkout)
-    plan = plan_install(source, Choices(), user.context, manifest, user.places, all_kinds())
+    plan = plan_install(source, Choices(), user.context, manifest, user.places, all_undo_handlers())
     text = "\n".join(plan.lines())
 
     assert user.contents() == before

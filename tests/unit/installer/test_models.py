@@ -10,7 +10,7 @@ from fake_installation import FakeInstallation
 
 from clipcrop_installer import models
 from clipcrop_installer.errors import InstallError
-from clipcrop_installer.login import all_kinds
+from clipcrop_installer.login import all_undo_handlers
 from clipcrop_installer.machine import places
 from clipcrop_installer.manifest import Manifest
 from clipcrop_installer.models import names_in
@@ -175,4 +175,4 @@ def uninstall_all(installation: FakeInstallation, *, keep_models: bool = False) 
     where = places(installation.machine)
     installation.answers["clipcrop-daemon stop"] = (1, ["no daemon"])
     manifest = Manifest.load(where.manifest, installation.disk)
-    uninstall(where, context, manifest, all_kinds(), keep_models=keep_models)
+    uninstall(where, context, manifest, all_undo_handlers(), keep_models=keep_models)

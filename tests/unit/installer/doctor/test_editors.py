@@ -231,7 +231,10 @@ def test_an_editor_without_a_plug_in_is_a_warning(installation: FakeInstallation
 
 
 def test_no_editor_at_all_is_a_warning(installation: FakeInstallation):
-    assert only(installation).text == "no GIMP 3 and no Krita was found"
+    found = only(installation)
+
+    assert found.verdict == "warning"
+    assert "install GIMP 3 or Krita" in found.advice
 
 
 @pytest.mark.parametrize(

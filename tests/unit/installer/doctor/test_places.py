@@ -14,8 +14,6 @@ from fake_registry import FakeRegistry
 
 from clipcrop_installer import doctor_checks as login_check
 from clipcrop_installer.doctor_checks import (
-    MAX_IPC_PATH_BYTES,
-    MAX_SOCKET_NAME_BYTES,
     check_connection,
     check_login,
     check_room,
@@ -138,14 +136,6 @@ def test_sandboxed_editors_that_cannot_see_the_sockets_are_a_warning(tmp_path: P
     assert finding.verdict == "warning"
     assert "which Krita Flatpak cannot see" in finding.text
     assert "CLIPCROP_CONNECTION_FILE" in finding.advice
-
-
-def test_the_lengths_are_the_daemons():
-    from clipcrop_daemon import folders
-    from clipcrop_wire import endpoint
-
-    assert MAX_IPC_PATH_BYTES == endpoint.MAX_IPC_PATH_BYTES
-    assert MAX_SOCKET_NAME_BYTES == folders.MAX_SOCKET_NAME_BYTES
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import inspect
-
 from fake_registry import FakeRegistry
 
-from clipcrop_installer import login_formats
 from clipcrop_installer.login_formats import (
     APPROVED_KEY,
     RUN_KEY,
@@ -69,10 +66,3 @@ def test_what_the_user_switched_off_in_the_task_manager_is_seen():
             value = bytes([first_byte]) + bytes(11)
             registry.SetValueEx(key, "ClipCrop", 0, registry.REG_BINARY, value)
         assert is_switched_off(registry) is expected
-
-
-def test_the_fake_has_the_signatures_that_are_asked_for():
-    for name, method in inspect.getmembers(login_formats.Registry, inspect.isfunction):
-        if not name.startswith("_"):
-            wanted = inspect.signature(method).parameters
-            assert list(inspect.signature(getattr(FakeRegistry, name)).parameters) == list(wanted)

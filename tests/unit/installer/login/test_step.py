@@ -20,7 +20,7 @@ from clipcrop_installer.login import (
     StartAtLogin,
     choose_way,
     login_item,
-    login_kinds,
+    login_undo_handlers,
 )
 from clipcrop_installer.login_formats import read_run_value, remove_run_value, write_run_value
 from clipcrop_installer.machine import Machine
@@ -75,7 +75,7 @@ def install(step: StartAtLogin, context: Context, manifest: Manifest) -> None:
 def uninstall(
     context: Context, manifest: Manifest, registry: FakeRegistry | None = None
 ) -> list[str]:
-    undo = {**FILES, **login_kinds(registry)}
+    undo = {**FILES, **login_undo_handlers(registry)}
     outcomes: list[Outcome] = []
     for item in reversed(manifest.items):
         outcomes.append(undo[item.kind](item, context))
