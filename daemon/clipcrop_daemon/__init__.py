@@ -20,13 +20,11 @@ model_process   the front's end of the model process
 
 Both:
 
-pipes           messages between the two
-worker_options  what the model process is told at its start
+pipes           messages between the two, and the model process's options
 
 The model process:
 
 worker          one request at a time, from the pipe to the pipe
-progress        tells of stages that take long
 service         a request -> the model -> an answer
 model_pool       which models are in memory, and where
 image_cache     images already looked at

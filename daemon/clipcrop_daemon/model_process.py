@@ -23,8 +23,7 @@ import msgpack
 
 from clipcrop_wire.sealing import Buffer
 
-from .pipes import MessageReader, SharedPixels, has_room, write_message
-from .worker_options import WorkerOptions
+from .pipes import MessageReader, SharedPixels, WorkerOptions, has_room, write_message
 
 logger = logging.getLogger(__name__)
 

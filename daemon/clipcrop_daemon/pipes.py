@@ -1,4 +1,4 @@
-"""Messages between the front and the model process, over the pipes of a child.
+"""What the front and the model process share: options, and messages over the pipes of a child.
 
 They are those of the wire without seals: no other process can reach these pipes. Each is two
 lengths, the header and the pixels. On Linux the pixels lie in memory that both share, and a byte
@@ -7,11 +7,13 @@ after the header says that they are there; elsewhere they follow the header.
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 import struct
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import BinaryIO
 
 from clipcrop_wire.messages import MAX_PIXEL_BYTES
@@ -19,6 +21,32 @@ from clipcrop_wire.sealing import Buffer
 
 _LENGTHS = struct.Struct(">II")
 _PIXELS_ARE_THERE = b"\1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """The part of the settings that concerns the model, on the model process's command line."""
+
+    model: str = "auto"
+    """See `settings.Settings`, here and for the next two."""
+
+    device: str = "auto"
+    threads: int = 0
+    cache_bytes: int = 48 * 2**20
+    """Memory for images already looked at."""
+
+    log_level: str = "INFO"
+    pixels_descriptor: int = -1
+    """Of the shared memory for pixels; -1: they come through the pipe."""
+
+    def to_json(self) -> str:
+        """For the command line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerOptions:
+        """From the command line."""
+        return cls(**json.loads(text))
 
 
 class SharedPixels:

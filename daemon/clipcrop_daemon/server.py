@@ -22,10 +22,10 @@ from .instance import Instance
 from .logs import log_bug
 from .machine import max_connections, resident_bytes
 from .model_process import WORKER_COMMAND, Event, ModelProcess
+from .pipes import WorkerOptions
 from .sessions import Peer, Sessions
 from .settings import Settings
 from .sockets import Sockets
-from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 

@@ -50,7 +50,7 @@ from .convert import (
 from .image_cache import ImageCache
 from .model_names import check_weights, find_model, list_models, wire_name
 from .model_pool import NO_MEMORY, ModelPool, Resident
-from .worker_options import WorkerOptions
+from .pipes import WorkerOptions
 
 if TYPE_CHECKING:
     from clipcrop import EncodedImage, Predictor, Suggestions

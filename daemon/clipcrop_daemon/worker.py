@@ -22,22 +22,23 @@ from typing import BinaryIO
 from clipcrop.errors import OutOfMemory
 from clipcrop_wire import protocol
 from clipcrop_wire.errors import Cancelled, InternalError, InvalidRequest, MalformedMessage
-from clipcrop_wire.messages import CancelRequest, StatusReply
+from clipcrop_wire.messages import CancelRequest, Progress, StatusReply
 from clipcrop_wire.protocol import Request
 from clipcrop_wire.rules import Message
 
 from . import __version__
 from .logs import log_bug
 from .model_pool import trim_memory
-from .pipes import SharedPixels, read_message, write_message
-from .progress import ProgressTeller
+from .pipes import SharedPixels, WorkerOptions, read_message, write_message
 from .service import Service, ServiceState, error_for, make_service
-from .worker_options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
 STATE_ID = "state"
 """Of the messages by which this process tells, unasked, what it holds when that has changed."""
+
+PROGRESS_AFTER_S = 0.1
+"""Delay of the first report and time between two, in seconds: faster ones cannot be read."""
 
 MakeService = Callable[[WorkerOptions], Service]
 
@@ -168,6 +169,46 @@ class Worker:
     def _send(self, header: bytes) -> None:
         with self._sink_lock:
             write_message(self._sink, header)
+
+
+class ProgressTeller:
+    """Sends, from a thread of its own, the last stage that was entered.
+
+    Reporting a stage does not block the work, and a quick request sends no reports.
+    """
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        """``send`` takes a header."""
+        self._send = send
+        self._has_untold = threading.Condition()
+        self._untold: tuple[str, Progress] | None = None
+        self._untold_since_s = 0.0
+        threading.Thread(target=self._run, name="progress", daemon=True).start()
+
+    def enter(self, request_id: str, stage: str, text: str) -> None:
+        """A stage begins."""
+        with self._has_untold:
+            if self._untold is None:  # many short stages are told, too, now and then
+                self._untold_since_s = time.monotonic()
+                self._has_untold.notify()
+            self._untold = (request_id, Progress(stage, None, text))
+
+    def end(self) -> None:
+        """The request is answered: nothing is told of it any more."""
+        with self._has_untold:
+            self._untold = None
+
+    def _run(self) -> None:
+        with self._has_untold:
+            while True:
+                if self._untold is None:
+                    self._has_untold.wait()
+                elif (left_s := self._untold_since_s + PROGRESS_AFTER_S - time.monotonic()) > 0:
+                    self._has_untold.wait(left_s)
+                else:
+                    # Sent before `end` can return: progress never comes after the answer.
+                    self._send(protocol.encode_progress(*self._untold))
+                    self._untold = None
 
 
 def leaves_damage(exc: Exception) -> bool:

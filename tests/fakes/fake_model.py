@@ -23,8 +23,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from clipcrop_daemon.pipes import WorkerOptions
 from clipcrop_daemon.worker import main
-from clipcrop_daemon.worker_options import WorkerOptions
 from clipcrop_wire.errors import UnknownImage
 from clipcrop_wire.messages import (
     Model,

@@ -12,9 +12,9 @@ from clipcrop import Predictor
 from clipcrop.errors import OutOfMemory
 from clipcrop_daemon.image_cache import ImageCache
 from clipcrop_daemon.model_pool import ModelPool
+from clipcrop_daemon.pipes import WorkerOptions
 from clipcrop_daemon.service import Service
 from clipcrop_daemon.worker import main
-from clipcrop_daemon.worker_options import WorkerOptions
 
 DEVICE = "cuda:0"
 

@@ -24,7 +24,7 @@ from clipcrop_daemon.model_process import (
     WorkerMessage,
     relay_log,
 )
-from clipcrop_daemon.worker_options import WorkerOptions
+from clipcrop_daemon.pipes import WorkerOptions
 from clipcrop_wire import protocol
 from clipcrop_wire.messages import ModelsRequest
 
@@ -35,7 +35,7 @@ PROLOGUE = """
 import hashlib, json, os, sys, time, signal, subprocess
 import msgpack
 from clipcrop_daemon.pipes import SharedPixels, read_message, write_message
-from clipcrop_daemon.worker_options import WorkerOptions
+from clipcrop_daemon.pipes import WorkerOptions
 
 options = WorkerOptions.from_json(sys.argv[1])
 descriptor = options.pixels_descriptor

@@ -7,7 +7,7 @@ import time
 import pytest
 from polling import wait_until
 
-from clipcrop_daemon.progress import PROGRESS_AFTER_S, ProgressTeller
+from clipcrop_daemon.worker import PROGRESS_AFTER_S, ProgressTeller
 from clipcrop_wire import protocol
 from clipcrop_wire.messages import Progress
 

@@ -24,7 +24,7 @@ def test_importing_the_service_loads_nothing_slow(checkout: Path):
 def test_models_are_listed_without_pytorch(checkout: Path):
     code = (
         "from clipcrop_daemon.service import make_service; "
-        "from clipcrop_daemon.worker_options import WorkerOptions; "
+        "from clipcrop_daemon.pipes import WorkerOptions; "
         "names = [model.name for model in make_service(WorkerOptions()).models().models]; "
         "print(json.dumps([*names, *(m for m in ('torch', 'spacy') if m in sys.modules)]))"
     )
@@ -39,7 +39,7 @@ def test_models_are_listed_without_pytorch(checkout: Path):
 def test_what_looks_for_weights_is_imported_before_there_are_two_threads(checkout: Path):
     code = (
         "from clipcrop_daemon.service import make_service; "
-        "from clipcrop_daemon.worker_options import WorkerOptions; "
+        "from clipcrop_daemon.pipes import WorkerOptions; "
         "service = make_service(WorkerOptions()); before = set(sys.modules); service.models(); "
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )

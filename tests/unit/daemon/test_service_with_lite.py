@@ -9,8 +9,8 @@ from service_with_fakes import suggest
 
 from clipcrop import Constraints, Predictor, Suggestions
 from clipcrop.imaging.images import load_image
+from clipcrop_daemon.pipes import WorkerOptions
 from clipcrop_daemon.service import Service, make_service
-from clipcrop_daemon.worker_options import WorkerOptions
 from clipcrop_wire import protocol
 from clipcrop_wire.messages import (
     Image,
