@@ -24,7 +24,7 @@ from pathlib import Path
 
 from clipcrop_installer.environment import Recipe, ensure, program
 from clipcrop_installer.errors import InstallError
-from clipcrop_installer.process import Runner, clean_variables
+from clipcrop_installer.process import Runner, read_lines, start_piped
 
 PASSED, FAILED, LEFT_OUT = "passed", "FAILED", "left out"
 FAST = "--fast"
@@ -249,24 +249,9 @@ class Commands:
         with self._lock:
             if self._is_ended:
                 return 1
-            # A group of its own: a signal of ours reaches what the command has started, once.
-            process = subprocess.Popen(
-                [str(part) for part in command],
-                cwd=folder,
-                env=clean_variables(variables),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
-            )
+            process = start_piped(command, folder=folder, variables=variables, has_own_group=True)
             self._running.add(process)
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                on_line(line.rstrip("\r\n"))
-        code = process.wait()
+        code = read_lines(process, on_line)
         with self._lock:
             self._running.discard(process)
         return code

@@ -16,7 +16,7 @@ from .programs import last_line
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add it."""
+    """Add ``demo`` to the commands."""
     text = "crop the sample photos by description, in an own environment"
     commands.add_parser("demo", help=text, description=text).set_defaults(run=_run)
 

@@ -151,7 +151,7 @@ EXIT_PROBLEMS = 1
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add it."""
+    """Add ``doctor`` to the commands."""
     text = "say what is wrong with the installation, and what to do"
     parser = commands.add_parser(
         "doctor",

@@ -118,7 +118,7 @@ def to_remember(choices: Choices) -> dict[str, Any]:
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add both."""
+    """Add ``install`` and ``upgrade`` to the commands."""
     install = commands.add_parser(
         "install",
         help="put everything in place: environment, plug-ins, start at login",

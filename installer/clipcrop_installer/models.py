@@ -25,7 +25,7 @@ from .uninstall import MODELS
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add it."""
+    """Add ``models`` to the commands."""
     text = "weights: list, where, download, place, verify, remove"
     # With no character that begins an option, all words are left to `clipcrop models`.
     parser = commands.add_parser("models", help=text, add_help=False, prefix_chars="\0")

@@ -81,27 +81,50 @@ def run_command(
     on_line: Callable[[str], None],
 ) -> int:
     """The real ``Runner``; the child ends with us, also when we are interrupted."""
-    process = subprocess.Popen(
+    process = start_piped(command, folder=folder, variables=variables)
+    try:
+        return read_lines(process, on_line)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def start_piped(
+    command: Sequence[str | Path],
+    *,
+    folder: Path,
+    variables: Mapping[str, str],
+    has_own_group: bool = False,
+) -> subprocess.Popen[str]:
+    """Start a command whose output, both streams together, is for `read_lines`.
+
+    Args:
+        command: the program and its arguments.
+        folder: its working directory.
+        variables: added to the cleaned environment variables.
+        has_own_group: a signal to its process group reaches what it has started, and not us.
+    """
+    return subprocess.Popen(
         [str(part) for part in command],
         cwd=folder,
         env=clean_variables(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         encoding="utf-8",
         errors="replace",
+        start_new_session=has_own_group,
     )
+
+
+def read_lines(process: subprocess.Popen[str], on_line: Callable[[str], None]) -> int:
+    """Give each line of the output to ``on_line``; returns the exit code."""
     assert process.stdout is not None
-    try:
-        with process.stdout:
-            for line in process.stdout:
-                on_line(line.rstrip("\r\n"))
-        return process.wait()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+    with process.stdout:
+        for line in process.stdout:
+            on_line(line.rstrip("\r\n"))
+    return process.wait()
 
 
 def start_detached(

@@ -116,7 +116,7 @@ def _to_remove(manifest: Manifest, *, keep_models: bool) -> list[ManifestEntry]:
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add it."""
+    """Add ``uninstall`` to the commands."""
     text = "take away what was installed, and nothing else"
     parser = commands.add_parser("uninstall", help=text, description=text)
     parser.add_argument("--keep-models", action="store_true", help="leave downloaded weights")
