@@ -62,7 +62,7 @@ def main(
     except InstallError as exc:
         return _print_error(exc)
     except KeyboardInterrupt:
-        print("\nstopped; run it again to go on", file=sys.stderr)
+        print("\nstopped; run the same command again to continue", file=sys.stderr)
         return 130
     return exit_code
 

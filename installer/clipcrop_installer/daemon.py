@@ -177,7 +177,7 @@ class StartDaemon(Step):
                 return []
             if time.monotonic() >= deadline:
                 raise InstallError(
-                    f"the daemon gives no answer: {last_line(lines)} (its log: {self._places.log})"
+                    f"the daemon does not answer: {last_line(lines)} (its log: {self._places.log})"
                 )
             time.sleep(_POLL_S)
 

@@ -166,7 +166,9 @@ def _run(options: argparse.Namespace, context: Context) -> int:
             context.say(line)
         return 0
     if options.is_upgrade and not read_manifest(where, context).version:
-        raise InstallError("nothing is installed that could be upgraded; use install")
+        raise InstallError(
+            "ClipCrop is not installed yet, so there is nothing to upgrade; use install"
+        )
     with opened(where, context) as manifest:
         exit_code, wants_weights = _install(options, context, manifest, where)
     return run_models(["download", "owlvit"], context) if wants_weights else exit_code
@@ -175,8 +177,8 @@ def _run(options: argparse.Namespace, context: Context) -> int:
 def _refuse_sudo(context: Context) -> None:
     if context.machine.variables.get("SUDO_USER") and hasattr(os, "geteuid") and not os.geteuid():
         raise InstallError(
-            "with sudo all of it would be root's, and no editor of yours would find it; run the "
-            "same without sudo: it needs no rights"
+            "do not use sudo: the files would belong to root, and your editors would not find "
+            "them; run the same command without sudo"
         )
 
 
@@ -279,9 +281,11 @@ def summary(plan: Plan, results: Sequence[Result]) -> list[str]:
     if not_done:
         lines += ["Not done:", *(f"  {line}" for line in not_done)]
     if any(one.error is not None for one in results):
-        lines.append("Run the same again when that is put right: it goes on where it is needed.")
+        lines.append(
+            "Put that right and run the same command again: it does what is still missing."
+        )
     elif any(step.name.startswith(NAMES_BEGIN) for step in plan.steps):
-        lines.append("Editors that run must be started anew to show it.")
+        lines.append("Restart GIMP and Krita if they are open.")
     return lines
 
 
@@ -485,7 +489,10 @@ def _named(folders: tuple[str, ...], context: Context) -> Iterator[Path]:
     for name in folders:
         path = Path(name).expanduser().absolute()
         if context.disk.kind_of(path) not in ("folder", "link"):
-            raise EditorNotFound(f"there is no folder {path}; name one that the editor has made")
+            raise EditorNotFound(
+                f"there is no folder {path}; start the editor once, which makes its folder, or "
+                "name another one"
+            )
         yield path
 
 

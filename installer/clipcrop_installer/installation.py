@@ -70,7 +70,7 @@ def hold_lock(path: Path) -> Iterator[Lock]:
     try:
         if not _lock(descriptor) or not _is_at(descriptor, path):
             raise AlreadyAtWork(
-                "another installer is at work for you; wait until it is done, and try again"
+                "another installer of ClipCrop is running; try again when it has finished"
             )
         yield lock
     finally:

@@ -85,8 +85,9 @@ class Manifest:
             content = disk.read_own(path)
         except PermissionError as exc:
             raise NotOurs(
-                f"{path}, which lists what was installed, is not believed: {exc.strerror}; if it "
-                "is yours, make it so (owner, mode 600) and try again"
+                f"{path}, which lists what was installed, could have been changed by another "
+                f"user: {exc.strerror}; if it is yours, make yourself its owner, "
+                "set its mode to 600, and try again"
             ) from exc
         if content is None:
             return manifest

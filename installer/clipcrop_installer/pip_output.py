@@ -118,5 +118,5 @@ def explain(lines: Sequence[str], code: int, *, where: str, log: Path) -> Instal
         )
     said = [line.strip() for line in lines if line.strip()]
     errors = [line for line in said if line.startswith("ERROR")]
-    last = (errors or said or ["it said nothing"])[-1]
+    last = (errors or said or ["it printed nothing"])[-1]
     return InstallError(f"a step ended with exit code {code}: {last} (details: {log})")

@@ -117,7 +117,7 @@ def installed_environment(manifest: Manifest, context: Context) -> Environment |
 
 def last_line(lines: Sequence[str]) -> str:
     """What a program said at its end, which mostly is why it failed."""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 COMMANDS_STEP = "commands"

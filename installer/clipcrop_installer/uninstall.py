@@ -149,6 +149,6 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     for line in (*removal.kept, *(f"NOT REMOVED: {one}" for one in removal.failed)):
         context.say(f"  {line}")
     if removal.failed:
-        context.say("Run the same again when that is put right.")
+        context.say("Put that right and run the same command again.")
         return IncompleteInstall.exit_code
     return 0

@@ -85,7 +85,7 @@ def test_lines_around_the_answer_do_not_matter(small_checkout: Path):
         pytest.param(
             2, ("error: no such model",), "exit code 2 .*: error: no such model", id="code"
         ),
-        pytest.param(0, (), "it said nothing", id="no answer"),
+        pytest.param(0, (), "printed nothing", id="no answer"),
     ],
 )
 def test_a_failing_command_line_is_told_with_its_last_line(

@@ -258,7 +258,7 @@ def test_downloads_go_through_a_folder_in_the_checkout_that_is_removed(recipe: R
             r"exit code 1: ERROR: something else \(details: .*install\.log\)",
             id="anything else",
         ),
-        pytest.param([], InstallError, "it said nothing", id="silence"),
+        pytest.param([], InstallError, "printed nothing", id="silence"),
     ],
 )
 def test_a_failure_of_pip_is_explained_in_a_sentence(

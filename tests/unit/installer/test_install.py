@@ -370,7 +370,7 @@ def test_two_installers_at_once_are_one_too_many(user: FakeHome):
 
     with installation.hold_lock(user.places.lock):
         for command in (user.install, user.uninstall):
-            with pytest.raises(AlreadyAtWork, match="another installer is at work"):
+            with pytest.raises(AlreadyAtWork):
                 command()
 
     assert errors_of(user.install()) == {}

@@ -70,7 +70,9 @@ def test_a_python_new_enough_is_not_refused():
     [
         pytest.param(PythonUnsuitable("no venv"), 7, "error: no venv", id="an error of ours"),
         pytest.param(InstallError("why"), 1, "error: why", id="any other error of ours"),
-        pytest.param(KeyboardInterrupt(), 130, "stopped; run it again to go on", id="ctrl-c"),
+        pytest.param(
+            KeyboardInterrupt(), 130, "stopped; run the same command again to continue", id="ctrl-c"
+        ),
     ],
 )
 def test_a_failure_is_a_sentence_on_stderr_and_an_exit_code(
