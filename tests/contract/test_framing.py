@@ -64,7 +64,7 @@ def changed_frames(draw: st.DrawFn) -> list[bytes]:
     return frames
 
 
-def test_what_nobody_changed_is_read():
+def test_an_unchanged_file_is_read():
     assert read_as_the_daemon_does(FRAMES).body.prompt == "the dog"
 
 

@@ -139,9 +139,7 @@ def test_the_wheel_has_the_editors_shells_for_the_installer(names: list[str], ch
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="its folders are laid out for other systems")
-def test_who_installed_the_wheel_with_pip_gets_the_plug_ins_from_it(
-    wheel: Path, tmp_path: Path, home: Path
-):
+def test_a_wheel_installed_by_pip_brings_the_plug_ins(wheel: Path, tmp_path: Path, home: Path):
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     (packages,) = environment.glob("lib/python3*/site-packages")

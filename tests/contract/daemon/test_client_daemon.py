@@ -150,7 +150,7 @@ def test_pixels_that_are_not_those_of_their_hash_are_declined_and_not_kept(daemo
         call.result()
 
 
-def test_the_model_is_released_when_nobody_asks(start, suggest):
+def test_the_model_is_released_when_it_is_idle(start, suggest):
     daemon = start(settings={"idle_minutes": 0.005})
     with daemon.client() as client:
         suggest(client)

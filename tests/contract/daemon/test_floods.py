@@ -42,7 +42,7 @@ def test_two_hundred_connections_that_say_no_more(besieged, endpoint, says):
         assert besieged.resident_bytes() < before + 16 * MB
 
 
-def test_whoever_does_not_introduce_itself_is_dropped_after_seconds(besieged, endpoint):
+def test_a_connection_without_a_handshake_is_dropped_after_seconds(besieged, endpoint):
     with HostilePeer(endpoint, is_greeted=False) as mute:
         mute.send(greeting()[:20])
 
@@ -62,7 +62,7 @@ def test_five_hundred_comings_and_goings_leave_nothing_open(besieged, endpoint, 
         client.ping()
 
 
-def test_a_slow_sender_holds_nobody_up(besieged, endpoint):
+def test_a_slow_sender_delays_no_other_client(besieged, endpoint):
     with HostilePeer(endpoint) as slow, besieged.client() as client:
         for byte in b"\x02" + (64 * MB).to_bytes(8, "big") + b"CCW\x02":
             slow.send(bytes([byte]))
@@ -71,7 +71,7 @@ def test_a_slow_sender_holds_nobody_up(besieged, endpoint):
     assert besieged.resident_bytes() < 80 * MB
 
 
-def test_whoever_asks_and_never_reads_is_forgotten(besieged, endpoint):
+def test_a_client_that_asks_and_never_reads_is_dropped(besieged, endpoint):
     before = besieged.resident_bytes()
 
     with HostilePeer(endpoint) as deaf, besieged.client() as client:
@@ -83,7 +83,7 @@ def test_whoever_asks_and_never_reads_is_forgotten(besieged, endpoint):
         assert besieged.resident_bytes() < before + 16 * MB
 
 
-def test_whoever_speaks_of_another_version_and_never_reads(besieged, endpoint):
+def test_a_client_of_another_version_that_never_reads(besieged, endpoint):
     before = besieged.resident_bytes()
 
     with HostilePeer(endpoint) as deaf, besieged.client() as client:

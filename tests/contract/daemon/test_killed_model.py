@@ -43,9 +43,7 @@ def test_a_kill_while_idle_is_not_even_noticed(daemon, suggest, wait_for):
         assert suggest(client).suggestions
 
 
-def test_those_who_wait_for_their_turn_are_served_after_a_kill(
-    daemon, begin, suggest, in_background, wait_for
-):
+def test_queued_requests_are_served_after_a_kill(daemon, begin, suggest, in_background, wait_for):
     with daemon.client() as client, daemon.client() as other, daemon.client() as control:
         running = begin(daemon, client, "sleep 60", "working")
         waiting = in_background(suggest, other)

@@ -80,7 +80,7 @@ def test_a_conversation_that_was_begun_elsewhere_is_refused_and_a_new_one_works(
     assert (reply.id, reply.body) == ("2", PingReply())
 
 
-def test_with_nobody_there_a_send_ends_in_time(dealer, short_path):
+def test_without_a_listener_a_send_ends_in_time(dealer, short_path):
     dealer.setsockopt(zmq.IMMEDIATE, 1)
     dealer.connect(f"ipc://{short_path / 'nobody'}")
 

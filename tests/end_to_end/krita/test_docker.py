@@ -86,7 +86,7 @@ def test_actions_are_in_the_image_menu_with_their_keys(krita: Krita):
     }
 
 
-def test_no_key_of_ours_is_anybody_elses(krita: Krita):
+def test_no_shortcut_is_taken_already(krita: Krita):
     doubled = krita.run(
         "keys = {}\n"
         "for a in app.actions():\n"

@@ -191,7 +191,7 @@ def test_other_plug_ins_see_neither_our_msgpack_nor_our_folder(
     assert got == [False, [], True]
 
 
-def test_nothing_is_loaded_for_a_docker_that_nobody_has_seen(
+def test_nothing_is_loaded_for_a_docker_that_was_never_shown(
     start_krita: StartKrita, astronaut_path: Path
 ):
     krita = start_krita(astronaut_path)

@@ -181,7 +181,7 @@ class Terminal(io.StringIO):
         return super().write(text)
 
 
-def test_whoever_waits_at_a_terminal_is_told_what_takes_so_long(
+def test_a_terminal_shows_what_takes_so_long(
     daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, astronaut_path: Path
 ):
     terminal = Terminal()

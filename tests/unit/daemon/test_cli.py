@@ -337,7 +337,7 @@ def test_ctrl_c_ends_a_command_that_waits_with_exit_code_130(
     assert (process.returncode, err) == (130, "stopped\n")
 
 
-def test_output_that_nobody_reads_any_more_is_no_error(fake_daemon: FakeDaemon, settings: Settings):
+def test_a_closed_standard_output_is_no_error(fake_daemon: FakeDaemon, settings: Settings):
     answer(fake_daemon, "status", STATUS)
     reader, writer = os.pipe()
     os.close(reader)

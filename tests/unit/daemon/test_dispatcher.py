@@ -48,7 +48,7 @@ def test_a_request_goes_to_the_model_with_its_pixels_and_its_answer_back(front: 
     assert client.last("1") == CROPS
 
 
-def test_what_the_model_tells_of_its_work_reaches_who_asked(front: Front):
+def test_progress_of_the_model_reaches_its_client(front: Front):
     client, other = front.client("a"), front.client("b")
     client.ask("1", suggest(), PIXELS)
     other.ask("2", suggest(), PIXELS)

@@ -22,7 +22,7 @@ from clipcrop_wire.messages import (
 )
 
 
-def test_one_at_a_time_and_who_waits_is_told(front: Front):
+def test_one_request_runs_at_a_time_and_waiting_ones_are_told(front: Front):
     first, second = front.client("a"), front.client("b")
     first.ask("1", suggest(), PIXELS)
 
@@ -154,7 +154,7 @@ def test_stopping_answers_everything_once(front: Front):
     assert front.status().state == "stopping"
 
 
-def test_work_for_who_is_gone_is_not_begun(front: Front):
+def test_work_for_a_disconnected_client_is_not_begun(front: Front):
     first, second = front.client("a"), front.client("b")
     first.ask("1", suggest(), PIXELS)
     second.ask("2", suggest(), PIXELS)
@@ -167,7 +167,7 @@ def test_work_for_who_is_gone_is_not_begun(front: Front):
     assert front.status().num_done == 2
 
 
-def test_work_for_who_has_gone_away_is_cancelled_at_a_stage_that_lasts(front: Front):
+def test_work_for_a_disconnected_client_is_cancelled_at_a_long_stage(front: Front):
     client = front.client()
     client.ask("1", suggest(), PIXELS)
     front.gone.add(client.peer)

@@ -106,7 +106,7 @@ def test_afterwards_logging_is_as_it_was(settings: Settings):
     assert (logging.root.level, list(logging.root.handlers)) == before
 
 
-def test_standard_error_that_nobody_reads_is_left_alone(
+def test_a_closed_standard_error_is_left_alone(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ):
     with Log() as log:

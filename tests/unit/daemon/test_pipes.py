@@ -118,7 +118,7 @@ def test_pixels_are_no_part_of_what_is_put_together():
         MessageReader().feed(whole)
 
 
-def test_writing_to_who_is_gone_is_an_error(pipe: Pipe):
+def test_writing_to_a_closed_pipe_is_an_error(pipe: Pipe):
     pipe[0].close()
 
     with pytest.raises(BrokenPipeError):

@@ -538,7 +538,7 @@ def test_a_second_install_is_called_a_repair(
         assert capsys.readouterr().out.startswith(words)
 
 
-def test_an_output_that_nobody_reads_any_more_is_no_error(home: Path, checkout: Path):
+def test_a_closed_output_is_no_error(home: Path, checkout: Path):
     reading, writing = os.pipe()
     os.close(reading)
 

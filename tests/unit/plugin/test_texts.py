@@ -32,7 +32,7 @@ def test_german_is_found_under_the_names_that_systems_give_it(name):
     assert texts.language() == "de"
 
 
-def test_the_environment_decides_when_nobody_else_does(monkeypatch):
+def test_the_environment_decides_without_an_option_or_a_file(monkeypatch):
     monkeypatch.setenv("LANGUAGE", "de:en")
     monkeypatch.setattr(texts, "_found", None)
 

@@ -24,7 +24,7 @@ def test_without_a_connection_file_the_daemon_is_not_running(tmp_path):
         client.ping()
 
 
-def test_a_stale_connection_file_says_that_nobody_listens(daemon):
+def test_a_stale_connection_file_says_that_no_daemon_listens(daemon):
     daemon.hang_up()
 
     with Client(daemon.path) as client, pytest.raises(DaemonNotRunning):
@@ -78,7 +78,7 @@ def test_a_daemon_that_dies_while_it_works_is_an_error_at_once(client, daemon, t
     assert time.monotonic() - started < 60
 
 
-def test_the_second_endpoint_is_tried_when_nobody_listens_at_the_first(daemon, tmp_path):
+def test_the_second_endpoint_is_tried_when_the_first_is_closed(daemon, tmp_path):
     info = daemon.info
     two = ConnectionFile(
         info.session,

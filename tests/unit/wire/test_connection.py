@@ -98,7 +98,7 @@ def test_an_answer_that_comes_too_late_is_let_go(daemon):
     connection.close()
 
 
-def test_closing_tells_who_waits(daemon):
+def test_closing_ends_the_waiting_requests(daemon):
     answers = []
     connection = Connection(daemon.info, "control", daemon.info.control[0])
     connection.start(PingRequest(), timeout_s=5, on_done=answers.append)

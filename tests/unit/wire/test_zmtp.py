@@ -160,7 +160,7 @@ def test_nothing_but_the_handshake_is_sent_before_it_is_over(peer):
     assert b"secret" in peer.socket.recv(4096)
 
 
-def test_a_slow_reader_holds_nobody_up_and_gets_everything(peer):
+def test_a_slow_reader_delays_no_other_client_and_gets_everything(peer):
     pixels = bytes(range(256)) * 40_000
     peer.socket.sendall(GREETING + READY)
     pump_until(peer.dealer, lambda _: peer.dealer.is_ready)
@@ -191,7 +191,7 @@ def test_what_was_said_before_the_end_is_given_out_before_the_error(peer):
         pump_until(peer.dealer, lambda _: False)
 
 
-def test_a_message_to_who_is_gone_is_an_error(peer):
+def test_a_message_to_a_closed_pipe_is_an_error(peer):
     peer.socket.sendall(GREETING + READY)
     pump_until(peer.dealer, lambda _: peer.dealer.is_ready)
     peer.socket.close()
@@ -228,7 +228,7 @@ def test_a_wait_ends_when_time_is_up_or_another_socket_can_be_read(peer):
 @pytest.mark.parametrize(
     "endpoint", ["ipc:///nowhere/at/all", "tcp://127.0.0.1:1", "ipc:///" + "x" * 200]
 )
-def test_nobody_there_is_told_at_once(endpoint):
+def test_a_missing_daemon_is_told_at_once(endpoint):
     with pytest.raises(DaemonNotRunning, match="no daemon listens"):
         Dealer(endpoint)
 

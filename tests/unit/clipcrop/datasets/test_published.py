@@ -28,7 +28,7 @@ def boxes(example):
 
 
 @pytest.mark.parametrize("journal", [True, False], ids=["journal", "conference"])
-def test_gaicd_gives_rows_first_and_leaves_out_what_nobody_rated(tmp_path, journal):
+def test_gaicd_gives_rows_first_and_leaves_out_unrated_crops(tmp_path, journal):
     folder = write_gaicd(tmp_path, journal=journal)
 
     first, second = read_gaicd(folder)
@@ -76,7 +76,7 @@ def test_a_photo_of_gaicd_without_annotation_is_named(tmp_path):
         read_gaicd(folder)
 
 
-def test_whoever_collects_mistakes_gets_all_of_them_and_the_rest_of_the_set(tmp_path):
+def test_an_error_handler_gets_all_mistakes_and_the_rest_is_read(tmp_path):
     folder = write_gaicd(tmp_path, {"test/a": "1 2 3\n" + GAICD_LINES, "test/b": "x"})
     problems = []
 

@@ -146,7 +146,7 @@ def test_all_methods_get_the_same_texts_and_are_measured_on_the_boxes(
     assert means["size"] == 0.5
 
 
-def test_looking_at_a_photo_is_done_once_and_counted_for_all_who_look(
+def test_a_photo_is_encoded_once_and_its_time_counted_for_each_method(
     queries: Path, tmp_path: Path, cached_encoder: TimedEncoder, predictor: FakePredictor
 ):
     seeing = [

@@ -24,7 +24,7 @@ def test_a_signal_asks_once_and_then_has_its_usual_effect(number):
     assert signal.getsignal(number) is before
 
 
-def test_nobody_asks_outside_of_the_main_thread():
+def test_signals_are_not_asked_for_outside_of_the_main_thread():
     seen = []
 
     def look():

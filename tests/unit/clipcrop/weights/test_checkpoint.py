@@ -204,7 +204,7 @@ def test_an_unknown_name_is_refused_with_the_choices(machine: Machine, name: str
     assert len(str(caught.value)) < 500
 
 
-def test_where_no_commit_is_pinned_who_needs_the_weights_is_told_to_name_one(
+def test_without_a_pinned_commit_the_user_is_told_to_name_one(
     machine: Machine,
 ) -> None:
     with pytest.raises(CheckpointError, match="download owlv2-large-patch14 --revision COMMIT`"):

@@ -409,7 +409,7 @@ def test_a_pickle_is_converted_and_its_hash_kept(
     assert verify(["owlvit"], models_folder=models)[0].proof == "record"
 
 
-def test_a_pickle_is_not_fetched_again_by_who_was_cut_off_after_its_conversion(
+def test_a_pickle_is_not_fetched_again_after_an_interrupted_conversion(
     fake_hub: FakeHub,
     hub: Hub,
     models: Path,

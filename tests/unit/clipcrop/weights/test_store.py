@@ -272,7 +272,7 @@ def test_addresses_for_a_browser_name_the_pinned_commit():
     assert {url.rpartition("/")[2] for url in urls} >= {"config.json", WEIGHTS, "vocab.json"}
 
 
-def test_weights_that_somebody_else_has_put_there_are_not_downloaded_again(
+def test_weights_that_another_process_put_there_are_not_downloaded_again(
     by_hand: Path, models: Path, hub: Hub, fake_hub: FakeHub
 ):
     (by_hand / "pytorch_model.bin").unlink()

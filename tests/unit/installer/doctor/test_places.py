@@ -87,7 +87,7 @@ def test_a_folder_that_others_can_write_to_is_a_problem(
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
-def test_a_connection_file_of_somebody_else_is_a_problem(
+def test_a_connection_file_of_another_user_is_a_problem(
     short_installation: FakeInstallation, connection_file: Path
 ):
     os.chown(connection_file, 12345, 12345)
@@ -225,7 +225,7 @@ def test_windows_is_asked_for_its_value(home: Path, monkeypatch: pytest.MonkeyPa
     assert verdict_of(installation) == ("warning", "switched off in the task manager")
 
 
-def test_who_did_not_want_a_start_at_login_is_left_in_peace(installation: FakeInstallation):
+def test_no_start_at_login_is_no_finding_where_none_was_wanted(installation: FakeInstallation):
     assert verdict_of(installation)[0] == "warning"
 
     installation.manifest.values["choices"] = {"login": False}

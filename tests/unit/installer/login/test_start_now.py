@@ -49,7 +49,7 @@ class FakeSession:
         pytest.param(0, (), "us", id="there is no such thing"),
     ],
 )
-def test_who_starts_the_daemon(
+def test_the_daemon_is_started_by_the_session_if_it_can(
     exit_code: int, by_session: tuple[tuple[str, ...], ...], started_by: str, home: Path
 ):
     session = FakeSession(exit_code)

@@ -75,7 +75,7 @@ def test_tells_of_one_that_says_nothing(ask, wait, daemon, monkeypatch):
     assert isinstance(wait(ask()), RequestTimeout)
 
 
-def test_sends_nothing_to_who_has_not_the_key(ask, wait, daemon):
+def test_sends_nothing_to_a_peer_without_the_key(ask, wait, daemon):
     daemon.answer_to_hello = lambda frames: sealing.seal_hello(secrets.token_bytes(32), b"x")
 
     assert isinstance(wait(ask()), NotAuthentic)

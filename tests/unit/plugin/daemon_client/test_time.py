@@ -15,7 +15,7 @@ def test_runs_out_while_the_daemon_works(ask, wait, daemon):
     assert daemon.cancelled.wait(120)
 
 
-def test_runs_out_while_who_listens_says_nothing(ask, wait, daemon):
+def test_runs_out_while_the_listener_says_nothing(ask, wait, daemon):
     daemon.is_mute = True
 
     assert isinstance(wait(ask(timeout_s=0.2)), RequestTimeout)
