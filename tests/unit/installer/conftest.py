@@ -1,4 +1,4 @@
-"""Homes to install into."""
+"""Homes to install into, and an installation with which all is well."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_home import FakeHome
+from fake_installation import FakeInstallation
 
 
 @pytest.fixture
@@ -19,3 +20,9 @@ def user(tmp_path: Path) -> FakeHome:
 def make_user(tmp_path: Path) -> Callable[[str], FakeHome]:
     """With a home of that name, GIMP 3.0 and Krita."""
     return lambda name: FakeHome(tmp_path, name).with_editors()
+
+
+@pytest.fixture
+def installation(home: Path) -> FakeInstallation:
+    """On Linux, in the test's home."""
+    return FakeInstallation(home)
