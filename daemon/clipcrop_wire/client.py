@@ -1,12 +1,12 @@
-"""Calls to the daemon that wait for their answer, with a deadline each.
+"""The client that waits: each call returns the daemon's answer or raises, within its deadline.
 
     client = Client()
     image = Image.of(pixels, width_px, height_px, "rgb8")
     reply = client.suggest(image, pixels, "the woman and her dogs")
     again = client.suggest(image, pixels, "her dogs")       # the pixels are not sent twice
 
-A `Client` may be used from several threads; calls to the same socket follow one another. For a
-main loop that must not wait, see `connection`.
+A `Client` may be used from several threads; calls to the same socket follow one another. A
+program with an event loop uses `connection` itself.
 """
 
 from __future__ import annotations
@@ -15,19 +15,16 @@ import contextlib
 import socket
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Sequence, TypeVar
 
-from .connection import Call, Connection
-from .endpoint import ConnectionFile, default_path, read_connection_file, stamp_of
+from .connection import Call, Connection, HeldImages, clearest
+from .endpoint import default_path, read_connection_file, stamp_of
 from .errors import (
     Cancelled,
-    DaemonNotRunning,
     InvalidRequest,
     MalformedMessage,
     RequestTimeout,
-    UnknownImage,
     WireError,
 )
 from .messages import (
@@ -53,8 +50,6 @@ from .sealing import Buffer
 
 CONTROL_TIMEOUT_S = 5.0
 """The control socket answers at once, also while the model is busy."""
-
-_MAX_HELD = 16
 
 R = TypeVar("R", bound=Message)
 OnProgress = Callable[[Progress], None]
@@ -104,13 +99,11 @@ class Client:
 
         Args:
             path: The connection file; by default where the daemon puts it.
-            name: Who asks, for the daemon's log.
+            name: Of this program, for the daemon's log.
         """
         self._path = path or default_path()
         self._name = name
         self._lanes = {"work": _Lane(), "control": _Lane()}
-        self._held: set[Image] = set()
-        self._held_by = ""
 
     def suggest(
         self,
@@ -134,14 +127,14 @@ class Client:
             timeout_s: For everything, connecting too.
             image_query: An example of what to look for.
             image_query_pixels: Its pixels.
-            on_progress: Told what is going on, from within this call.
+            on_progress: Called with each stage, from within this call.
             cancel: Lets another thread end it.
             options: Further fields of `SuggestRequest`.
 
         Raises:
             RequestError: the daemon declined; `InvalidRequest` also before asking it.
             TransportError: the daemon is not running, or gave no answer in time.
-            ProtocolError: who answered is not the daemon, or not of our version.
+            ProtocolError: the answer is not the daemon's, or of another version.
         """
         with _as_invalid_request():
             request = SuggestRequest(
@@ -150,22 +143,8 @@ class Client:
             _check_pixels(image, pixels)
             if image_query is not None:
                 _check_pixels(image_query, image_query_pixels)
-        by_hash = replace(image, is_inline=False)
-        parts = () if image_query is None else (image_query_pixels,)
-        deadline = time.monotonic() + timeout_s
-
-        def ask(lane: _Lane, connection: Connection) -> SuggestReply:
-            if self._holds(connection.info, by_hash):
-                short = replace(request, image=by_hash)
-                try:
-                    reply = lane.ask(connection, short, parts, deadline, on_progress, cancel)
-                    return _of(SuggestReply, reply)
-                except UnknownImage:
-                    self._held.discard(by_hash)
-            reply = lane.ask(connection, request, (pixels, *parts), deadline, on_progress, cancel)
-            return self._remember(_of(SuggestReply, reply), by_hash)
-
-        return self._with_connection("work", deadline, ask)
+        parts = (pixels,) if image_query is None else (pixels, image_query_pixels)
+        return self._ask("work", request, SuggestReply, timeout_s, parts, on_progress, cancel)
 
     def warm(
         self,
@@ -178,13 +157,7 @@ class Client:
         """Load a model before it is needed; raises as `suggest`."""
         with _as_invalid_request():
             request = WarmRequest(model, timeout_s)
-        deadline = time.monotonic() + timeout_s
-
-        def ask(lane: _Lane, connection: Connection) -> WarmReply:
-            reply = lane.ask(connection, request, (), deadline, on_progress, cancel)
-            return _of(WarmReply, reply)
-
-        return self._with_connection("work", deadline, ask)
+        return self._ask("work", request, WarmReply, timeout_s, (), on_progress, cancel)
 
     def ping(self, timeout_s: float = CONTROL_TIMEOUT_S) -> PingReply:
         """Ask for a sign of life; raises as `suggest`."""
@@ -219,35 +192,28 @@ class Client:
         self.close()
 
     def _control(self, request: Message, reply: type[R], timeout_s: float) -> R:
-        deadline = time.monotonic() + timeout_s
-        return self._with_connection(
-            "control",
-            deadline,
-            lambda lane, connection: _of(reply, lane.ask(connection, request, (), deadline)),
-        )
+        return self._ask("control", request, reply, timeout_s)
 
-    def _with_connection(
-        self, socket_name: str, deadline: float, ask: Callable[[_Lane, Connection], R]
+    def _ask(
+        self,
+        socket_name: str,
+        request: Message,
+        kind: type[R],
+        timeout_s: float,
+        pixels: Sequence[Buffer] = (),
+        on_progress: OnProgress | None = None,
+        cancel: CancelToken | None = None,
     ) -> R:
+        deadline = time.monotonic() + timeout_s
         lane = self._lanes[socket_name]
         if not lane.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise RequestTimeout("another call of this client took all the time")
         try:
-            return ask(lane, lane.open(self._path, socket_name, self._name, deadline))
+            connection = lane.open(self._path, socket_name, self._name, deadline)
+            reply = lane.ask(connection, request, pixels, deadline, on_progress, cancel)
         finally:
             lane.lock.release()
-
-    def _holds(self, info: ConnectionFile, by_hash: Image) -> bool:
-        if self._held_by != info.session:
-            self._held.clear()
-            self._held_by = info.session
-        return by_hash in self._held
-
-    def _remember(self, reply: SuggestReply, by_hash: Image) -> SuggestReply:
-        if reply.is_image_cached:
-            if len(self._held) >= _MAX_HELD:
-                self._held.clear()
-            self._held.add(by_hash)
+        assert isinstance(reply, kind), "a connection takes no reply of another kind"
         return reply
 
 
@@ -256,11 +222,12 @@ class _Lane:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self._held = HeldImages()
         self._connection: Connection | None = None
         self._stamp: tuple[int, ...] = ()
 
     def open(self, path: Path, socket_name: str, name: str, deadline: float) -> Connection:
-        """The connection; a new one if there is none, or it is not to the daemon of the file."""
+        """The connection; a new one if there is none or the file names another daemon."""
         stamp = stamp_of(path)
         if self._connection is not None:
             self._connection.pump()  # finds out whether it is lost
@@ -275,13 +242,18 @@ class _Lane:
             try:
                 # One that says nothing must not use up the time of those after it.
                 share_s = left / (len(endpoints) - index)
-                self._connection = _open(info, socket_name, endpoint, name, share_s)
-                self._stamp = stamp
-                return self._connection
+                connection = Connection(
+                    info, socket_name, endpoint, name, held=self._held, hello_timeout_s=share_s
+                )
             except WireError as exc:
                 errors.append(exc)
-        # Who answers wrongly says more than who does not answer.
-        raise next((exc for exc in errors if not isinstance(exc, DaemonNotRunning)), errors[0])
+                continue
+            _wait_for_handshake(connection)
+            if connection.failure is None:
+                self._connection, self._stamp = connection, stamp
+                return connection
+            errors.append(connection.failure)
+        raise clearest(errors)
 
     def ask(
         self,
@@ -289,8 +261,8 @@ class _Lane:
         request: Message,
         pixels: Sequence[Buffer],
         deadline: float,
-        on_progress: OnProgress | None = None,
-        cancel: CancelToken | None = None,
+        on_progress: OnProgress | None,
+        cancel: CancelToken | None,
     ) -> Message:
         """Wait for the answer to one request."""
         if cancel is not None and cancel.is_set:
@@ -312,19 +284,16 @@ class _Lane:
             self._connection = None
 
 
-def _open(
-    info: ConnectionFile, socket_name: str, endpoint: str, name: str, timeout_s: float
-) -> Connection:
-    """Connect and wait for the proof of the key."""
-    connection = Connection(info, socket_name, endpoint, name)
-    hello = connection.start(PingRequest(), timeout_s=timeout_s)
-    _wait(connection, hello, None)
+def _wait_for_handshake(connection: Connection) -> None:
+    """Until the daemon has proved that it holds the key, or the connection is closed."""
     try:
-        hello.result()
-    except WireError:
+        connection.pump()
+        while not (connection.is_open or connection.is_closed):
+            connection.wait(connection.seconds_to_deadline() or 0.0)
+            connection.pump()
+    except BaseException:  # Ctrl-C
         connection.close()
         raise
-    return connection
 
 
 def _wait(connection: Connection, call: Call, cancel: CancelToken | None) -> None:
@@ -338,11 +307,6 @@ def _wait(connection: Connection, call: Call, cancel: CancelToken | None) -> Non
         wake = cancel.reader if cancel is not None and is_watching else None
         connection.wait(connection.seconds_to_deadline() or 0.0, wake)
         connection.pump()
-
-
-def _of(kind: type[R], reply: Message) -> R:
-    assert isinstance(reply, kind), "a connection takes no reply of another kind"
-    return reply
 
 
 def _check_pixels(image: Image, pixels: Buffer) -> None:

@@ -1,4 +1,4 @@
-"""Finds the daemon, starts it if it does not run, and begins a conversation; waits for nothing."""
+"""Finds the daemon, starts it if it does not run, and connects; never waits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import time
 from collections import deque
 from typing import Callable
 
-from clipcrop_wire.connection import HELLO_TIMEOUT_S, Call, Connection
+from clipcrop_wire.connection import Connection, HeldImages, clearest
 from clipcrop_wire.endpoint import ConnectionFile, read_connection_file
 from clipcrop_wire.errors import BadConnectionFile, DaemonNotRunning, WireError
-from clipcrop_wire.messages import PingRequest
 
 from .config import Config
 from .errors import NotStarted
@@ -34,6 +33,7 @@ class Connector:
         loop: Loop,
         launcher: Launcher,
         client_name: str,
+        held: HeldImages,
         on_open: Callable[[EventLoopConnection], None],
         on_failed: Callable[[Exception], None],
     ) -> None:
@@ -44,20 +44,21 @@ class Connector:
             loop: The shell's.
             launcher: Starts it.
             client_name: For the daemon's log.
-            on_open: Given the connection once the daemon has proved that it holds the key.
-            on_failed: Told why there is none; from within `begin` or from the loop.
+            held: Images that were sent over earlier connections.
+            on_open: Called with the connection once the daemon has proved that it holds the key.
+            on_failed: Called with the reason; from within `begin` or from the loop.
         """
         self._config = config
         self._loop = loop
         self._launcher = launcher
         self._client_name = client_name
+        self._held = held
         self._on_open = on_open
         self._on_failed = on_failed
         self._is_busy = False
         self._launch_deadline: float | None = None
         self._timer: Handle | None = None
         self._connection: EventLoopConnection | None = None
-        self._greeting: Call | None = None
         self._info: ConnectionFile | None = None
         self._endpoints: deque[str] = deque()
         self._errors: list[WireError] = []
@@ -105,37 +106,32 @@ class Connector:
         while self._endpoints:
             endpoint = self._endpoints.popleft()
             try:
-                connection = Connection(info, "work", endpoint, self._client_name)
+                connection = Connection(info, "work", endpoint, self._client_name, held=self._held)
             except WireError as exc:
                 self._errors.append(exc)
                 continue
-            self._greeting = connection.start(PingRequest(), timeout_s=HELLO_TIMEOUT_S)
             self._connection = EventLoopConnection(self._loop, connection, self._on_io)
             return
-        # A wrong answer tells more than none.
-        wrong = next((exc for exc in self._errors if not isinstance(exc, DaemonNotRunning)), None)
-        if wrong is not None:
-            self._fail(wrong)
+        error = clearest(self._errors)
+        if isinstance(error, DaemonNotRunning):
+            self._dead[info] = error
+            self._launch(error)
         else:
-            self._dead[info] = self._errors[0]
-            self._launch(self._errors[0])
+            self._fail(error)
 
     def _on_io(self) -> None:
-        assert self._greeting is not None
-        assert self._info is not None
         connection = self._connection
-        if connection is None or not self._greeting.is_done:
+        if connection is None:
             return
-        self._connection = None
-        try:
-            self._greeting.result()
-        except WireError as exc:
-            connection.close()
-            self._errors.append(exc)
-            self._try_next(self._info)
-        else:
+        if connection.connection.is_open:
+            self._connection = None
             self.stop()
             self._on_open(connection)
+        elif connection.connection.failure is not None:
+            self._connection = None
+            self._errors.append(connection.connection.failure)
+            assert self._info is not None
+            self._try_next(self._info)
 
     def _launch(self, reason: WireError) -> None:
         """Start the daemon, or go on waiting for it."""

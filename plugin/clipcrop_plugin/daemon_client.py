@@ -1,4 +1,4 @@
-"""Questions to the daemon that never hold the editor up.
+"""Requests to the daemon from an editor's event loop; nothing here waits.
 
     client = DaemonClient(read_config(), loop, "GIMP plug-in")
     pending = client.suggest(request, (pixels,), on_answer=show)     # show(pending)
@@ -15,18 +15,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Callable, Sequence, Union
 
-from clipcrop_wire.connection import Call
+from clipcrop_wire.connection import Call, HeldImages
 from clipcrop_wire.endpoint import read_connection_file
 from clipcrop_wire.errors import (
     Cancelled,
     DaemonNotRunning,
     RequestTimeout,
-    UnknownImage,
     WireError,
 )
 from clipcrop_wire.messages import (
     MAX_WAIT_S,
-    Image,
     Progress,
     SuggestReply,
     SuggestRequest,
@@ -50,7 +48,6 @@ TIMEOUT_S = 120.0
 MAX_ON_THE_WAY = 2
 """The daemon declines a third (PROTOCOL.md, 9)."""
 
-_MAX_HELD = 16
 _MIN_WAIT_S = 0.001
 
 Answer = Union[SuggestReply, WarmReply, WireError, PluginError]
@@ -82,11 +79,8 @@ class PendingRequest:
         """The caller no longer wants the answer."""
 
         self.is_told_of_launch = False
-        self.was_by_hash = False
-        """Sent without the pixels of its image."""
-
         self.call: Call | None = None
-        """Its latest way to the daemon."""
+        """Once it was sent."""
 
     @property
     def is_done(self) -> bool:
@@ -97,13 +91,6 @@ class PendingRequest:
     def request_id(self) -> str:
         """Under which the daemon's log has it; empty if it has not been sent."""
         return "" if self.call is None else self.call.id
-
-    @property
-    def by_hash(self) -> SuggestRequest | None:
-        """The same without the pixels of its image; None if it has no image."""
-        if not isinstance(self.request, SuggestRequest):
-            return None
-        return replace(self.request, image=replace(self.request.image, is_inline=False))
 
 
 class DaemonClient:
@@ -117,21 +104,19 @@ class DaemonClient:
         Args:
             config: Where the daemon is, and how it is started.
             loop: The shell's main loop.
-            client_name: Of the program that asks, for the daemon's log.
+            client_name: Of the editor, for the daemon's log.
             launcher: Another way to start the daemon.
         """
         self._config = config
         self._loop = loop
         launcher = launcher or Launcher(config)
         self._connector = Connector(
-            config, loop, launcher, client_name, self._on_open, self._end_all_waiting
+            config, loop, launcher, client_name, HeldImages(), self._on_open, self._end_all_waiting
         )
         self._connection: EventLoopConnection | None = None
         self._is_fresh = False  # the connection was not used yet
         self._waiting: deque[PendingRequest] = deque()
         self._on_the_way: list[PendingRequest] = []
-        self._held: set[Image] = set()
-        self._held_by = ""
         self._to_tell: deque[Callable[[], None]] = deque()
         self._soon: Handle | None = None
         self._timer: Handle | None = None
@@ -257,13 +242,9 @@ class DaemonClient:
         while self._waiting and len(self._on_the_way) < MAX_ON_THE_WAY:
             pending = self._waiting.popleft()
             left = max(pending.deadline - now, _MIN_WAIT_S)
-            request, pixels, by_hash = pending.request, pending.pixels, pending.by_hash
-            pending.was_by_hash = by_hash is not None and by_hash.image in self._held
-            if pending.was_by_hash and by_hash is not None:
-                request, pixels = by_hash, pixels[1:]
             pending.call = connection.connection.start(
-                replace(request, timeout_s=min(left, MAX_WAIT_S)),
-                pixels,
+                replace(pending.request, timeout_s=min(left, MAX_WAIT_S)),
+                pending.pixels,
                 timeout_s=left,
                 on_progress=partial(self._on_progress, pending),
                 on_done=lambda call: self._advance_soon(),
@@ -275,9 +256,6 @@ class DaemonClient:
     def _on_open(self, connection: EventLoopConnection) -> None:
         connection.on_io = self._on_io
         self._connection, self._is_fresh = connection, True
-        if connection.connection.info.session != self._held_by:
-            self._held.clear()
-            self._held_by = connection.connection.info.session
         self._advance_soon()
 
     def _on_io(self) -> None:
@@ -294,26 +272,11 @@ class DaemonClient:
         assert pending.call is not None
         try:
             reply = pending.call.result()
-        except UnknownImage as exc:
-            if not pending.was_by_hash or pending.is_cancelled:
-                self._end(pending, _reason(pending, exc))
-                return
-            assert pending.by_hash is not None
-            self._held.discard(pending.by_hash.image)
-            self._waiting.appendleft(pending)
         except WireError as exc:
             self._end(pending, _reason(pending, exc))
         else:
             assert isinstance(reply, (SuggestReply, WarmReply))
-            self._remember(pending, reply)
             self._end(pending, reply)
-
-    def _remember(self, pending: PendingRequest, reply: SuggestReply | WarmReply) -> None:
-        by_hash = pending.by_hash
-        if by_hash is not None and isinstance(reply, SuggestReply) and reply.is_image_cached:
-            if len(self._held) >= _MAX_HELD:
-                self._held.clear()
-            self._held.add(by_hash.image)
 
     def _end_late(self) -> None:
         now = time.monotonic()

@@ -33,7 +33,7 @@ def test_a_cancel_that_comes_first_sends_nothing(client, daemon, tiny_image):
         with pytest.raises(Cancelled):
             client.suggest(*tiny_image, "x", cancel=token)
 
-    assert [one.kind for one in daemon.requests] == ["ping"]
+    assert daemon.requests == []
 
 
 def test_a_cancel_that_the_daemon_does_not_hear_ends_the_call_too(

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from clipcrop_wire.errors import InvalidRequest
+from clipcrop_wire import protocol
+from clipcrop_wire.errors import InvalidRequest, UnknownImage
 from clipcrop_wire.messages import Image, SuggestReply, SuggestRequest
 
 
@@ -55,12 +56,25 @@ def test_pixels_that_the_daemon_let_go_of_are_sent_again(client, daemon, tiny_im
     assert sent == [1, 0, 1]
 
 
-def test_only_so_many_images_are_remembered(client, daemon):
-    for number in range(20):
-        pixels = bytes([number] * 3)
+def test_an_image_that_the_daemon_never_keeps_is_not_sent_for_ever(client, daemon, tiny_image):
+    daemon.reply_of["suggest"] = lambda request: [
+        protocol.encode_error(request.id, "suggest", UnknownImage("send the pixels"))
+    ]
+
+    with pytest.raises(UnknownImage):
+        client.suggest(*tiny_image)
+
+    assert len(daemon.requests) == 1
+
+
+def test_beyond_the_limit_of_remembered_images_pixels_are_sent_again(client, daemon, monkeypatch):
+    monkeypatch.setattr("clipcrop_wire.connection.MAX_HELD_IMAGES", 2)
+    images = [bytes([number] * 3) for number in range(3)]
+
+    for pixels in [*images, images[2], images[0]]:
         client.suggest(Image.of(pixels, 1, 1, "rgb8"), pixels)
 
-    assert len(client._held) <= 16
+    assert [len(one.pixels) for one in daemon.requests] == [1, 1, 1, 0, 1]
 
 
 def test_pixels_of_another_size_than_the_image_are_not_sent(client, daemon, tiny_image):

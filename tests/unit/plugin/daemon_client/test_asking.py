@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from asked_client import error_to, never, reply_to, suggestions
+from asked_client import never, reply_to, suggestions
 
-from clipcrop_plugin import daemon_client
 from clipcrop_wire import protocol
 from clipcrop_wire.errors import (
     Cancelled,
-    UnknownImage,
 )
 from clipcrop_wire.messages import Progress, SuggestReply, SuggestRequest, WarmReply
 
@@ -37,22 +35,6 @@ def test_pixels_are_sent_again_when_the_daemon_has_forgotten_them(daemon, ask, w
 
     assert isinstance(wait(ask()), SuggestReply)
     assert [request.body.image.is_inline for request in suggestions(daemon)] == [True, False, True]
-
-
-def test_a_daemon_that_does_not_know_what_it_was_just_sent_is_not_asked_for_ever(daemon, ask, wait):
-    daemon.reply_of["suggest"] = error_to(UnknownImage("send the pixels"))
-
-    assert isinstance(wait(ask()), UnknownImage)
-    assert len(suggestions(daemon)) == 1
-
-
-def test_only_a_few_images_are_thought_to_be_held(daemon, ask, wait, monkeypatch):
-    monkeypatch.setattr(daemon_client, "_MAX_HELD", 1)
-
-    wait(ask())
-    wait(ask())
-
-    assert [request.body.image.is_inline for request in suggestions(daemon)] == [True, False]
 
 
 def test_the_daemon_is_told_how_much_time_is_left(daemon, ask, wait):

@@ -7,9 +7,8 @@ import sys
 import pytest
 from asked_client import Asked, error_to, suggestions
 
-from clipcrop_plugin import connector
 from clipcrop_plugin.config import Config
-from clipcrop_wire import sealing
+from clipcrop_wire import connection, sealing
 from clipcrop_wire.endpoint import write_connection_file
 from clipcrop_wire.errors import (
     BadConnectionFile,
@@ -59,7 +58,7 @@ def test_tries_the_endpoints_in_turn(info, ask, wait):
 def test_leaves_one_that_says_nothing(info, ask, wait, daemon, monkeypatch, short_path):
     import socket
 
-    monkeypatch.setattr(connector, "HELLO_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 0.1)
     with socket.socket(socket.AF_UNIX) as mute:
         mute.bind(str(short_path / "mute"))
         mute.listen(1)
@@ -69,7 +68,7 @@ def test_leaves_one_that_says_nothing(info, ask, wait, daemon, monkeypatch, shor
 
 
 def test_tells_of_one_that_says_nothing(ask, wait, daemon, monkeypatch):
-    monkeypatch.setattr(connector, "HELLO_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 0.1)
     daemon.is_mute = True
 
     assert isinstance(wait(ask()), RequestTimeout)
