@@ -8,10 +8,9 @@ languages are the folders of `clipcrop_plugin/locale`; a new one begins as an em
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
-from babel.messages.catalog import Catalog, Message
+from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -77,14 +76,6 @@ def update(language: str, strings: Catalog) -> None:
     with path.open("wb") as file:
         write_po(file, catalogue, width=_WIDTH, no_location=True, sort_output=True)
     catalogue_file(language, ".mo").write_bytes(compiled(read_catalogue(language)))
-
-
-def untranslated(catalogue: Catalog) -> Iterator[Message]:
-    """What a translator still has to do."""
-    for message in catalogue:
-        forms = message.string if isinstance(message.string, tuple) else (message.string,)
-        if message.id and not all(forms):
-            yield message
 
 
 if __name__ == "__main__":

@@ -6,10 +6,7 @@ when a note is written back.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -61,19 +58,3 @@ def read(path: Path) -> str:
         return "" if len(content) > MAX_CHARS else content.decode("utf-8")
     except (OSError, ValueError):
         return ""
-
-
-def write(path: Path, text: str) -> bool:
-    """Write a file, whole or not at all, for the user only; False if that cannot be."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(str(temporary), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        return False
-    return True

@@ -26,6 +26,16 @@ script = load_script()
 ADVICE = "run: python plugin/catalogues.py, and translate what is new"
 
 
+def untranslated(language: str) -> list[object]:
+    """The strings whose translation, or one of its plural forms, is empty."""
+    return [
+        message.id
+        for message in script.read_catalogue(language)
+        if message.id
+        and not (all(message.string) if isinstance(message.string, tuple) else message.string)
+    ]
+
+
 def strings(path: Path) -> dict[object, str]:
     """What a compiled catalogue holds, its header too."""
     with path.open("rb") as file:
@@ -49,7 +59,7 @@ def test_a_catalogue_has_every_string_of_the_code_and_no_other(language: str):
 
     assert translated - in_code == set(), f"stale; {ADVICE}"
     assert in_code - translated == set(), f"missing; {ADVICE}"
-    assert [message.id for message in script.untranslated(catalogue)] == [], ADVICE
+    assert untranslated(language) == [], ADVICE
     assert not [message.id for message in catalogue if message.fuzzy], "not sure"
 
 
@@ -84,4 +94,4 @@ def test_bringing_them_up_to_date_changes_nothing_that_is_up_to_date(
 
     assert script.languages() == ["de"]
     assert script.catalogue_file("de", ".po").read_bytes() == first
-    assert len(list(script.untranslated(script.read_catalogue("de")))) > 50
+    assert len(untranslated("de")) > 50

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from select_loop import SelectLoop
 
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.config import Config
 from clipcrop_plugin.daemon_client import DaemonClient
 from clipcrop_plugin.geometry import Placement, Rect, Size
 from clipcrop_plugin.launcher import Launcher
-from clipcrop_plugin.loop import SelectLoop
 from clipcrop_plugin.picture import Picture, Raster
 from clipcrop_plugin.session import ASKING, FAILED, READY, STARTING, Session
 from clipcrop_wire.endpoint import read_connection_file

@@ -12,12 +12,12 @@ from clipcrop_plugin.config import Config
 from clipcrop_plugin.daemon_client import DaemonClient
 from clipcrop_plugin.geometry import Placement, Size
 from clipcrop_plugin.launcher import Launcher
-from clipcrop_plugin.loop import SelectLoop
 from clipcrop_plugin.picture import Picture
 
 FAKES = Path(__file__).resolve().parents[2] / "fakes"
 sys.path.insert(0, str(FAKES))
 from fake_daemon import daemon, short_path  # noqa: E402, F401 - fixtures
+from select_loop import SelectLoop  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
