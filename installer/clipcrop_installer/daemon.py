@@ -114,7 +114,7 @@ def traces(step: str, places: Places, context: Context, manifest: Manifest) -> l
 
 
 class StopDaemon(Step):
-    """The one of an older version."""
+    """Stops the daemon of an older version, before its environment goes."""
 
     name = "daemon of the older version"
 

@@ -51,7 +51,7 @@ class Private:
     host: str
 
     def hidden(self, text: str) -> str:
-        """The text without it."""
+        """The text with stand-ins for home, user, host, keys and prompts."""
         if self.home.name:  # else it is the root of all paths
             for home in {str(self.home), self.home.as_posix()}:
                 text = text.replace(home, "~")

@@ -56,7 +56,7 @@ class Finding:
     """Such as "environment"."""
 
     text: str
-    """What is so, in a sentence."""
+    """What was found, in a sentence."""
 
     advice: str = ""
     """What to do; empty where nothing need be done."""
@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Inspected:
-    """What is looked at."""
+    """The installation that the checks look at."""
 
     context: Context
     places: Places
@@ -97,7 +97,7 @@ print(json.dumps(found))
 
 
 def check_environment(inspected: Inspected) -> list[Finding]:
-    """Whether it is there, whole, and of the version that was installed."""
+    """The environment is there, complete, and of the version that was installed."""
     if not inspected.manifest.version:
         return [Finding("problem", "environment", "ClipCrop is not installed", "run install")]
     environment = inspected.environment
@@ -140,7 +140,7 @@ def check_environment(inspected: Inspected) -> list[Finding]:
 
 
 def check_completeness(inspected: Inspected) -> list[Finding]:
-    """Whether every step of the installation came to its end."""
+    """Every step of the installation was finished."""
     items = items_besides_folder(inspected.manifest)
     begun = dict.fromkeys(item.step for item in items if not item.is_made)
     findings = []
@@ -441,7 +441,7 @@ _TROUBLE = re.compile(r" (?:ERROR|CRITICAL) ")
 
 
 def check_daemon(inspected: Inspected) -> list[Finding]:
-    """Whether it answers, and is of the version that was installed."""
+    """The daemon answers, and is of the version that was installed."""
     if inspected.environment is None:
         return []
     variables = {CONNECTION_VARIABLE: str(inspected.places.connection_file)}
@@ -483,7 +483,7 @@ def check_log(inspected: Inspected) -> list[Finding]:
 
 
 def check_connection(inspected: Inspected) -> list[Finding]:
-    """Whether it is the user's alone, and leads anywhere."""
+    """The connection file is the user's alone, and its sockets are there."""
     path = inspected.places.connection_file
     findings = _places_of_sockets(inspected)
     if not path.exists():
@@ -561,7 +561,7 @@ _ABOUT = "start at login"
 
 
 def check_login(inspected: Inspected) -> list[Finding]:
-    """What was installed for it is there, and switched on."""
+    """What starts the daemon at login is there, and switched on."""
     items = inspected.manifest.of_step(LOGIN_STEP)
     if not items:
         choices = inspected.manifest.values.get("choices")

@@ -180,7 +180,7 @@ def _never_started(
 
 
 def _program_folders(machine: Machine) -> Iterator[PurePath]:
-    """Where programs are."""
+    """Folders in which editors' programs are installed."""
     if machine.platform == "win32":
         for variable in ("ProgramFiles", "LOCALAPPDATA"):
             root = machine.variables.get(variable)
@@ -254,7 +254,7 @@ def _resources_of(machine: Machine, one: Krita) -> PurePath:
 
 
 def _flatpaks(machine: Machine, app: str) -> list[PurePath]:
-    """Where Flatpak has that app."""
+    """Folders of that app in Flatpak's installations, the system's and the user's."""
     roots = [machine.path("/var/lib/flatpak"), machine.home / ".local" / "share" / "flatpak"]
     return [root / "app" / app for root in roots if machine.has(root / "app" / app)]
 

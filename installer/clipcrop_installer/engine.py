@@ -152,7 +152,7 @@ def how_to_change(has_torch: bool, *, is_private: bool) -> str:
 
 
 def has_nvidia_driver(machine: Machine) -> bool:
-    """Whether programs can use an NVIDIA card here."""
+    """Whether an NVIDIA driver is installed."""
     files = _DRIVER_FILES.get(machine.platform, ())
     if any(machine.has(machine.path(path)) for path in files):
         return True

@@ -24,7 +24,7 @@ BEFORE, YOURS = "before-clipcrop", "yours"
 
 @dataclass(frozen=True)
 class NewFile:
-    """A file as it shall be."""
+    """A file to write: its path, content and mode."""
 
     path: Path
     content: bytes
@@ -159,7 +159,7 @@ def move_aside(step: str, context: Context, manifest: Manifest) -> list[str]:
 
 
 def aside(path: Path, end: str, context: Context) -> Path:
-    """A free name beside it."""
+    """The first free name ``NAME.END`` or ``NAME.END-N`` beside ``path``."""
     number, name = 1, f"{path.name}.{end}"
     while context.disk.kind_of(path.with_name(name)):
         number += 1
@@ -225,7 +225,7 @@ _CACHE = "__pycache__"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one item."""
+    """What undoing one entry did."""
 
     verdict: str
     """REMOVED; GONE: it was not there; KEPT: the user's by now; FAILED: to be tried again."""

@@ -113,7 +113,7 @@ def remembered(values: Any) -> Choices:
 
 
 def to_remember(choices: Choices) -> dict[str, Any]:
-    """As JSON has them."""
+    """The choices as values of JSON, for the manifest."""
     return asdict(choices)
 
 
@@ -329,7 +329,7 @@ _VERSION = re.compile(r'^version = "(.+)"$', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Source:
-    """What is installed."""
+    """The version to install, and where it comes from."""
 
     version: str
     """Of ClipCrop."""

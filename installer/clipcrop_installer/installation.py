@@ -104,7 +104,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 class Remove(Step):
-    """Undoes items.
+    """Undoes entries of earlier installations.
 
     Args:
         name: The step's.
@@ -126,11 +126,11 @@ class Remove(Step):
         self._undo_handlers = undo_handlers
 
     def describe(self) -> Sequence[str]:
-        """What is removed."""
+        """The lines given."""
         return self._lines
 
     def apply(self, context: Context, manifest: Manifest) -> list[str]:
-        """Remove them.
+        """Undo the entries that are chosen now.
 
         Raises:
             InstallError: one cannot be removed.
@@ -144,7 +144,7 @@ class Remove(Step):
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one step."""
+    """The outcome of one step."""
 
     name: str
     notes: tuple[str, ...] = ()
@@ -155,7 +155,7 @@ class Result:
 
     @property
     def is_done(self) -> bool:
-        """It did what it said."""
+        """The step was finished."""
         return self.error is None
 
 
@@ -184,7 +184,7 @@ def carry_out(
 
 
 def sentence_for(exc: OSError) -> InstallError:
-    """What the disk says, for people."""
+    """An error of the disk as a sentence for the user, with what to do."""
     place = f" {exc.filename}" if exc.filename else ""
     if isinstance(exc, FileNotFoundError):
         return InstallError(f"there is no{place or ' such file'}; run install again, which repairs")

@@ -330,7 +330,7 @@ def _undo_switch(item: ManifestEntry, context: Context) -> Outcome:
 
 
 def _run(context: Context, command: Sequence[str]) -> tuple[int, str]:
-    """The exit code, and the last thing said."""
+    """The exit code, and the last line of the output."""
     lines: list[str] = []
     try:
         code = context.run(

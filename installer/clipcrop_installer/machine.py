@@ -24,10 +24,10 @@ class Machine:
     """The user's."""
 
     variables: Mapping[str, str]
-    """Of the environment."""
+    """Environment variables."""
 
     names_in: Callable[[PurePath], list[str]]
-    """What is in a folder; nothing where there is none."""
+    """Names in a folder; empty where there is none."""
 
     read: Callable[[PurePath], bytes | None]
     """A small file; None where there is none."""
@@ -55,7 +55,7 @@ def is_on_path(folder: PurePath, machine: Machine) -> bool:
 
 
 def this_machine(disk: Disk) -> Machine:
-    """The one that we run on."""
+    """The machine that this program runs on."""
     return Machine(
         platform="linux" if sys.platform.startswith("linux") else sys.platform,
         home=Path.home(),
@@ -154,7 +154,7 @@ def weights_here(machine: Machine) -> list[str]:
 
 
 def pip_cache(machine: Machine) -> PurePath | None:
-    """The user's own, if there is one."""
+    """The user's own cache of pip; None if there is none."""
     named = machine.variables.get("PIP_CACHE_DIR")
     if named:
         return machine.path(named)

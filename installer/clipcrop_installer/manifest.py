@@ -67,7 +67,7 @@ class Manifest:
         self._disk = disk
         self._items: dict[tuple[str, str], ManifestEntry] = {}
         self.version = ""
-        """Of ClipCrop, that was installed last."""
+        """The version of ClipCrop that was installed last."""
 
         self.values: dict[str, Any] = {}
         """What steps and commands must know the next time, such as the environment; JSON."""

@@ -70,7 +70,7 @@ class Progress:
             self._report_progress(news)
 
     def end(self) -> None:
-        """The step is over, well or not."""
+        """The step has ended, with success or without."""
         self._write_over("")
         self._report_progress(f"  {self._title}: {time.monotonic() - self._started:.0f} s")
 

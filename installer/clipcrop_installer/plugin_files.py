@@ -101,7 +101,7 @@ class Target:
     """Of the editor."""
 
     folder: Path
-    """The files' names begin here."""
+    """Paths of the tree are relative to it."""
 
     own: tuple[Path, ...]
     """What will be ours alone: if it is there, it is in the way."""

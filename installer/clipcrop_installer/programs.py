@@ -83,7 +83,7 @@ class Environment:
         return lambda name: Path(found[name])
 
     def has_package(self, name: str, context: Context) -> bool:
-        """Whether it can be imported there."""
+        """Whether the package can be imported in this environment."""
         code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
         command: list[str | Path] = [self.python, "-c", code]
         folder = self.python.parent
@@ -138,7 +138,7 @@ class LinkCommands(Step):
         self._folder = folder
 
     def describe(self) -> list[str]:
-        """The commands, and where."""
+        """The commands, and the folder of the links."""
         return [f"make {', '.join(COMMANDS)} commands of your shell", str(self._folder)]
 
     def items(self, context: Context, manifest: Manifest) -> list[ManifestEntry]:

@@ -582,3 +582,23 @@ def test_a_program_that_cannot_be_run_any_more_is_repaired(user: FakeHome):
 
     assert os.access(script, os.X_OK)
     assert not script.with_name("clipcrop_gimp.py.yours").exists()
+
+
+def test_the_manifest_has_the_names_by_which_older_installations_are_upgraded(user: FakeHome):
+    """Those of version 0.1.0: an entry of another step or kind would be left behind."""
+    user.install()
+
+    items = json.loads(user.places.manifest.read_text())["items"]
+
+    steps = {item["step"].partition(" in ")[0] for item in items}
+    assert steps == {
+        "folder for ClipCrop's files",
+        "environment",
+        "settings for the plug-ins",
+        "commands",
+        "plug-in for GIMP 3.0",
+        "plug-in for Krita",
+        "start at login",
+    }
+    kinds = {item["kind"] for item in items}
+    assert kinds == {"file", "folder", "link", "setting", "trace", "tree"}
