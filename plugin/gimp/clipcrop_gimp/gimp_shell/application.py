@@ -14,11 +14,10 @@ from clipcrop_plugin.geometry import Rect
 from clipcrop_plugin.session import FAILED
 from clipcrop_plugin.texts import _
 
-from .arguments import read_choices, write_choices
+from .arguments import AS_ASKED, read_choices, write_choices
 from .main_loop import GLibLoop
 from .memory import memory
 from .previews import ImagePreview, Previews
-from .procedures import AS_ASKED
 
 if TYPE_CHECKING:
     from .dialog import Dialog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gi.repository import Gimp, Gio
+from gi.repository import Gimp, Gio, GObject
 
 from clipcrop_plugin.choices import (
     APPLIES,
@@ -20,9 +20,12 @@ from clipcrop_plugin.choices import (
 from clipcrop_plugin.errors import BadChoice
 from clipcrop_plugin.texts import _
 
-from .procedures import READ_WRITE
-
 FILE_EXAMPLE = "file"
+
+AS_ASKED = "as_asked"
+"""The way to apply that was chosen with the prompt."""
+
+_READ_WRITE = GObject.ParamFlags.READWRITE
 
 
 def add_choices(procedure: Gimp.Procedure) -> None:
@@ -33,21 +36,21 @@ def add_choices(procedure: Gimp.Procedure) -> None:
         _("_Keep"),
         _("What the crop should show, in words; nothing for a good crop of anything"),
         default.prompt,
-        READ_WRITE,
+        _READ_WRITE,
     )
     procedure.add_string_argument(
         "exclude",
         _("Leave o_ut"),
         _("What the crop should not show, in words; commas between several"),
         default.exclude_text,
-        READ_WRITE,
+        _READ_WRITE,
     )
     procedure.add_string_argument(
         "aspect",
         _("Aspect rat_io"),
         _("Width and height, as in 3:2; “free”, or “original” for that of the image"),
         FREE,
-        READ_WRITE,
+        _READ_WRITE,
     )
     procedure.add_choice_argument(
         "source",
@@ -55,7 +58,7 @@ def add_choices(procedure: Gimp.Procedure) -> None:
         _("What the crops are looked for in"),
         _choice({name: source_label(name) for name in SOURCES}),
         default.source,
-        READ_WRITE,
+        _READ_WRITE,
     )
     add_apply(procedure, default.apply, {})
     examples = {
@@ -69,7 +72,7 @@ def add_choices(procedure: Gimp.Procedure) -> None:
         _("Something that looks like what the crop should show, instead of words"),
         _choice(examples),
         NO_EXAMPLE,
-        READ_WRITE,
+        _READ_WRITE,
     )
     procedure.add_file_argument(
         "example-file",
@@ -78,7 +81,7 @@ def add_choices(procedure: Gimp.Procedure) -> None:
         Gimp.FileChooserAction.OPEN,
         True,
         None,
-        READ_WRITE,
+        _READ_WRITE,
     )
 
 
@@ -90,7 +93,7 @@ def add_apply(procedure: Gimp.Procedure, default: str, more: dict[str, str]) -> 
         _("What is done with the crop"),
         _choice({**more, **{name: apply_label(name) for name in APPLIES}}),
         default,
-        READ_WRITE,
+        _READ_WRITE,
     )
 
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from .application import Application
 
 MENU = "<Image>/Image/[Crop]"
-READ_WRITE = GObject.ParamFlags.READWRITE
-AS_ASKED = "as_asked"
+_READ_WRITE = GObject.ParamFlags.READWRITE
 
 Values = Dict[str, Any]
 """Name of a return value -> value."""
@@ -76,16 +75,16 @@ def _add_question(procedure: Gimp.Procedure) -> None:
 
 def _add_step(procedure: Gimp.Procedure) -> None:
     procedure.add_int_return_value(
-        "index", "index", "Of the suggestion, from 0", 0, 1000, 0, READ_WRITE
+        "index", "index", "Of the suggestion, from 0", 0, 1000, 0, _READ_WRITE
     )
     _add_box(procedure)
     procedure.add_double_return_value(
-        "quality", "quality", "Of the suggestion", 0.0, 1.0, 0.0, READ_WRITE
+        "quality", "quality", "Of the suggestion", 0.0, 1.0, 0.0, _READ_WRITE
     )
 
 
 def _add_way_to_apply(procedure: Gimp.Procedure) -> None:
-    from .arguments import add_apply
+    from .arguments import AS_ASKED, add_apply
 
     add_apply(procedure, AS_ASKED, {AS_ASKED: _("As asked for")})
     _add_box(procedure)
@@ -94,33 +93,33 @@ def _add_way_to_apply(procedure: Gimp.Procedure) -> None:
 
 def _add_suggestions(procedure: Gimp.Procedure) -> None:
     procedure.add_int_return_value(
-        "num-suggestions", "num-suggestions", "How many there are", 0, 1000, 0, READ_WRITE
+        "num-suggestions", "num-suggestions", "How many there are", 0, 1000, 0, _READ_WRITE
     )
     procedure.add_int32_array_return_value(
-        "boxes", "boxes", "x, y, width, height of each on the canvas, best first", READ_WRITE
+        "boxes", "boxes", "x, y, width, height of each on the canvas, best first", _READ_WRITE
     )
     procedure.add_double_array_return_value(
-        "qualities", "qualities", "Of each, from 0 to 1", READ_WRITE
+        "qualities", "qualities", "Of each, from 0 to 1", _READ_WRITE
     )
     procedure.add_string_return_value(
-        "kind", "kind", "“match”, or “general” if nothing like that was found", "", READ_WRITE
+        "kind", "kind", "“match”, or “general” if nothing like that was found", "", _READ_WRITE
     )
     procedure.add_string_array_return_value(
-        "matched", "matched", "What was found of what was asked for", READ_WRITE
+        "matched", "matched", "What was found of what was asked for", _READ_WRITE
     )
-    procedure.add_string_return_value("sentence", "sentence", "How it went", "", READ_WRITE)
+    procedure.add_string_return_value("sentence", "sentence", "How it went", "", _READ_WRITE)
     _add_result(procedure)
 
 
 def _add_box(procedure: Gimp.Procedure) -> None:
     procedure.add_int32_array_return_value(
-        "box", "box", "x, y, width, height on the canvas", READ_WRITE
+        "box", "box", "x, y, width, height on the canvas", _READ_WRITE
     )
 
 
 def _add_result(procedure: Gimp.Procedure) -> None:
     procedure.add_image_return_value(
-        "result", "result", "The image that the crop is in now", True, READ_WRITE
+        "result", "result", "The image that the crop is in now", True, _READ_WRITE
     )
 
 
