@@ -1,4 +1,4 @@
-"""The connection file: where the daemon listens, and the key that proves who is who.
+"""The connection file: where the daemon listens, and the key that proves it.
 
 The daemon writes it after binding, whole or not at all, readable by its user only. A client trusts
 it only if no other user can have written or read it.

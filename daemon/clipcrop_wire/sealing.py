@@ -69,7 +69,7 @@ def open_hello(key: bytes, frames: Sequence[Buffer]) -> bytes:
 
 
 def seal_welcome(key: bytes, client_nonce: bytes, header: bytes) -> list[bytes]:
-    """The frames of the daemon's answer to it: only who holds the key can make them."""
+    """The frames of the daemon's answer to it: making them takes the key."""
     return [_seal(_derive(key, "welcome", client_nonce), _FIRST, header, 0), header]
 
 

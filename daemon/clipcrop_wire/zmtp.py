@@ -99,11 +99,13 @@ class Decoder:
         # Bytes 1 to 8 of the signature may hold anything.
         is_zmtp = got[:1] in (b"", b"\xff") and got[9:10] in (b"", b"\x7f")
         if not is_zmtp or got[10:11] not in (b"", b"\3"):
-            raise MalformedMessage("who listens there does not speak ZMTP 3")
+            raise MalformedMessage("the program that listens there does not speak ZMTP 3")
         if len(got) < len(_GREETING):
             return False
         if got[12:32] != _MECHANISM:
-            raise MalformedMessage("who listens there wants another mechanism than NULL")
+            raise MalformedMessage(
+                "the program that listens there wants another mechanism than NULL"
+            )
         del self._buffer[: len(_GREETING)]
         self._has_greeting = True
         self._answers.append(_command(b"READY", _property(b"Socket-Type", b"DEALER")))
@@ -144,13 +146,17 @@ class Decoder:
         name, rest = _short_string(body)
         if name == b"ERROR":
             reason = _short_string(rest)[0].decode("ascii", "replace")
-            raise ProtocolError(f"who listens there refused the connection: {reason!r}")
+            raise ProtocolError(
+                f"the program that listens there refused the connection: {reason!r}"
+            )
         if not self.is_ready:
             if name != b"READY":
                 raise MalformedMessage("the handshake does not begin with READY")
             peer_type = _properties(rest).get(b"socket-type", b"")
             if peer_type not in _PEER_TYPES:
-                raise MalformedMessage("who listens there is a socket of the wrong type")
+                raise MalformedMessage(
+                    "the program that listens there has a socket of the wrong type"
+                )
             self.is_ready = True
         elif name == b"PING":  # of ZMTP 3.1, which a peer may speak all the same
             self._answers.append(_command(b"PONG", rest[2:18]))
@@ -242,7 +248,9 @@ class Dealer:
         for part in parts:
             self._outgoing.append(memoryview(part))
         if parts and len(self._outgoing) > _MAX_UNSENT:
-            raise MalformedMessage("who listens there asks without end and reads no answer")
+            raise MalformedMessage(
+                "the program that listens there asks without end and reads no answer"
+            )
 
     def _write(self, connection: socket.socket) -> None:
         while self._outgoing and not self._lost:

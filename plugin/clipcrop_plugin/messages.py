@@ -81,15 +81,15 @@ def _other_version(error: Exception, request_id: str) -> str:
         return _(
             "The ClipCrop daemon is older than this plug-in. Update the daemon and start it again."
         )
-    return _("This plug-in and the ClipCrop daemon are of different releases. Update the older.")
+    return _("This plug-in and the ClipCrop daemon are of different versions. Update both.")
 
 
 def _bug_of_the_daemon(error: Exception, request_id: str) -> str:
     if not request_id:
-        return _("The ClipCrop daemon has met a bug of its own. Please report it.")
+        return _("The ClipCrop daemon had an internal error. Please report it.")
     return _(
-        "The ClipCrop daemon has met a bug of its own. Please report it; "
-        "its log has it under {request_id}."
+        "The ClipCrop daemon had an internal error. Please report it with this number from its "
+        "log: {request_id}."
     ).format(request_id=isolated(request_id))
 
 
@@ -107,7 +107,10 @@ SENTENCES: dict[type[BaseException], Callable[[Exception, str], str]] = {
     ),
     wire.DaemonNotRunning: _not_running,
     wire.BadConnectionFile: _with_reason(
-        N_("The file that leads to the ClipCrop daemon cannot be used: {reason}.")
+        N_(
+            "The ClipCrop daemon cannot be found, since its connection file cannot be used: "
+            "{reason}."
+        )
     ),
     wire.RequestTimeout: _plain(
         N_(
@@ -120,8 +123,8 @@ SENTENCES: dict[type[BaseException], Callable[[Exception, str], str]] = {
     wire.VersionMismatch: _other_version,
     wire.NotAuthentic: _plain(
         N_(
-            "Who answered could not prove to be your ClipCrop daemon, so the connection was "
-            "closed. Start the daemon again."
+            "The answer did not come from your ClipCrop daemon, so the connection was closed. "
+            "Start the daemon again."
         )
     ),
     wire.RequestError: _with_reason(N_("The ClipCrop daemon declined: {reason}.")),

@@ -63,7 +63,7 @@ class FakeDaemon:
 
         self.declines_hello = None
         self.answer_to_hello = None
-        """The client's frames to frames: what one says who does not hold the key."""
+        """The client's frames to frames: the answer of a program without the key."""
         self._peers: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listeners = {}

@@ -1,4 +1,4 @@
-"""Who holds the key and keeps no other rule."""
+"""Clients that hold the key and keep no other rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who listens where a daemon was, without its key, is sent no prompt and no pixel."""
+"""A listener in the daemon's place, without its key, is sent no prompt and no pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who lacks the key gets nothing done, whatever is sent."""
+"""A client without the key gets nothing done, whatever it sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon is absent, ends, hangs, or is somebody else: a sentence, and the next try works."""
+"""The daemon is absent, ends, hangs or is another program: a sentence, and the next try works."""
 
 from __future__ import annotations
 

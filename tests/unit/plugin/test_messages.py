@@ -63,7 +63,7 @@ def test_a_daemon_that_does_not_run_comes_with_the_command_that_starts_it():
             "the daemon speaks version 7 of the protocol", "Update the plug-in.", id="newer daemon"
         ),
         pytest.param("speaks version 0 of the protocol", "daemon is older", id="older daemon"),
-        pytest.param("they differ", "Update the older.", id="nobody knows"),
+        pytest.param("they differ", "Update both.", id="version not named"),
     ],
 )
 def test_of_two_versions_the_older_is_named(reason, advice):

@@ -257,7 +257,7 @@ def test_starting_the_daemon_is_a_state_of_its_own(
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(Unavailable("no weights"), "now: no weights."), (InternalError("a bug"), "log has it under")],
+    [(Unavailable("no weights"), "now: no weights."), (InternalError("a bug"), "from its log")],
 )
 def test_an_error_is_a_sentence_and_the_next_question_works(ask, error, words):
     session = ask(error)

@@ -1,4 +1,4 @@
-"""Who listens there without the key gets nothing but a greeting, whatever it says."""
+"""A listener without the key is sent the handshake and nothing else."""
 
 from __future__ import annotations
 
