@@ -84,16 +84,16 @@ def _run(arguments: Sequence[str]) -> int:
         _set_up_logging(options)
         exit_code: int = options.run(options)
     except ClipCropError as exc:
-        _complain(str(exc))
+        _print_error(str(exc))
         return EXIT_BAD_REQUEST
     except KeyboardInterrupt:
-        _complain("stopped", kind="")
+        _print_error("stopped", kind="")
         return 130
     except Exception as exc:
         if isinstance(exc, OSError) and exc.errno in _OUTPUT_ERRORS and exc.filename is None:
             return _output_failed(exc)
         logger.exception("command.failed version=%s", __version__)
-        _complain("that is a bug in clipcrop; please report the lines above")
+        _print_error("that is a bug in clipcrop; please report the lines above")
         return EXIT_BUG
     return exit_code
 
@@ -107,7 +107,7 @@ def _show_all_characters() -> None:
 
 def _output_failed(exc: Exception) -> int:
     """Say so, and send what is still buffered nowhere: Python would try again at exit."""
-    _complain(f"cannot write the output: {getattr(exc, 'strerror', None) or exc}")
+    _print_error(f"cannot write the output: {getattr(exc, 'strerror', None) or exc}")
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -115,7 +115,7 @@ def _output_failed(exc: Exception) -> int:
     return EXIT_BAD_REQUEST
 
 
-def _complain(line: str, kind: str = "error: ") -> None:
+def _print_error(line: str, kind: str = "error: ") -> None:
     """A line on stderr; if that cannot be written either, the exit code has to do."""
     with contextlib.suppress(OSError, ValueError):
         print(f"{kind}{line}", file=sys.stderr, flush=True)
@@ -267,7 +267,7 @@ def _suggest(options: argparse.Namespace) -> int:
     request = _check_request(options, inputs.prompt)
     protected = _check_outputs(options, inputs.photos)
     for path in inputs.left_out:
-        _say(f"left out: {path}: {_why_left_out(path)}")
+        _print_status(f"left out: {path}: {_reason_left_out(path)}")
     num_workers = _num_workers(options, len(inputs.photos))
     task = _Task(options, inputs.prompt, request, protected)
     results: Iterable[_Result | WorkerDied | str]
@@ -281,7 +281,7 @@ def _suggest(options: argparse.Namespace) -> int:
         else:
             ask = stack.enter_context(task.asking())
             results = task.one_by_one(inputs.photos, ask)
-        return _tell_all(options, inputs.photos, results, sheet)
+        return _print_results(options, inputs.photos, results, sheet)
 
 
 def _num_workers(options: argparse.Namespace, num_photos: int) -> int:
@@ -304,7 +304,7 @@ def _num_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _tell_all(
+def _print_results(
     options: argparse.Namespace,
     photos: Sequence[Photo],
     results: Iterable[_Result | WorkerDied | str],
@@ -316,15 +316,15 @@ def _tell_all(
         if not isinstance(result, _Result):
             num_failed += 1
             line = result if isinstance(result, str) else _line_about(photo.path, result)
-            _say(f"error: {line}")
+            _print_status(f"error: {line}")
             continue
         for note in result.notes:
-            _say(f"warning: {note}")
+            _print_status(f"warning: {note}")
         _print_answer(photo.path, result, options.json)
         if sheet is not None and result.row is not None:
             sheet.add(result.row)
     if num_failed:
-        _say(f"{num_failed} of {len(photos)} images failed")
+        _print_status(f"{num_failed} of {len(photos)} images failed")
     return EXIT_SOME_FAILED if num_failed else 0
 
 
@@ -364,10 +364,10 @@ class _Task:
     def asking(self) -> contextlib.AbstractContextManager[Ask]:
         """Load what answers."""
         if self.options.method == cagic_command.METHOD:
-            return _a_search(self.options, self.prompt, self.request)
+            return _ask_cagic(self.options, self.prompt, self.request)
         if self.options.daemon:
-            return _the_daemon(self.options, self.request)
-        return contextlib.nullcontext(_a_predictor(self.options, self.request))
+            return _ask_daemon(self.options, self.request)
+        return contextlib.nullcontext(_ask_predictor(self.options, self.request))
 
     def one_by_one(self, photos: Sequence[Photo], ask: Ask) -> Iterator[_Result | str]:
         """The results of photos, or lines about what went wrong with them.
@@ -390,7 +390,7 @@ class _Task:
     def worker(self) -> Callable[[Photo], _Result | str]:
         """In a worker process: load the model."""
         _set_up_logging(self.options)
-        ask = _a_predictor(self.options, self.request)
+        ask = _ask_predictor(self.options, self.request)
 
         def work(photo: Photo) -> _Result | str:
             try:
@@ -450,7 +450,7 @@ def _line_about(path: Path, exc: Exception) -> str:
     return f"{str(path)!r}: {what}; that is a bug in clipcrop, please report it"
 
 
-def _why_left_out(path: Path) -> str:
+def _reason_left_out(path: Path) -> str:
     from .extras import install_command
     from .imaging.deep_images import RAW_SUFFIXES
 
@@ -505,7 +505,7 @@ def _contact_sheet(options: argparse.Namespace) -> Iterator[SheetWriter | None]:
         yield sheet
     finally:
         for path in sheet.finish():
-            _say(f"contact sheet: {path}")
+            _print_status(f"contact sheet: {path}")
 
 
 def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
@@ -581,7 +581,7 @@ def _grounding(name: str) -> GroundingOptions | None:
     return None if name == "default" else GroundingOptions.paper(cast("Variant", name))
 
 
-def _a_predictor(options: argparse.Namespace, request: dict[str, Any]) -> Ask:
+def _ask_predictor(options: argparse.Namespace, request: dict[str, Any]) -> Ask:
     """The model in this process."""
     from .predictor import Predictor
 
@@ -597,26 +597,26 @@ def _a_predictor(options: argparse.Namespace, request: dict[str, Any]) -> Ask:
 
 
 @contextlib.contextmanager
-def _a_search(options: argparse.Namespace, prompt: str, request: dict[str, Any]) -> Iterator[Ask]:
+def _ask_cagic(options: argparse.Namespace, prompt: str, request: dict[str, Any]) -> Iterator[Ask]:
     """CAGIC, in this process."""
-    with cagic_command.searcher(options, prompt, request["constraints"], _say) as ask:
+    with cagic_command.searcher(options, prompt, request["constraints"], _print_status) as ask:
         yield ask
 
 
 @contextlib.contextmanager
-def _the_daemon(options: argparse.Namespace, request: dict[str, Any]) -> Iterator[Ask]:
+def _ask_daemon(options: argparse.Namespace, request: dict[str, Any]) -> Iterator[Ask]:
     """The model in the running daemon."""
     from .remote import RemotePredictor
 
     # Slow stages are shown while they run; notes are shown with the answer, below.
-    tell = (lambda stage: _say(f"daemon: {stage}")) if sys.stderr.isatty() else None
+    tell = (lambda stage: _print_status(f"daemon: {stage}")) if sys.stderr.isatty() else None
     told: set[str] = set()
 
     def ask(image: LoadedImage) -> tuple[Suggestions, float]:
         answer = predictor.suggest(image, **request)
         for note in answer.notes:
             if note not in told:
-                _say(f"note: {note}")
+                _print_status(f"note: {note}")
                 told.add(note)
         return answer.suggestions, answer.encode_s
 
@@ -662,7 +662,7 @@ def _with_progress(results: Iterable[T], total: int) -> Iterable[T]:
     return bar
 
 
-def _say(line: str) -> None:
+def _print_status(line: str) -> None:
     """A line for people, past a progress bar if there is one."""
     from tqdm import tqdm
 
