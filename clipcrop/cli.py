@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from . import __version__
 from .cagic import command as cagic_command
-from .datasets.cli import add_data
 from .errors import CheckpointError, ClipCropError, DaemonUnavailable, InputError, WorkerDied
 from .extras import require_checkout, require_extra
 from .reports import printable
@@ -122,7 +121,7 @@ def _print_error(line: str, kind: str = "error: ") -> None:
 
 
 def _parser(command: str = "") -> argparse.ArgumentParser:
-    """Options of all commands; of `train` and `evaluate`, which import much, only when named."""
+    """Options of all commands; of those that import much only when they are named."""
     parser = argparse.ArgumentParser(prog="clipcrop", description="Smart crops by description.")
     parser.add_argument("--version", action="version", version=f"clipcrop {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -134,7 +133,11 @@ def _parser(command: str = "") -> argparse.ArgumentParser:
         from .training.cli import add_arguments
 
         add_arguments(train)
-    add_data(commands.add_parser("data", help="check data sets, make texts for their photos"))
+    data = commands.add_parser("data", help="check data sets, make texts for their photos")
+    if command == "data":
+        from .datasets.cli import add_data
+
+        add_data(data)
     evaluate = commands.add_parser("evaluate", help="measure against what people annotated")
     if command == "evaluate":
         require_checkout("evaluation", "`clipcrop evaluate`")
@@ -511,7 +514,6 @@ def _contact_sheet(options: argparse.Namespace) -> Iterator[SheetWriter | None]:
 def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     """Everything of a request that can be judged without an image or a model."""
     from .constraints import Constraints
-    from .imaging.contact_sheet import sheet_format
     from .prompt.parser import check_prompt, parse_prompt
 
     cagic_command.check_options(options, prompt)
@@ -521,6 +523,8 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
         raise InputError(f"no such count: {options.count}; ask for 1 to 100 crops")
     _check_jobs(options)
     if options.contact_sheet:
+        from .imaging.contact_sheet import sheet_format
+
         sheet_format(options.contact_sheet)
     query = None
     if options.query_image is not None:
