@@ -85,8 +85,9 @@ def describe(answer: dict[str, Any]) -> list[str]:
 
 def _suggest(recipe: Recipe, image: Path, prompt: str, sheet: Path, run: Runner) -> dict[str, Any]:
     lines: list[str] = []
+    # Its own pictures of an earlier run are replaced.
     command: list[str | Path] = [program(recipe, "clipcrop"), "suggest", image, prompt]
-    command += ["--model", "lite", "--json", "--contact-sheet", sheet]
+    command += ["--model", "lite", "--json", "--overwrite", "--contact-sheet", sheet]
     code = run(
         command,
         folder=recipe.checkout,

@@ -67,7 +67,8 @@ def test_the_command_line_is_asked_about_each_sample_with_the_embedded_model(sma
 
     (command,) = run.commands
     assert command[1:4] == ["suggest", str(Path("clipcrop/samples/coffee.jpg")), "a cup of coffee"]
-    assert command[4:] == ["--model", "lite", "--json", "--contact-sheet", "out/demo/coffee.png"]
+    options = ["--model", "lite", "--json", "--overwrite", "--contact-sheet", "out/demo/coffee.png"]
+    assert command[4:] == options
     assert sheets == [small_checkout / "out" / "demo" / "coffee.png"]
     assert "  contact sheet: out/demo/coffee.png" in lines
     assert any("300 x 200 px at (10, 20), quality 0.78" in line for line in lines)
