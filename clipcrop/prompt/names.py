@@ -1,7 +1,7 @@
 """Names in a prompt that hold words or signs which mean something else there.
 
 "no parking sign" excludes nothing, "U.S. flag" is no end of a sentence, "x-ray" is one word. Such
-a name is *joined*: written as one word, which neither the patterns of `prompt_clauses` nor the
+a name is *joined*: written as one word, which neither the patterns of `clauses` nor the
 parser take apart. `spell_out` undoes it.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-# Letters to `re` and to spaCy, which `prompt_clauses.normalise` (NFKC) leaves in no prompt.
+# Letters to `re` and to spaCy, which `clauses.normalise` (NFKC) leaves in no prompt.
 _JOINED = str.maketrans(" .-'&/%$€£¥+:", "ᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼ")
 _SPELLED_OUT = {joined: spelled for spelled, joined in _JOINED.items()}
 
@@ -66,7 +66,7 @@ def join_names(line: str) -> str:
     """Write each name as one word.
 
     Args:
-        line: a prompt after `prompt_clauses.normalise`.
+        line: a prompt after `clauses.normalise`.
     """
     for name in _NAMES:
         line = name.sub(lambda match: match[0].translate(_JOINED), line)

@@ -109,7 +109,7 @@ class Service:
     """
 
     def __init__(self, model_pool: ModelPool, cache: ImageCache, model: str = "auto") -> None:
-        self._residency, self._cache, self._model = model_pool, cache, model
+        self._model_pool, self._cache, self._model = model_pool, cache, model
         self._has_language_model = False
 
     def answer(self, request: Request, enter_stage: EnterStage) -> Message:
@@ -137,7 +137,7 @@ class Service:
 
     def state(self) -> ServiceState:
         """What is in memory."""
-        residents = self._residency.residents
+        residents = self._model_pool.residents
         return ServiceState(
             loaded=tuple(resident.name for resident in residents),
             device=", ".join(dict.fromkeys(resident.device for resident in residents)),
@@ -149,7 +149,7 @@ class Service:
         started = time.perf_counter()
         model = self._find_model(request.model)
         self._need_language_model(enter_stage)
-        resident = self._residency.get(model, lambda text: enter_stage("loading", text))
+        resident = self._model_pool.get(model, lambda text: enter_stage("loading", text))
         seconds = time.perf_counter() - started
         return WarmReply(resident.name, resident.device, seconds, notes_of(resident))
 
@@ -181,7 +181,7 @@ class Service:
                     count=request.count,
                 )
 
-        found, resident = self._residency.run(
+        found, resident = self._model_pool.run(
             model, lambda text: enter_stage("loading", text), work
         )
         is_cached = request.image in self._cache
@@ -226,7 +226,7 @@ class Service:
         return any(
             resident.name == wire_name(model)
             and self._cache.find_encoded(image, resident.name, resident.device) is not None
-            for resident in self._residency.residents
+            for resident in self._model_pool.residents
         )
 
     def _check_prompt(self, request: SuggestRequest, enter_stage: EnterStage) -> None:
