@@ -21,8 +21,7 @@ SUGGESTIONS = "result = [list(one.rect) for one in preview().session.suggestions
 @pytest.fixture
 def krita(lasting_krita: Any, astronaut_path: Path) -> Krita:
     """With a photo, and no other document in it."""
-    if lasting_krita.keeps_images:
-        lasting_krita.end()
+    lasting_krita.end()
     krita: Krita = lasting_krita.with_image(astronaut_path)
     return krita
 

@@ -36,19 +36,8 @@ def load(path, has_view=True):
     return document
 
 
-def close_all():
-    """All documents, without a request."""
-    # Those that scripts have made have a view, and are not among the documents.
-    shown = [view.document() for view in app.views()]
-    for one in [*shown, *(one for one in app.documents() if one not in shown)]:
-        one.setModified(False)
-        one.close()
-
-
-def start_anew(path, keeps_images):
+def start_anew(path):
     """As after Krita's start with a photo: nothing remembered, a docker that was never shown."""
-    if not keeps_images:
-        close_all()
     for name in ("clipcrop-choices", "clipcrop-history"):
         app.writeSetting("clipcrop", name, "")
     found = docker()
