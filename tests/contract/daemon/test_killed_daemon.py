@@ -57,17 +57,6 @@ def test_a_new_daemon_starts_over_the_leftovers(start, suggest, begin, prompt, s
         assert names == {"connection.json", "connection.json.lock", "sockets", "stderr"}
 
 
-def test_half_a_connection_file_of_a_killed_daemon_is_removed(start):
-    dead = start()
-    dead.kill()
-    half_written = dead.path.with_name(f".{dead.path.name}.0123456789abcdef")
-    half_written.write_text("{", encoding="utf-8")
-
-    start()
-
-    assert not half_written.exists()
-
-
 def test_pixels_are_sent_again_to_a_new_daemon(start, suggest):
     old = start()
     with old.client() as client:

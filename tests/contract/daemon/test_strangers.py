@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import secrets
+import stat
 import subprocess
 import sys
 
+import psutil
 import pytest
 from hostile_peer import HostilePeer, endpoint_of, frame, greeting, ready
 
@@ -41,26 +44,6 @@ def test_work_without_a_hello_is_not_done(besieged, endpoint):
         stranger.say([*forged.seal(header, [PIXELS]), PIXELS])
 
         assert_refused(stranger)
-
-
-@pytest.mark.parametrize(
-    ("session", "name"),
-    [
-        pytest.param("0" * 32, "work", id="another run"),
-        pytest.param(None, "control", id="another socket"),
-    ],
-)
-def test_a_hello_for_elsewhere_is_declined_and_begins_nothing(besieged, endpoint, session, name):
-    info = besieged.info()
-    hello = HelloRequest(session or info.session, name, bytes(32), 0)
-
-    with HostilePeer(endpoint) as peer:
-        peer.say(sealing.seal_hello(info.key, protocol.encode_request("hello", hello)))
-        header = sealing.open_welcome(info.key, bytes(32), peer.next_message())
-        peer.ask(Channel(info.key, bytes(32)), PingRequest())
-
-        assert protocol.decode_reply(header).body.code == "invalid_request"
-        assert_refused(peer)
 
 
 def test_a_recorded_hello_begins_a_conversation_in_which_nothing_can_be_said(besieged, endpoint):
@@ -185,18 +168,29 @@ def test_a_peer_that_takes_the_name_of_the_next_does_no_harm(besieged):
                 client.hello(besieged.info(), name)
 
 
-def test_the_routing_id_of_another_client_gets_none_of_its_answers(daemon):
-    """A client that names itself is declined, so there is no known name to take."""
-    hello = HelloRequest(daemon.info().session, "work", bytes(32), 0)
-    header = protocol.encode_request("hello", hello)
-    with HostilePeer(endpoint_of(daemon), identity=b"editor") as client:
-        client.say(sealing.seal_hello(daemon.info().key, header))
+def test_it_listens_on_this_machine_only(start):
+    for uses_tcp in (False, True):
+        daemon = start(uses_tcp=uses_tcp)
 
-        welcome = sealing.open_welcome(daemon.info().key, bytes(32), client.next_message())
+        connections = psutil.Process(daemon.process.pid).net_connections("inet")
+        found = [one for one in connections if one.status == psutil.CONN_LISTEN]
 
-        assert protocol.decode_reply(welcome).body.code == "invalid_request"
-        client.ask(Channel(daemon.info().key, bytes(32)), SUGGEST)
-        assert_refused(client)
+        assert len(found) == (2 if uses_tcp else 0)
+        assert all(one.laddr.ip == "127.0.0.1" for one in found)
+        daemon.kill()
+
+
+def test_sockets_key_and_lock_are_for_the_user_alone_whatever_the_umask(start):
+    before = os.umask(0)
+    try:
+        daemon = start()
+    finally:
+        os.umask(before)
+
+    sockets = daemon.folder / "sockets"
+    assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+    for path in (*sockets.iterdir(), daemon.path, daemon.folder / "connection.json.lock"):
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
 
 def assert_refused(peer: HostilePeer) -> None:

@@ -107,8 +107,10 @@ def test_a_folder_or_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(str(pipe), 0o600)
 
     for path in (tmp_path, pipe):
+        before = len(list(Path("/dev/fd").iterdir()))
         with pytest.raises(BadConnectionFile):
             read_connection_file(path)
+        assert len(list(Path("/dev/fd").iterdir())) == before
 
 
 def test_a_file_cut_short_anywhere_is_refused(path):

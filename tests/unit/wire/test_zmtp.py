@@ -233,7 +233,7 @@ def test_a_missing_daemon_is_told_at_once(endpoint):
         Dealer(endpoint)
 
 
-def test_a_crowd_at_the_door_is_waited_for(short_path):
+def test_more_connections_than_the_listener_takes_wait(short_path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(short_path / "s"))
     listener.listen(0)
@@ -255,7 +255,7 @@ def test_a_crowd_at_the_door_is_waited_for(short_path):
             one.close()
 
 
-def test_a_door_that_stays_shut_is_given_up(short_path, monkeypatch):
+def test_a_listener_that_takes_no_more_connections_is_given_up(short_path, monkeypatch):
     monkeypatch.setattr("clipcrop_wire.zmtp.CONNECT_TIMEOUT_S", 0.05)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(short_path / "s"))
