@@ -102,10 +102,7 @@ def copies_of_ours(
 def remove_copies(copies: Iterable[Path], context: Context) -> None:
     """Remove what `copies_of_ours` found."""
     for path in copies:
-        if context.disk.kind_of(path) == "folder":
-            context.disk.remove_tree(path)
-        else:
-            context.disk.remove_file(path)
+        _remove(path, context)
 
 
 def claim(
@@ -280,14 +277,15 @@ def undo_item(item: ManifestEntry, context: Context, undo_handlers: UndoHandlers
 
 
 def undo_file(item: ManifestEntry, context: Context) -> Outcome:
-    """Remove a file that is as we made it."""
+    """Remove a file or a link that is as we made it."""
     path = Path(item.path)
     context.disk.remove_file(leftover(path))
     kind = context.disk.kind_of(path)
     if not kind:
         return Outcome(GONE)
-    content = context.disk.read(path) if kind == "file" else None
-    if content is None or sha256_of(content) not in item.hashes:
+    content = context.disk.read(path) if kind == item.kind == "file" else None
+    is_ours = content is not None and sha256_of(content) in item.hashes
+    if not is_ours and not (item.kind == "link" and is_our_link(item, context)):
         return Outcome(KEPT, f"{path} was changed since it was installed, and is kept")
     context.disk.remove_file(path)
     return Outcome(REMOVED)
@@ -306,40 +304,17 @@ def undo_folder(item: ManifestEntry, context: Context) -> Outcome:
     return Outcome(KEPT, f"{path} is kept: {', '.join(names[:3])}{more} in it is not ours")
 
 
-def undo_tree(item: ManifestEntry, context: Context) -> Outcome:
-    """Remove a folder of ours with all that is in it."""
+def undo_own(item: ManifestEntry, context: Context) -> Outcome:
+    """Remove a tree with all that is in it, or a file that ClipCrop's programs make (a trace)."""
     path = Path(item.path)
     kind = context.disk.kind_of(path)
     if not kind:
         return Outcome(GONE)
-    if kind != "folder":
-        return Outcome(KEPT, f"{path} is no folder any more, and is kept")
+    if (kind == "folder") is not (item.kind == "tree"):
+        return Outcome(KEPT, f"{path} is a {kind} now, and is kept")
     if not _is_in_own_folder(path, context):
         return Outcome(KEPT, f"{path} is in no folder of ClipCrop's, and is kept")
-    context.disk.remove_tree(path)
-    return Outcome(REMOVED)
-
-
-def undo_trace(item: ManifestEntry, context: Context) -> Outcome:
-    """Remove a file that ClipCrop's programs make while they run, whatever is in it."""
-    path = Path(item.path)
-    if context.disk.kind_of(path) not in ("file", "link"):
-        return Outcome(GONE)
-    if not _is_in_own_folder(path, context):
-        return Outcome(KEPT, f"{path} is in no folder of ClipCrop's, and is kept")
-    context.disk.remove_file(path)
-    return Outcome(REMOVED)
-
-
-def undo_link(item: ManifestEntry, context: Context) -> Outcome:
-    """Remove a link that leads to where we let it."""
-    path = Path(item.path)
-    context.disk.remove_file(leftover(path))
-    if not context.disk.kind_of(path):
-        return Outcome(GONE)
-    if not is_our_link(item, context):
-        return Outcome(KEPT, f"{path} was changed since it was installed, and is kept")
-    context.disk.remove_file(path)
+    _remove(path, context)
     return Outcome(REMOVED)
 
 
@@ -386,11 +361,11 @@ def undo_setting(item: ManifestEntry, context: Context) -> Outcome:
 FILES: UndoHandlers = {
     "file": undo_file,
     "folder": undo_folder,
-    "link": undo_link,
+    "link": undo_file,
     "moved": undo_moved,
     "setting": undo_setting,
-    "trace": undo_trace,
-    "tree": undo_tree,
+    "trace": undo_own,
+    "tree": undo_own,
 }
 """Kind of an item -> what undoes it."""
 
@@ -400,6 +375,13 @@ def _is_in_own_folder(path: Path, context: Context) -> bool:
     real = path.parent.resolve() / path.name
     own = [folder.resolve() for folder in own_folders(context.machine)]
     return path.name not in ("", ".", "..") and any(folder in real.parents for folder in own)
+
+
+def _remove(path: Path, context: Context) -> None:
+    if context.disk.kind_of(path) == "folder":
+        context.disk.remove_tree(path)
+    else:
+        context.disk.remove_file(path)
 
 
 def _remove_stale_caches(folder: Path, disk: Disk) -> None:

@@ -1,9 +1,6 @@
 """Carries out a plan in the folder of ClipCrop's own data: one installer at a time.
 
 Each step is listed in the manifest, then done, then noted as done. The lock ends with its process.
-
-The manifest cannot list the folder that it lies in before that is there. An install that is killed
-just then leaves a folder that holds only the lock, by which the next run recognises it.
 """
 
 from __future__ import annotations
@@ -27,54 +24,23 @@ _BY_ANOTHER = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 """What systems say of a lock that another process holds."""
 
 
-class Lock:
-    """A lock that is held.
-
-    Args:
-        path: Of its file.
-        descriptor: Of its file, which is open.
-    """
-
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor: int | None = descriptor
-
-    def remove(self) -> None:
-        """Take its file away, and let it go.
-
-        Raises:
-            OSError: the file cannot be removed.
-        """
-        if sys.platform == "win32":  # where a file that is open cannot be removed
-            self.release()
-        self._path.unlink(missing_ok=True)
-        self.release()
-
-    def release(self) -> None:
-        """Let it go; its file stays."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-        self._descriptor = None
-
-
 @contextmanager
-def hold_lock(path: Path) -> Iterator[Lock]:
-    """Hold the lock of a file, which is made if need be.
+def hold_lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made if need be, and stays.
 
     Raises:
         AlreadyAtWork: another process holds it.
         OSError: the file cannot be made or locked.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    lock = Lock(path, descriptor)
     try:
-        if not _lock(descriptor) or not _is_at(descriptor, path):
+        if not _lock(descriptor):
             raise AlreadyAtWork(
                 "another installer of ClipCrop is running; try again when it has finished"
             )
-        yield lock
+        yield
     finally:
-        lock.release()
+        os.close(descriptor)
 
 
 def _lock(descriptor: int) -> bool:
@@ -93,14 +59,6 @@ def _lock(descriptor: int) -> bool:
             return False
         raise
     return True
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the file still has that name: the process that held the lock may have removed it."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except OSError:
-        return False
 
 
 class Remove(Step):
@@ -270,20 +228,20 @@ def opened(places: Places, context: Context) -> Iterator[Manifest]:
     if kind not in ("", "folder"):
         raise NotOurs(f"{folder} should be a folder, and is a {kind}; move it away and try again")
     missing = _missing(folder, context)
+    manifest = None
     try:
         for one in missing:
             context.disk.make_folder(one, _MODE)
-        with hold_lock(places.lock) as held:
-            manifest = read_manifest(places, context)
-            if manifest.is_empty:
-                ours = missing or _left_by_a_killed_run(places, context)
-                manifest.begin(_folder_item(one) for one in ours)
-                manifest.finish(manifest.of_step(STEP_NAME))
-            try:
+        try:
+            with hold_lock(places.lock):
+                manifest = read_manifest(places, context)
+                if manifest.is_empty:
+                    manifest.begin(_folder_item(one) for one in missing)
+                    manifest.finish(manifest.of_step(STEP_NAME))
                 yield manifest
-            finally:
-                if not items_besides_folder(manifest):
-                    _close_for_good(places, context, manifest, held)
+        finally:
+            if manifest is not None and not items_besides_folder(manifest):
+                _close_for_good(places, context, manifest)
     except OSError as exc:
         raise sentence_for(exc) from exc
 
@@ -293,11 +251,10 @@ def items_besides_folder(manifest: Manifest) -> list[ManifestEntry]:
     return [item for item in manifest.items if item.step != STEP_NAME]
 
 
-def _close_for_good(places: Places, context: Context, manifest: Manifest, held: Lock) -> None:
+def _close_for_good(places: Places, context: Context, manifest: Manifest) -> None:
     """Remove the manifest, the lock, and the folders that we made; says what is kept."""
-    for path in (leftover(places.manifest), places.manifest):
+    for path in (leftover(places.manifest), places.manifest, places.lock):
         context.disk.remove_file(path)
-    held.remove()
     folders = manifest.of_step(STEP_NAME)
     outcomes = [undo_item(item, context, FILES) for item in reversed(folders)]
     # A folder around the innermost one may hold anybody's things.
@@ -314,19 +271,6 @@ def is_there(places: Places, context: Context) -> bool:
 def _missing(folder: Path, context: Context) -> list[Path]:
     every = (*reversed(folder.parents), folder)
     return [one for one in every if not context.disk.kind_of(one)]
-
-
-def _left_by_a_killed_run(places: Places, context: Context) -> list[Path]:
-    """The folder, and those around it in which there is nothing else."""
-    names = set(context.disk.names_in(places.data))
-    if names - {places.lock.name, leftover(places.manifest).name}:
-        return []
-    ours, home = [places.data], Path(context.machine.home)
-    for parent in places.data.parents:
-        if parent == home or len(context.disk.names_in(parent)) > 1:
-            break
-        ours.insert(0, parent)
-    return ours
 
 
 def _folder_item(folder: Path) -> ManifestEntry:

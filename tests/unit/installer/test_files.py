@@ -69,7 +69,7 @@ def test_a_link_in_the_place_of_ours_is_never_followed(user: FakeHome, kind: str
 def test_a_folder_in_the_place_of_a_trace_is_left_alone(user: FakeHome):
     (user.home / "log").mkdir()
 
-    assert undone(user, "trace", user.home / "log").verdict == GONE
+    assert undone(user, "trace", user.home / "log").verdict == KEPT
     assert (user.home / "log").is_dir()
 
 

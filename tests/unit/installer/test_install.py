@@ -448,16 +448,17 @@ def test_models_can_be_kept_and_removed_later(user: FakeHome):
 
 
 class FullDisk(Disk):
-    """Has room for so many writes."""
+    """Has room for so many writes; the next one ends in its middle with an error."""
 
-    def __init__(self, num_writes: int) -> None:
+    def __init__(self, num_writes: int, error: BaseException | None = None) -> None:
         self.left = num_writes
+        self.error = error or OSError(28, "No space left on device")
 
     def _fill(self, descriptor: int, content: bytes) -> None:
         self.left -= 1
         if self.left < 0:
             os.write(descriptor, content[: len(content) // 2])
-            raise OSError(28, "No space left on device")
+            raise self.error
         super()._fill(descriptor, content)
 
 
@@ -474,6 +475,27 @@ def test_a_disk_that_gets_full_loses_nothing_and_says_so(user: FakeHome, num_wri
     assert any("the disk is full" in error for error in failed.values())
     user.disk = Disk()
     assert errors_of(user.install()) == {}
+    assert (user.uninstall().kept, user.contents()) == ((), before)
+
+
+@pytest.mark.parametrize("then", ["install", "uninstall"])
+@pytest.mark.parametrize("is_upgrade", [False, True], ids=["first", "upgrade"])
+@pytest.mark.parametrize("num_writes", [0, 1, 4, 9, 16, 25])
+def test_an_installation_that_was_interrupted_is_repaired_or_taken_away(
+    user: FakeHome, num_writes: int, is_upgrade: bool, then: str
+):
+    before = user.contents()
+    if is_upgrade:
+        user.install()
+        user.release("2")
+    user.disk = FullDisk(num_writes, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        user.install()
+    user.disk = Disk()
+
+    if then == "install":
+        assert errors_of(user.install()) == {}
+
     assert (user.uninstall().kept, user.contents()) == ((), before)
 
 
