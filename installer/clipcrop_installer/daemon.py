@@ -182,11 +182,7 @@ class StartDaemon(Step):
             time.sleep(_POLL_S)
 
     def _is_started_by_session(self, context: Context) -> bool:
-        home = Path(context.machine.home)
-        codes = [
-            context.run(command, folder=home, variables={}, on_line=lambda line: None)
-            for command in self._by_session
-        ]
+        codes = [context.output_of(command)[0] for command in self._by_session]
         return bool(codes) and codes[-1] == 0
 
     def _ping(self, context: Context) -> tuple[int, list[str]]:

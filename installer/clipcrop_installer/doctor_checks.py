@@ -105,13 +105,8 @@ def check_environment(inspected: Inspected) -> list[Finding]:
         text = f"its Python is gone: {inspected.manifest.values.get('python')}"
         return [Finding("problem", "environment", text, INSTALL)]
     is_private = inspected.places.environments in environment.python.parents
-    lines: list[str] = []
-    code = inspected.context.run(
-        [environment.python, "-c", _ASK_VERSIONS, *_NEEDED, *_OF_PYTORCH, NAMESAKE],
-        folder=Path(inspected.context.machine.home),
-        variables={},
-        on_line=lines.append,
-    )
+    names = (*_NEEDED, *_OF_PYTORCH, NAMESAKE)
+    code, lines = environment.run_code(_ASK_VERSIONS, names, inspected.context)
     if code:
         return [Finding("problem", "environment", f"its Python fails: {last_line(lines)}", INSTALL)]
     versions = json.loads(lines[-1])
@@ -121,16 +116,11 @@ def check_environment(inspected: Inspected) -> list[Finding]:
         advice = "run upgrade in a new checkout" if is_former else remedy(environment.python)
         text = f"clipcrop {namesake} is in {environment.python.parent.parent}: {WHY_NOT}"
         return [Finding("problem", "environment", text, advice)]
-    optional = {name: versions.pop(name, None) for name in _OF_PYTORCH}
+    if not any(versions.get(name) for name in _OF_PYTORCH):  # half of them are no engine
+        versions = {name: one for name, one in versions.items() if name not in _OF_PYTORCH}
     if missing := [name for name, version in versions.items() if version is None]:
         text = f"packages are missing in {environment.python.parent.parent}: {', '.join(missing)}"
         return [Finding("problem", "environment", text, INSTALL)]
-    if any(optional.values()):  # half of PyTorch's packages are no engine
-        missing = [name for name, version in optional.items() if version is None]
-        if missing:
-            text = f"packages are missing in {environment.python.parent.parent}: {missing[0]}"
-            return [Finding("problem", "environment", text, INSTALL)]
-        versions |= optional
     text = ", ".join(f"{name} {version}" for name, version in versions.items())
     if versions[DISTRIBUTION] != inspected.manifest.version:
         installed = inspected.manifest.version
@@ -179,13 +169,7 @@ def check_device(inspected: Inspected) -> list[Finding]:
     """Where the model will run, and whether that is the best that the machine has."""
     if inspected.environment is None:
         return []
-    lines: list[str] = []
-    code = inspected.context.run(
-        [inspected.environment.python, "-c", _ASK_PYTORCH],
-        folder=Path(inspected.context.machine.home),
-        variables={},
-        on_line=lines.append,
-    )
+    code, lines = inspected.environment.run_code(_ASK_PYTORCH, (), inspected.context)
     if code:
         text = f"PyTorch cannot be loaded: {last_line(lines)}"
         return [Finding("problem", "engine", text, INSTALL)]
@@ -599,7 +583,7 @@ def _two_ways(inspected: Inspected) -> Finding | None:
 
 
 def _systemd(inspected: Inspected) -> Finding:
-    if not has_user_manager(inspected.context.run):
+    if not has_user_manager(inspected.context):
         text = "the unit is there, but no user manager of systemd answers in this session"
         return Finding("warning", _ABOUT, text, "log in to your desktop and look again")
     state = _last_output(inspected, ["systemctl", "--user", "is-enabled", UNIT_NAME])
@@ -615,13 +599,7 @@ def _systemd(inspected: Inspected) -> Finding:
 
 def _launchd(inspected: Inspected) -> Finding:
     user_id = os.getuid() if hasattr(os, "getuid") else 0
-    code = inspected.context.run(
-        ["launchctl", "print", f"gui/{user_id}/{LABEL}"],
-        folder=Path(inspected.context.machine.home),
-        variables={},
-        on_line=lambda line: None,
-    )
-    if code:
+    if inspected.context.output_of(["launchctl", "print", f"gui/{user_id}/{LABEL}"])[0]:
         text = "launchd does not know the agent"
         return Finding(
             "warning", _ABOUT, text, "log out and in again; if that is no help, reinstall"
@@ -641,8 +619,5 @@ def _run_key() -> Finding:
 
 
 def _last_output(inspected: Inspected, command: Sequence[str]) -> str:
-    lines: list[str] = []
-    inspected.context.run(
-        command, folder=Path(inspected.context.machine.home), variables={}, on_line=lines.append
-    )
+    _, lines = inspected.context.output_of(command)
     return lines[-1].strip() if lines else "not known"

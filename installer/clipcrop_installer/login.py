@@ -46,7 +46,6 @@ from .login_formats import (
 )
 from .manifest import Manifest, ManifestEntry
 from .plan import Context, Step
-from .process import Runner
 from .programs import last_line
 
 Way = Literal["systemd", "xdg", "launchd", "run-key"]
@@ -181,7 +180,7 @@ def login_item(context: Context, command: Sequence[str]) -> LoginItem:
     """
     machine = context.machine
     home = Path(machine.home)
-    has_manager = machine.platform == "linux" and has_user_manager(context.run)
+    has_manager = machine.platform == "linux" and has_user_manager(context)
     return make_login_item(
         choose_way(machine.platform, has_user_manager=has_manager),
         command,
@@ -192,10 +191,10 @@ def login_item(context: Context, command: Sequence[str]) -> LoginItem:
     )
 
 
-def has_user_manager(run: Runner) -> bool:
+def has_user_manager(context: Context) -> bool:
     """Whether systemd's user manager answers in this session."""
     try:
-        return run(ASK_MANAGER, folder=Path("/"), variables={}, on_line=lambda line: None) == 0
+        return context.output_of(ASK_MANAGER)[0] == 0
     except OSError:  # no systemctl
         return False
 
@@ -331,11 +330,8 @@ def _undo_switch(item: ManifestEntry, context: Context) -> Outcome:
 
 def _run(context: Context, command: Sequence[str]) -> tuple[int, str]:
     """The exit code, and the last line of the output."""
-    lines: list[str] = []
     try:
-        code = context.run(
-            command, folder=Path(context.machine.home), variables={}, on_line=lines.append
-        )
+        code, lines = context.output_of(command)
     except OSError as exc:
         raise InstallError(f"{command[0]} cannot be run: {exc.strerror or exc}") from exc
     return code, last_line(lines)

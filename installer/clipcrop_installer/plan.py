@@ -7,8 +7,9 @@ it makes something that is neither file nor folder, a function that undoes it (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .disk import Disk
 from .machine import Machine
@@ -33,6 +34,23 @@ class Context:
 
     ask: Callable[[str], str] | None = None
     """Puts a question to the user and returns the answer; None: no terminal to ask on."""
+
+    def output_of(
+        self, command: Sequence[str | Path], variables: Mapping[str, str] | None = None
+    ) -> tuple[int, list[str]]:
+        """Run a command in the home; its exit code, and the lines that it printed.
+
+        Raises:
+            OSError: it cannot be run.
+        """
+        lines: list[str] = []
+        code = self.run(
+            command,
+            folder=Path(self.machine.home),
+            variables=variables or {},
+            on_line=lines.append,
+        )
+        return code, lines
 
 
 def agrees(context: Context, question: str = "Go on?") -> bool:

@@ -70,13 +70,7 @@ class Environment:
         Raises:
             InstallError: one is missing.
         """
-        lines: list[str] = []
-        code = context.run(
-            [self.python, "-I", "-c", _FIND, *names],
-            folder=self.python.parent,
-            variables={},
-            on_line=lines.append,
-        )
+        code, lines = self.run_code(_FIND, names, context)
         if code:
             raise InstallError(f"packages are missing in the environment of {self.python}")
         found: dict[str, str] = json.loads(lines[-1])
@@ -85,9 +79,13 @@ class Environment:
     def has_package(self, name: str, context: Context) -> bool:
         """Whether the package can be imported in this environment."""
         code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
-        command: list[str | Path] = [self.python, "-c", code]
-        folder = self.python.parent
-        return not context.run(command, folder=folder, variables={}, on_line=lambda line: None)
+        return self.run_code(code, (), context)[0] == 0
+
+    def run_code(
+        self, code: str, arguments: Sequence[str], context: Context
+    ) -> tuple[int, list[str]]:
+        """Run lines of Python in it; the exit code, and what they printed."""
+        return context.output_of([self.python, "-I", "-c", code, *arguments])
 
     def run(
         self,
@@ -97,14 +95,8 @@ class Environment:
         variables: Mapping[str, str],
     ) -> tuple[int, list[str]]:
         """Run a program of it; returns its exit code and what it said."""
-        lines: list[str] = []
-        code = context.run(
-            [self.program(program), *arguments],
-            folder=Path(context.machine.home),
-            variables={"HF_HUB_OFFLINE": "1", **variables},
-            on_line=lines.append,
-        )
-        return code, lines
+        command = [self.program(program), *arguments]
+        return context.output_of(command, {"HF_HUB_OFFLINE": "1", **variables})
 
 
 def installed_environment(manifest: Manifest, context: Context) -> Environment | None:

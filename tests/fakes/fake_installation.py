@@ -18,9 +18,9 @@ from clipcrop_installer.programs import Environment
 VERSIONS = {
     "python": "3.12.1",
     "clipcrop-desktop": "1.2.3",
+    "pyzmq": "27.1.0",
     "torch": "2.13.0",
     "transformers": "5.20.2",
-    "pyzmq": "27.1.0",
     "clipcrop": None,
 }
 DEVICE: dict[str, Any] = {
