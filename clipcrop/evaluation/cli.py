@@ -96,7 +96,7 @@ def _add_methods_options(parser: argparse.ArgumentParser, add_model: AddModel) -
         "--methods",
         metavar="NAME,...",
         help="whole, centre, smartcrop, tower, composition, cascade, cagic, suggest, clipcrop "
-        "(default: all that can be had)",
+        "(default: all that can be had; for tables and sets of crops without smartcrop and cagic)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument(
@@ -135,7 +135,7 @@ def _measure(
 ) -> int:
     from ..datasets import read_set
     from .crops import evaluate_crops
-    from .methods import MAKERS
+    from .tables import METHODS
 
     sets = [
         read_set(path, name=options.layout, texts=options.texts, split=options.split)
@@ -144,7 +144,7 @@ def _measure(
     if table:
         _check_kind(table, sets)
     factory = _workshop(options)
-    methods, notes = _chosen(options, table.methods if table else tuple(MAKERS), factory)
+    methods, notes = _chosen(options, table.methods if table else METHODS, factory)
     results = [
         evaluate_crops(
             examples, methods, name, progress=_photos_shown, must_all_run=bool(options.methods)

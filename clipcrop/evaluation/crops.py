@@ -140,7 +140,8 @@ def evaluate_crops(
     result = SetResult(name, ())
     usable = _usable(examples, methods, result, must_all_run)
     result.methods = tuple(method.name for method in usable)
-    for of_photo in progress(_by_photo(examples)):
+    measured = _measurable(examples, usable, result)
+    for of_photo in progress(_by_photo(measured)):
         try:
             photo = load_image(of_photo[0].photo)
         except InputError as exc:
@@ -163,12 +164,14 @@ def _usable(
     examples: Sequence[Example], methods: Sequence[Method], result: SetResult, must_all_run: bool
 ) -> list[Method]:
     lacking = sum(not example.text.strip() for example in examples)
+    if lacking < len(examples):
+        return list(methods)  # those without a text are left out instead
     usable = [method for method in methods if not (lacking and method.needs_text)]
     for method in methods:
         if lacking and method.needs_text:
             reason = (
-                f"{method.name!r} needs texts, and {lacking} of the {len(examples)} examples of "
-                f"{result.name} have none; give --texts (`clipcrop data caption` makes some)"
+                f"{method.name!r} needs texts, and {result.name} has none; give --texts "
+                "(`clipcrop data caption` makes some)"
             )
             if must_all_run:
                 raise InputError(reason)
@@ -176,6 +179,18 @@ def _usable(
     if not usable:
         raise InputError(result.notes[0] if result.notes else "no method to measure; name one")
     return usable
+
+
+def _measurable(
+    examples: Sequence[Example], methods: Sequence[Method], result: SetResult
+) -> Sequence[Example]:
+    """The examples that every method can be asked about; the others are counted in a note."""
+    if not any(method.needs_text for method in methods):
+        return examples
+    with_text = [example for example in examples if example.text.strip()]
+    if lacking := len(examples) - len(with_text):
+        result.notes.append(f"{lacking} of the {len(examples)} examples, which have no text")
+    return with_text
 
 
 def _by_photo(examples: Sequence[Example]) -> list[list[Example]]:

@@ -87,17 +87,34 @@ def test_a_crop_that_overlaps_too_little_is_a_miss():
 
 
 def test_the_best_rated_crop_is_looked_for_among_the_first_made_ones():
-    crops = QUARTERS[[1, 0, 2]]
+    crops, best = QUARTERS[[1, 0, 2]], QUARTERS[:1]
 
-    assert not is_best_found(crops, QUARTERS, MOS, 1, 0.9)
-    assert is_best_found(crops, QUARTERS, MOS, 2, 0.9)
-    assert is_best_found(crops, QUARTERS, floats([5.0, 5.0, 4.0, 1.0]), 1, 0.9)
+    assert not is_best_found(crops, best, 1, 0.9)
+    assert is_best_found(crops, best, 2, 0.9)
+    assert is_best_found(crops, QUARTERS[:2], 1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("mos", "expected", "any_expected"),
+    [
+        pytest.param([5.0, 4.0, 4.0, 1.0], 0.0, 0.0, id="another one is best"),
+        pytest.param([5.0, 5.0, 4.0, 1.0], 0.0, 1.0, id="it ties with the best one before it"),
+        pytest.param([4.0, 5.0, 5.0, 1.0], 1.0, 1.0, id="it ties with the best one after it"),
+    ],
+)
+def test_of_crops_that_tie_for_the_best_rating_the_first_is_the_best_one(
+    mos: list[float], expected: float, any_expected: float
+):
+    figures = score_rated(QUARTERS[[1]], QUARTERS, floats(mos))
+
+    assert figures["best in 5 @0.90"] == expected
+    assert figures["any best in 5 @0.90"] == any_expected
 
 
 def test_rated_crops_give_a_figure_for_each_k_n_and_overlap():
     figures = score_rated(QUARTERS[[3, 0]], QUARTERS, MOS)
 
-    assert len(figures) == 2 * (2 * 4 + 2)
+    assert len(figures) == 2 * (2 * 4 + 4)
     # of four rated crops all are among the best five
     assert figures["Acc 1/5 @0.90"] == 1.0
     assert figures["Acc 4/10 @0.85"] == 0.5

@@ -6,7 +6,7 @@ no model, so all that is measured here follows from the annotations.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -21,6 +21,7 @@ from clipcrop.evaluation.methods import CentreCrop, WholeImage
 floats = partial(np.array, dtype=np.float32)
 
 BASELINES = [WholeImage(), CentreCrop()]
+TEN_LINES = "".join(f"{top} 0 100 200 {5 - top / 10}\n" for top in range(10))
 
 
 @dataclass
@@ -169,6 +170,21 @@ def test_nothing_left_is_an_error_with_the_first_reason(tmp_path):
         evaluate_crops(read_set(folder), BASELINES, "made")
 
 
+def test_an_example_without_a_text_is_skipped_and_counted(tmp_path):
+    folder = write_gaicd(tmp_path, {"test/a": TEN_LINES, "test/b": TEN_LINES})
+    first, second = read_set(folder)
+    examples = [replace(first, text="a dog"), second]
+    needy = FakeMethod([[0, 0, 1, 1]], needs_text=True)
+
+    result = evaluate_crops(examples, [WholeImage(), needy], "made")
+
+    assert result.methods == ("whole image", "made")
+    assert [case.example.text for case in result.cases] == ["a dog"]
+    (note,) = result.notes
+    assert note.startswith("1 of the 2 examples")
+    assert len(evaluate_crops(examples, [WholeImage()], "made").cases) == 2
+
+
 def test_a_method_that_needs_texts_is_not_used_where_there_are_none(tmp_path):
     folder = write_fcdb(tmp_path, {"a.jpg": [0, 0, 9, 9]})
     needy = FakeMethod([[0, 0, 1, 1]], needs_text=True)
@@ -177,7 +193,7 @@ def test_a_method_that_needs_texts_is_not_used_where_there_are_none(tmp_path):
 
     assert result.methods == ("whole image",)
     (note,) = result.notes
-    assert note.startswith("'made' needs texts, and 1 of the 1 examples of made have none")
+    assert note.startswith("'made' needs texts, and made has none")
     with pytest.raises(InputError, match="'made' needs texts"):
         evaluate_crops(read_set(folder), [WholeImage(), needy], "made", must_all_run=True)
     with pytest.raises(InputError, match="'made' needs texts"):
