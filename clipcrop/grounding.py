@@ -18,7 +18,7 @@ import numpy as np
 from .arrays import FloatArray, IntArray, descending
 from .boxes import area, as_boxes, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
 from .encoders.base import ImageTokens
-from .prompt.parser import Prompt, Text
+from .prompt.parser import IMAGE_QUERY, Prompt, Text
 from .suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT, Detection, Dropped
 
 Variant = Literal["main", "key", "both"]
@@ -43,6 +43,9 @@ class GroundingOptions:
     min_score: float = 0.1
     """A text whose best token scores less is dropped; the encoder's own is `Encoder.min_score`."""
 
+    min_query_score: float = 0.1
+    """The same for an example image, whose scores are others: `Encoder.min_query_score`."""
+
     min_text_share: float = 0.2
     """A text whose best token scores less than this share of the best text's is dropped."""
 
@@ -50,7 +53,8 @@ class GroundingOptions:
     """A plural selects boxes of at least this share of its best score."""
 
     min_counted_share: float = 0.2
-    """The same for a count ("three dogs"): the user knows that there are so many."""
+    """The same for a count ("three dogs"): the user knows that there are so many, so the third dog
+    may score less than ``min_score``."""
 
     max_iou: float = 0.6
     """Boxes that overlap more are the same thing."""
@@ -72,10 +76,22 @@ class GroundingOptions:
             raise ValueError("max_iou must be above 0, or boxes that only touch are the same thing")
         if self.max_plural < 1:
             raise ValueError(f"max_plural must be at least 1, got {self.max_plural}")
-        shares = ("min_text_share", "min_box_share", "min_counted_share", "max_iou", "max_covered")
+        floors = ("min_score", "min_query_score")
+        shares = (
+            *floors,
+            "min_text_share",
+            "min_box_share",
+            "min_counted_share",
+            "max_iou",
+            "max_covered",
+        )
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+
+    def floor_of(self, text: Text) -> float:
+        """What the best token must score for a text, or an example image, to be there."""
+        return self.min_query_score if text is IMAGE_QUERY else self.min_score
 
     @classmethod
     def paper(cls, variant: Variant = "both") -> GroundingOptions:
@@ -193,13 +209,20 @@ class _Scored:
         """The best box, or for a plural the best ones."""
         if options.is_strict or self.text.max_count == 1:
             return [self.best]
-        is_counted = self.text.max_count is not None
-        share = options.min_counted_share if is_counted else options.min_box_share
-        return self.distinct(share, options)[: self.text.max_count]
+        if self.text.max_count is not None:
+            floor = self.best.score * options.min_counted_share
+            return self.distinct(floor, options)[: self.text.max_count]
+        return self.distinct(self._plural_floor(options), options)
 
-    def distinct(self, min_share: float, options: GroundingOptions) -> list[TokenDetection]:
-        """Boxes with at least a share of the best score, each another thing; best first."""
-        floor = max(self.best.score * min_share, options.min_score)
+    def avoid(self, options: GroundingOptions) -> list[TokenDetection]:
+        """The best boxes, whatever the count."""
+        return self.distinct(self._plural_floor(options), options)
+
+    def _plural_floor(self, options: GroundingOptions) -> float:
+        return max(self.best.score * options.min_box_share, options.floor_of(self.text))
+
+    def distinct(self, floor: float, options: GroundingOptions) -> list[TokenDetection]:
+        """Boxes that score at least so much, each another thing; best first."""
         strong = np.flatnonzero(self.scores >= floor)
         strong = strong[descending(self.scores[strong])]
         boxes_xyxy = self.boxes_xyxy[strong]
@@ -264,7 +287,7 @@ def _select_wanted(
     for one in keywords:
         if not one.is_known:
             dropped.append(one.drop(UNKNOWN))
-        elif one.best.score < options.min_score:
+        elif one.best.score < options.floor_of(one.text):
             dropped.append(one.drop(TOO_WEAK))
         elif one.best.score < options.min_text_share * strongest:
             dropped.append(one.drop(WEAK_BESIDE_OTHERS))
@@ -272,7 +295,7 @@ def _select_wanted(
             selections.append(one.select(options))
     if whole is None:
         return selections, dropped
-    if not whole.is_known or whole.best.score < options.min_score:
+    if not whole.is_known or whole.best.score < options.floor_of(whole.text):
         if not keywords:
             dropped.append(whole.drop(TOO_WEAK if whole.is_known else UNKNOWN))
     elif not selections:
@@ -298,9 +321,9 @@ def _select_unwanted(
     Returns:
         The boxes, and whether there are none because all of them were asked for.
     """
-    if not one.is_known or one.best.score < options.min_score:
+    if not one.is_known or one.best.score < options.floor_of(one.text):
         return [], False
-    found = one.distinct(options.min_box_share, options)
+    found = one.avoid(options)
     wanted = [box for boxes in selections for box in boxes]
     if found and wanted:
         overlaps = iou(_boxes(found), _boxes(wanted)).tolist()

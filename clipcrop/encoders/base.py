@@ -119,6 +119,9 @@ class Encoder(Protocol):
     min_score: float
     """Below this the best match is no match: the text is dropped."""
 
+    min_query_score: float
+    """The same for an example image (`encode_image_query`)."""
+
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         """Encode RGB images of any size; a batch gives what its images give one by one."""
 

@@ -44,6 +44,7 @@ class LiteEncoder:
 
     name = "lite"
     min_score = 0.03
+    min_query_score = 0.03
 
     def __init__(self, graph: LiteGraph, words: WordTable) -> None:
         self._graph = graph

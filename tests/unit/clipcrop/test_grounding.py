@@ -17,7 +17,7 @@ from clipcrop.grounding import (
     GroundingOptions,
     ground,
 )
-from clipcrop.prompt.parser import Prompt, Text
+from clipcrop.prompt.parser import IMAGE_QUERY, Prompt, Text
 from clipcrop.suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT
 
 floats = partial(np.array, dtype=np.float32)
@@ -172,6 +172,26 @@ def test_counts_limit_how_many_distinct_boxes_are_taken(
     found = ground(tokens, like(DOG), prompt_of(Text("dogs", max_count=max_count)))
 
     assert found.selected.tolist() == expected
+
+
+def test_a_count_finds_what_scores_less_than_the_floor() -> None:
+    # Three dogs as OWL-ViT scores them; without the count the weakest are not there.
+    tokens = made_tokens((LEFT, {DOG: 0.31}), (RIGHT, {DOG: 0.18}), (MIDDLE, {DOG: 0.075}))
+    counted, uncounted = Text("dogs", max_count=3), Text("dogs", max_count=None)
+
+    assert ground(tokens, like(DOG), prompt_of(counted)).selected.tolist() == [0, 1, 2]
+    assert ground(tokens, like(DOG), prompt_of(uncounted)).selected.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("score", "is_found"), [(0.59, False), (0.61, True)])
+def test_an_example_image_has_a_floor_of_its_own(score: float, is_found: bool) -> None:
+    tokens = made_tokens((LEFT, {DOG: score}), (RIGHT, {CAT: 0.2}))
+    options = GroundingOptions(min_score=0.1, min_query_score=0.6)
+
+    found = ground(tokens, like(DOG, CAT), prompt_of(IMAGE_QUERY, Text("cat")), options)
+
+    texts = [one.text for one in found.detections]
+    assert texts == (["image query", "cat"] if is_found else ["cat"])
 
 
 def test_a_plural_leaves_out_parts_of_what_it_has() -> None:

@@ -32,6 +32,7 @@ class FakeEncoder:
     """An encoder that has a name and a fingerprint, and sees nothing."""
 
     min_score = 0.1
+    min_query_score = 0.1
 
     def __init__(self, name: str = "fake", fingerprint: str = "0123456789abcdef") -> None:
         self.name = name

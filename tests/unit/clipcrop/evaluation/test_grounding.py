@@ -41,6 +41,7 @@ class FakeEncoder:
 
     name = "fake"
     min_score = 0.1
+    min_query_score = 0.1
 
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         boxes = floats([[[0.25, 0.5, 0.5, 1.0], [0.75, 0.5, 0.5, 1.0]]])
