@@ -514,6 +514,7 @@ def _contact_sheet(options: argparse.Namespace) -> Iterator[SheetWriter | None]:
 def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     """Everything of a request that can be judged without an image or a model."""
     from .constraints import Constraints
+    from .prompt.paper import paper_prompt
     from .prompt.parser import check_prompt, parse_prompt
 
     cagic_command.check_options(options, prompt)
@@ -534,9 +535,10 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     constraints = Constraints.parse(options.aspect, options.min_size)
     if options.daemon:  # which has spaCy, so that stays unloaded here
         check_prompt(prompt, options.exclude)
+    read = parse_prompt if options.grounding == "default" else paper_prompt
     return {
         # Read once: workers need no spaCy, either.
-        "prompt": prompt if options.daemon else parse_prompt(prompt, options.exclude),
+        "prompt": prompt if options.daemon else read(prompt, options.exclude),
         "constraints": constraints,
         "exclude": options.exclude,
         "image_query": query,

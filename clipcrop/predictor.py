@@ -29,6 +29,7 @@ from .encoders.base import Encoder, ImageTokens
 from .extras import has_extra, require_extra
 from .grounding import Grounding, GroundingOptions, Variant, ground
 from .imaging.images import LoadedImage, prepare_image
+from .prompt.paper import paper_prompt
 from .prompt.parser import IMAGE_QUERY, Prompt, parse_prompt
 from .suggestions import Detection, Suggestion, Suggestions
 from .weights.decoders import find_decoder
@@ -161,8 +162,9 @@ class Predictor:
             image_query: An example of what to keep.
             constraints: Aspect ratio and minimum size; free by default.
             count: Suggestions at most.
-            grounding: How texts select boxes; ``GroundingOptions.paper()`` for the paper's way. By
-                default our own, with the texts that the decoder was trained for.
+            grounding: How texts select boxes; ``GroundingOptions.paper()`` for the paper's way,
+                which reads a prompt that is a string by `clipcrop.prompt.paper`, too. By default
+                our own, with the texts that the decoder was trained for.
 
         Raises:
             EmptyPrompt: The prompt has something in it, but no word.
@@ -171,12 +173,16 @@ class Predictor:
             OutOfMemory: The encoder's device has no room for it.
         """
         started = time.perf_counter()
-        parsed, rows = self._encode_prompt(prompt, exclude, image_query)
+        if isinstance(prompt, str):
+            read = paper_prompt if grounding is not None and grounding.is_strict else parse_prompt
+            prompt = read(prompt, exclude)
+        parsed, rows = self._encode_prompt(prompt, image_query)
         # "the background" is a prompt, but nothing in it can be searched: no rows.
         size = encoded.tokens.class_embeddings.shape[2]
         embeddings = np.stack(rows) if rows else np.zeros((0, size), np.float32)
         options = grounding or GroundingOptions(
             min_score=self.encoder.min_score,
+            min_query_score=self.encoder.min_query_score,
             variant=self._variant(),
         )
         with memory_errors_named("cpu"):
@@ -240,12 +246,10 @@ class Predictor:
 
     def _encode_prompt(
         self,
-        prompt: str | Prompt,
-        exclude: Sequence[str],
+        parsed: Prompt,
         image_query: Image.Image | LoadedImage | None,
     ) -> tuple[Prompt, list[FloatArray]]:
         """The prompt's parts, and an embedding, [E], for each of its texts."""
-        parsed = parse_prompt(prompt, exclude) if isinstance(prompt, str) else prompt
         if image_query is not None:
             parsed = parsed.with_image_query()
         words = [text for text in parsed.all_texts if text is not IMAGE_QUERY]

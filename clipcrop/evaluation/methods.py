@@ -19,7 +19,8 @@ from ..extras import has_extra, install_command
 from ..grounding import GroundingOptions, ground
 from ..imaging.images import LoadedImage
 from ..predictor import CachedEncoder
-from ..prompt.parser import Text, parse_prompt
+from ..prompt.paper import paper_prompt
+from ..prompt.parser import Text
 from .crop_metrics import grid_frames
 from .smart_crop import SmartCropped, is_installed
 
@@ -105,7 +106,7 @@ class EncoderBox:
 
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `Method`."""
-        encoder, prompt = self.cached_encoder.predictor.encoder, parse_prompt(text)
+        encoder, prompt = self.cached_encoder.predictor.encoder, paper_prompt(text)
         if not prompt.texts:
             return as_boxes(WHOLE_IMAGE_XYXY)
         embeddings = encoder.encode_texts(prompt.all_texts)
@@ -223,7 +224,7 @@ class ClipCrop:
         encoder = self.cached_encoder.predictor.encoder
         texts: tuple[Text, ...] = ()
         if self.needs_text:
-            texts = texts_for(parse_prompt(text), self.decoder.config.variant)
+            texts = texts_for(paper_prompt(text), self.decoder.config.variant)
         return encoder.encode_texts(texts or [NOTHING]) * bool(texts)
 
 

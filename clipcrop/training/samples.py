@@ -20,7 +20,8 @@ from ..encoders.base import Encoder, TrainableEncoder
 from ..encoders.tensors import TokenTensors
 from ..errors import InputError
 from ..imaging.images import load_image
-from ..prompt.parser import Text, parse_prompt
+from ..prompt.paper import paper_prompt
+from ..prompt.parser import Text
 from .config import TrainConfig
 from .criterion import CropTargets
 from .mosaic import keeps
@@ -191,7 +192,7 @@ class ViewEncoder:
 
     def _embed_anew(self, example: Example) -> Tensor:
         if example.text:
-            texts = texts_for(parse_prompt(example.text), self._variant)
+            texts = texts_for(paper_prompt(example.text), self._variant)
             if texts:
                 return torch.from_numpy(self._encoder.encode_texts(texts))
         elif example.query_image is not None:

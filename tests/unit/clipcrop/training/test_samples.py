@@ -108,3 +108,19 @@ def test_a_sample_that_is_not_there_or_damaged_is_made_again(tmp_path, plain_sam
 
     assert store.read(0, "plain") is None
     assert store.read(1, "plain") is None
+
+
+def test_a_text_selects_as_it_was_written(tower, examples, monkeypatch):
+    asked: list[str] = []
+    encode_texts = tower.encode_texts
+
+    def recorded(texts):
+        asked.extend(text.text for text in texts)
+        return encode_texts(texts)
+
+    monkeypatch.setattr(tower, "encode_texts", recorded)
+    view = plain_view(replace(examples[1], text="Close up of a cat, without the dog"), 64)
+
+    ViewEncoder(tower, CONFIG, "full").encode([view])
+
+    assert asked == ["Close up of a cat, without the dog", "a cat", "the dog"]
