@@ -60,17 +60,18 @@ class CriterionConfig:
     """Weights and labels; what the paper gives, and our readings of what it leaves open."""
 
     l1_weight: float = 5.0
-    """Of the boxes' L1 loss; the paper gives no weights, so they are DETR's."""
+    """Of the boxes' L1 loss. The paper follows Jia et al. in its losses and gives no weights of its
+    own: the three are those of Jia's published code."""
 
     giou_weight: float = 2.0
-    """Of the boxes' GIoU loss; DETR's."""
+    """Of the boxes' GIoU loss."""
 
-    quality_weight: float = 1.0
-    """Of the quality loss; that of DETR's class loss, in whose place it stands."""
+    quality_weight: float = 2.0
+    """Of the quality loss, in whose place Jia's code has a focal loss."""
 
     min_matched_opinion: float = 4.0
-    """Crops rated at least so high are matched (section 3.3). An image without any teaches quality
-    alone."""
+    """Crops rated at least so high are matched (section 3.3). Of an image without any, the crop
+    with the highest rating is, or all that have it, as in Jia's code."""
 
     label_iou: float = 0.9
     """A prediction that overlaps a rated crop by so much has its rating as label (section 3.3); of
@@ -143,7 +144,7 @@ class Criterion(nn.Module):
     def _losses(self, boxes_cxcywh: Tensor, scores: Tensor, rated: _Rated) -> dict[str, Tensor]:
         """[B, M, 4], [B, M] -> [B] each image's losses by name."""
         quality = scores.sigmoid()
-        is_high = rated.is_rated & (rated.opinions >= self.config.min_matched_opinion)
+        is_high = rated.is_high(self.config.min_matched_opinion)
         matched = match(boxes_cxcywh, quality, rated.boxes_cxcywh, is_high)  # [B, M]
         labels, weights = self._quality_labels(boxes_cxcywh, rated, matched)
         differences = smooth_l1_loss(
@@ -182,6 +183,13 @@ class _Rated(NamedTuple):
     boxes_cxcywh: Tensor  # [B, T, 4]
     opinions: Tensor  # [B, T]
     is_rated: Tensor  # [B, T] bool, False for what fills up
+
+    def is_high(self, min_opinion: float) -> Tensor:
+        """[B, T] bool: rated so high, or the highest of an image where none is."""
+        opinions = self.opinions.masked_fill(~self.is_rated, -torch.inf)
+        return self.is_rated & (
+            opinions >= opinions.amax(dim=1, keepdim=True).clamp(max=min_opinion)
+        )
 
     def repeat(self, times: int) -> _Rated:
         return _Rated(

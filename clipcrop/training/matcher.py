@@ -1,7 +1,7 @@
 """The Hungarian algorithm: which predicted crop is to become which crop that people rated high.
 
 Each rated crop gets one prediction, so that the sum of costs is least; the others go without
-(section 3.3). The costs are those of DETR, on which the paper builds.
+(section 3.3).
 
 Axes beside those of `clipcrop.encoders.base`: T, rated crops of an image.
 """
@@ -18,10 +18,12 @@ from ..decoder.tensor_boxes import cxcywh_to_xyxy, generalised_iou
 from ..errors import InputError
 from ..extras import install_command
 
-# The paper gives no costs, so they are DETR's: of the sum of absolute differences of the four
-# numbers (cxcywh), of the generalised IoU, and of the predicted quality; the last two are
-# subtracted. Of two predictions as near, the one with the higher quality is matched.
-L1_COST, GIOU_COST, QUALITY_COST = 5.0, 2.0, 1.0
+# The paper follows Jia et al., whose published code has these costs: of the sum of absolute
+# differences of the four numbers (cxcywh), of the generalised IoU, and of the predicted class, here
+# the quality; the last two are subtracted. Of two predictions as near, the one with the higher
+# quality is matched. Jia's cost of a class has the form of a focal loss, as its loss has; the
+# paper's loss is smooth L1, so the cost is linear, as DETR's.
+L1_COST, GIOU_COST, QUALITY_COST = 5.0, 2.0, 2.0
 
 
 @torch.no_grad()

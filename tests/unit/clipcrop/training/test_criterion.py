@@ -64,7 +64,7 @@ def test_losses_of_a_matched_crop_and_a_free_one_by_hand():
     # Labels: the matched crop's (4.2 - 1) / 4 = .8 with weight 1, and 0 with weight .1.
     quality = (0.5 * 0.3**2 + 0.1 * 0.5 * 0.4**2) / 1.1
     assert losses["quality"].item() == pytest.approx(quality)
-    assert losses["total"].item() == pytest.approx(5 * 0.75 + 2 * 0.5 + quality)
+    assert losses["total"].item() == pytest.approx(5 * 0.75 + 2 * 0.5 + 2 * quality)
 
 
 def test_perfect_crops_cost_nothing():
@@ -81,15 +81,29 @@ def test_only_crops_rated_high_are_matched():
     assert Criterion()(output, [targets])["l1"].item() == pytest.approx(0, abs=1e-6)
 
 
-def test_an_image_without_a_crop_rated_high_teaches_quality_alone():
-    output = made_output((WHOLE, 0.5))
+def test_an_image_without_a_crop_rated_high_teaches_its_best_crops():
+    output = made_output((LEFT_HALF, 0.5), (RIGHT_HALF, 0.5), (RIGHT_HALF, 0.1))
+    best = ((WHOLE, 3.0), (RIGHT_HALF, 3.0))
 
-    losses = Criterion()(output, [made_targets((WHOLE, 3.0), (LEFT_HALF, 1.0))])
-    losses["total"].backward()
+    losses = Criterion()(output, [made_targets(*best, (LEFT_HALF, 2.0))])
 
-    assert losses["l1"].item() == losses["giou"].item() == 0
-    assert losses["quality"].item() == pytest.approx(0)  # (3 - 1) / 4 is what it has
-    assert output.boxes_cxcywh.grad is None or not output.boxes_cxcywh.grad.any()
+    # Matched are the surer right half, exactly, and the left half with the whole: .25 + .5.
+    assert losses["l1"].item() == pytest.approx(0.75 / 2)
+    assert losses["giou"].item() == pytest.approx(0.5 / 2)
+    # The left half is a rated crop itself, (2 - 1) / 4; both right halves have (3 - 1) / 4.
+    quality = (0.5 * 0.25**2 + 0.5 * 0.4**2) / 3
+    assert losses["quality"].item() == pytest.approx(quality)
+
+
+def test_beside_a_crop_rated_high_the_others_are_not_matched_in_a_batch_either():
+    outputs = [made_output((LEFT_HALF, 0.5)), made_output((LEFT_HALF, 0.5))]
+    output = DecoderOutput(
+        torch.cat([one.boxes_cxcywh for one in outputs]), torch.cat([one.scores for one in outputs])
+    )
+    low, high = made_targets((RIGHT_HALF, 3.9)), made_targets((RIGHT_HALF, 3.9), (LEFT_HALF, 4.0))
+
+    # Only the first image's crop is off, by .5 of the width.
+    assert Criterion()(output, [low, high])["l1"].item() == pytest.approx(0.5 / 2)
 
 
 def test_a_rated_crop_that_a_prediction_overlaps_by_nine_tenths_labels_it():
@@ -113,7 +127,6 @@ def test_the_crop_that_it_overlaps_labels_a_matched_prediction_before_its_match_
     [
         pytest.param({}, (0.75, 0.0), (1.0, 0.1), id="default"),
         pytest.param({"unlabelled_weight": 0.0}, (0.75, 0.0), (1.0, 0.0), id="others left out"),
-        pytest.param({"min_matched_opinion": 4.5}, (0.0, 0.0), (0.1, 0.1), id="none matched"),
     ],
 )
 def test_readings_of_the_label(

@@ -57,8 +57,8 @@ def test_the_cost_of_a_pair_by_hand():
 
     cost = match_cost(prediction, torch.tensor([[0.75]]), target)
 
-    # L1: .25 + .5, five times; GIoU: half, twice; quality: .75
-    assert cost.item() == pytest.approx(5 * 0.75 - 2 * 0.5 - 0.75)
+    # L1: .25 + .5, five times; GIoU: half, twice; quality: .75, twice
+    assert cost.item() == pytest.approx(5 * 0.75 - 2 * 0.5 - 2 * 0.75)
 
 
 def test_a_batch_equals_its_images_without_what_is_not_wanted():
