@@ -19,7 +19,14 @@ from safetensors.torch import load_file, save_file
 
 from ..encoders.base import Encoder
 from ..errors import CheckpointError
-from ..weights.decoders import FORMAT, HOW_TO_REPLACE, damaged_header, read_decoder_info
+from ..weights.decoders import (
+    ENCODER_FOLDER,
+    FORMAT,
+    HOW_TO_REPLACE,
+    DecoderInfo,
+    damaged_header,
+    read_decoder_info,
+)
 from .network import FORMER_READINGS, Decoder, DecoderConfig
 
 
@@ -79,17 +86,27 @@ def load_decoder(path: Path, encoder: Encoder, device: torch.device | None = Non
     """
     info = read_decoder_info(path)
     if info.encoder_fingerprint != encoder.fingerprint():
-        also = " with other weights" if info.encoder == encoder.name else ""
-        raise CheckpointError(
-            f"the decoder {path} was trained for the encoder {info.encoder!r}{also}, not for "
-            f"{encoder.name!r} as it is here; choose that encoder, another decoder, or none"
-        )
+        raise CheckpointError(_about_the_encoder(path, info, encoder))
     try:
         config = DecoderConfig(**_without_former_readings(info.config, path))
     except (TypeError, ValueError) as exc:
         raise damaged_header(path, exc) from exc
     decoder = _fill(config, path)
     return decoder.to(device or torch.device("cpu")).eval().requires_grad_(False)
+
+
+def _about_the_encoder(path: Path, info: DecoderInfo, encoder: Encoder) -> str:
+    """Which encoder a decoder needs, where it is not the one that is used."""
+    if name := info.notes.get(ENCODER_FOLDER):
+        return (
+            f"the decoder {path} was trained together with its encoder, not for {encoder.name!r} "
+            f"as it is here; use --model {path.with_name(name)}"
+        )
+    also = " with other weights" if info.encoder == encoder.name else ""
+    return (
+        f"the decoder {path} was trained for the encoder {info.encoder!r}{also}, not for "
+        f"{encoder.name!r} as it is here; choose that encoder, another decoder, or none"
+    )
 
 
 def _without_former_readings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:

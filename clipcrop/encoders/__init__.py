@@ -25,7 +25,10 @@ __all__ = ["load_encoder"]
 
 
 def load_encoder(
-    name_or_path: str | Path = "auto", device: str = "auto", threads: int | None = None
+    name_or_path: str | Path = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str | None = None,
 ) -> Encoder:
     """Load an encoder.
 
@@ -33,6 +36,7 @@ def load_encoder(
         name_or_path: As `clipcrop.weights.checkpoint.find_checkpoint` takes it.
         device: As `clipcrop.device.choose_device` takes it; ``lite`` runs on the processor only.
         threads: For one image on the processor; see `clipcrop.device.num_threads` for the default.
+        precision: What OWL-ViT's image transformer computes in, as `OwlVitEncoder.load` takes it.
 
     Raises:
         InputError: No such name, and no such path.
@@ -58,4 +62,4 @@ def load_encoder(
 
         torch.set_num_threads(threads)
     with memory_errors_named(chosen_device):
-        return OwlVitEncoder.load(checkpoint, chosen_device)
+        return OwlVitEncoder.load(checkpoint, chosen_device, precision=precision)

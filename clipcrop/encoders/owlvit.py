@@ -12,6 +12,12 @@ owlvit       stretched                        best score over `GENERIC_TEXTS`
 owlv2        padded right or below            a head of its own
 ============ ================================ ===================================
 
+OWL-ViT was trained, and is evaluated by its authors, with images padded to a square. Its weights
+for transformers come with an image processor that stretches them, which is what is done here.
+
+OWL-ViT's objectness orders boxes. It is not calibrated: it is no probability that something is
+there, and its values cannot be compared with those of OWLv2's head.
+
 Texts go to the text encoder as they are, "two brown dogs" and not "a photo of two brown dogs":
 the models were trained with many such templates and none, and a keyword that grammar found is often
 a whole phrase. The text encoder reads 16 tokens, of which two mark start and end: of a longer text
@@ -44,7 +50,12 @@ from .owlvit_pixels import pad_to_square, stretch_to_square
 from .tensors import TokenTensors, weights_fingerprint
 
 MIN_SCORE = 0.1
-"""The threshold that the transformers library's own post-processing has for both families."""
+"""The threshold that the transformers library's own post-processing has for both families. True
+things of published examples score .1 to .4."""
+
+MIN_QUERY_SCORE = 0.6
+"""Against an example image, scores are much higher than against a text. The library's own examples
+of one-shot detection have .6 for OWL-ViT and .9 for OWLv2; the lower one loses less."""
 
 GENERIC_TEXTS = (
     "person",
@@ -63,6 +74,8 @@ GENERIC_TEXTS = (
 )
 """What stands for "anything at all" where the model has no objectness head."""
 
+_AUTOCAST_DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
 _PREPARE = {"owlvit": stretch_to_square, "owlv2": pad_to_square}
 
 
@@ -79,6 +92,7 @@ class OwlVitEncoder:
     """
 
     min_score: float = MIN_SCORE
+    min_query_score: float = MIN_QUERY_SCORE
 
     def __init__(
         self,
@@ -108,15 +122,15 @@ class OwlVitEncoder:
         checkpoint: Checkpoint,
         device: torch.device,
         *,
-        autocast_dtype: torch.dtype | None = None,
+        precision: str | None = None,
     ) -> OwlVitEncoder:
         """Load verified safetensors weights from a local folder; nothing is downloaded.
 
         Args:
             checkpoint: From `find_checkpoint`.
             device: From `choose_device`.
-            autocast_dtype: See the class; by default bfloat16 on CUDA (float16 on cards without
-                it), float32 elsewhere.
+            precision: What the image transformer computes in: "float32", "bfloat16" or "float16";
+                by default bfloat16 on CUDA (float16 on cards without it), float32 elsewhere.
 
         Raises:
             CheckpointError: The weights are missing, damaged or of another model.
@@ -134,7 +148,9 @@ class OwlVitEncoder:
             tokenizer,
             kind=checkpoint.kind,
             name=checkpoint.name,
-            autocast_dtype=autocast_dtype or _default_autocast_dtype(device),
+            autocast_dtype=(
+                _AUTOCAST_DTYPES[precision] if precision else _default_autocast_dtype(device)
+            ),
         )
 
     @torch.no_grad()

@@ -15,39 +15,38 @@ from ..prompt.parser import check_prompt
 _SMALL_PX = 64  # JPEGs are decoded at an eighth, which reads all of the file in little time
 
 
-def check_examples(
-    examples: Sequence[Example],
-    min_opinion: float,
-    variant: DecoderVariant,
-    *,
-    show_progress: bool = False,
-) -> None:
+def with_text(examples: Sequence[Example], variant: DecoderVariant) -> list[Example]:
+    """Those examples that a decoder of a variant can learn from; ``base`` needs no text."""
+    return [
+        one
+        for one in examples
+        if variant == "base" or one.query_image is not None or one.text.strip()
+    ]
+
+
+def check_examples(examples: Sequence[Example], *, show_progress: bool = False) -> None:
     """Read every photo, crop and text once.
 
     Args:
         examples: What is trained and validated on.
-        min_opinion: Crops rated at least so high are matched.
-        variant: Whether texts are needed.
         show_progress: Show a bar on the terminal.
 
     Raises:
         InputError: The first mistake, with file and line, and how many more there are.
     """
     if not examples:
-        raise InputError("no example to train on; name data with a part for training")
+        raise InputError(
+            "no example to train on; name data with a part for training, and --texts where it has "
+            "none (only the variant base needs no text)"
+        )
     progress = tqdm(examples, desc="reading the data", unit="photo", disable=not show_progress)
-    mistakes = [mistake for one in progress if (mistake := _mistake(one, variant))]
+    mistakes = [mistake for one in progress if (mistake := _mistake(one))]
     if mistakes:
         more = f"; {len(mistakes) - 1} more examples have mistakes" if len(mistakes) > 1 else ""
         raise InputError(mistakes[0] + more)
-    if not any(bool((one.ratings() >= min_opinion).any()) for one in examples):
-        raise InputError(
-            f"no crop of the {len(examples)} examples is rated {min_opinion:g} or more, so there "
-            "is nothing to learn from; check the ratings, or lower --min-matched-opinion"
-        )
 
 
-def _mistake(example: Example, variant: DecoderVariant) -> str:
+def _mistake(example: Example) -> str:
     where = f"{example.source}: " if example.source else ""
     try:
         loaded = load_image(example.photo, _SMALL_PX)
@@ -56,8 +55,6 @@ def _mistake(example: Example, variant: DecoderVariant) -> str:
         check_prompt(example.text)
     except InputError as exc:
         return f"{where}{exc}"
-    if variant != "base" and example.query_image is None and not example.text.strip():
-        return f"{where}no text; add one, or train the variant base, which needs none"
     size_px = example.size_px or (loaded.width_px, loaded.height_px)
     crops_xyxy = example.crops_xyxy(size_px)
     if not len(crops_xyxy):

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from ..datasets import Example, read_set
-from ..decoder.network import DecoderConfig
+from ..decoder.network import DecoderConfig, DecoderVariant
 from ..device import memory_errors_named
 from ..encoders import load_encoder
 from ..errors import InputError
 from ..weights.decoders import BEST_DECODER, LAST_DECODER
-from .checks import check_examples
+from .checks import check_examples, with_text
 from .config import TrainConfig, choices_of, sentence_of
 from .criterion import CriterionConfig
 from .interruption import asked_to_stop
@@ -87,20 +87,15 @@ def run(options: argparse.Namespace) -> int:
     decoder_config = _build(DecoderConfig, options)
     criterion_config = _build(CriterionConfig, options)
     with asked_to_stop() as is_stopped, joined(options.device) as processes:
-        examples, validation = _read(options, processes)
+        examples, validation = _read(options, decoder_config.variant, processes)
         if processes.is_first:
-            check_examples(
-                [*examples, *validation],
-                criterion_config.min_matched_opinion,
-                decoder_config.variant,
-                show_progress=sys.stderr.isatty(),
-            )
+            check_examples([*examples, *validation], show_progress=sys.stderr.isatty())
         processes.wait()
         with memory_errors_named(processes.device):
             outcome = train(
                 examples,
                 validation,
-                load_encoder(options.model, str(processes.device)),
+                load_encoder(options.model, str(processes.device), precision=config.precision),
                 options.output,
                 config=config,
                 decoder_config=decoder_config,
@@ -114,8 +109,10 @@ def run(options: argparse.Namespace) -> int:
     return 0 if outcome.is_done else EXIT_INTERRUPTED
 
 
-def _read(options: argparse.Namespace, processes: Processes) -> tuple[list[Example], list[Example]]:
-    """The examples to learn from, and those to look at."""
+def _read(
+    options: argparse.Namespace, variant: DecoderVariant, processes: Processes
+) -> tuple[list[Example], list[Example]]:
+    """The examples to learn from, and those to look at; a photo without a text is left out."""
     found = read_set(options.data, name=options.layout, texts=options.texts)
     by_split: dict[str, list[Example]] = {}
     for one in found:
@@ -125,12 +122,25 @@ def _read(options: argparse.Namespace, processes: Processes) -> tuple[list[Examp
             f"no part {options.split!r} in {str(options.data)!r}, only {', '.join(by_split)}; "
             "choose one with --split"
         )
-    validation = by_split.get(options.validation_split, [])
+    named = {name: with_text(of_split, variant) for name, of_split in by_split.items()}
+    for name, of_split in by_split.items():
+        if (lacking := len(of_split) - len(named[name])) and processes.is_first:
+            tqdm.write(
+                f"note: {lacking} of the {len(of_split)} photos of the part {name!r} have no text "
+                "and are left out",
+                file=sys.stderr,
+            )
+    if not named[options.split]:
+        raise InputError(
+            f"no photo of the part {options.split!r} has a text, which the variant {variant!r} "
+            "needs; name texts with --texts (`clipcrop data caption` makes some)"
+        )
+    validation = named.get(options.validation_split, [])
     if not validation and options.validate_every and processes.is_first:
         tqdm.write(
             f"note: no part {options.validation_split!r} to look at while training", file=sys.stderr
         )
-    return by_split[options.split], validation
+    return named[options.split], validation
 
 
 def _run_options(options: argparse.Namespace, processes: Processes) -> RunOptions:

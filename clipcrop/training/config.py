@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from ..errors import InputError
+from ..imaging.images import REDUCED_SIDE_PX
 
 Precision = Literal["float32", "bfloat16", "float16"]
 TileFilter = Literal["inside", "literal", "none"]
@@ -53,7 +54,7 @@ class TrainConfig:
         default=0.0,
         metadata=_means(
             "starting learning rate of the encoder, falling along with the other; 0: the encoder "
-            "is frozen (ours: the paper does not say; GAIC has few photos)",
+            "is frozen (ours: the paper does not say; GAIC has few photos; Jia et al.: 1e-5)",
             0,
             1,
         ),
@@ -75,8 +76,8 @@ class TrainConfig:
     precision: Precision = field(
         default="float32",
         metadata=_means(
-            "what the networks compute in: float32, bfloat16, or (CUDA only) float16; weights and "
-            "losses stay float32"
+            "what the networks compute in, the encoder too: float32, bfloat16, or (CUDA only) "
+            "float16; weights and losses stay float32"
         ),
     )
     mosaic_sides: tuple[int, ...] = field(
@@ -122,8 +123,13 @@ class TrainConfig:
         ),
     )
     side_px: int = field(
-        default=768,
-        metadata=_means("longer side of photos and mosaics (ours: OWL-ViT's input)", 32, 8192),
+        default=REDUCED_SIDE_PX,
+        metadata=_means(
+            "longer side of photos and mosaics (ours: that of photos in evaluation, no less than "
+            "any encoder takes)",
+            32,
+            8192,
+        ),
     )
     views: int = field(
         default=0,

@@ -21,7 +21,7 @@ from .samples import selecting_variant
 
 _OF_SAMPLES = (
     *("mosaic_sides", "tile_filter", "filter_stage", "jitter", "flip", "side_px", "views", "seed"),
-    *("tower", "examples", "validation"),
+    *("precision", "tower", "examples", "validation"),
 )
 
 

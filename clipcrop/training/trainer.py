@@ -25,7 +25,7 @@ from ..decoder.checkpoint import save_decoder
 from ..decoder.network import Decoder, DecoderConfig
 from ..encoders.base import Encoder, TrainableEncoder
 from ..errors import InputError
-from ..weights.decoders import BEST_DECODER, LAST_DECODER
+from ..weights.decoders import BEST_DECODER, ENCODER_FOLDER, LAST_DECODER
 from .config import TrainConfig
 from .criterion import Criterion, CriterionConfig
 from .curve import write_curve
@@ -319,7 +319,9 @@ class _Training:
         if measures is not None:
             notes["validation"] = json.dumps(asdict(measures))
         if self._trained_part is not None and isinstance(self._encoder, TrainableEncoder):
-            self._encoder.save((self._folder.path / name).with_suffix(".tower"))
+            folder = (self._folder.path / name).with_suffix(".tower")
+            self._encoder.save(folder)
+            notes[ENCODER_FOLDER] = folder.name
         save_decoder(
             self._decoder,
             self._folder.path / name,

@@ -27,6 +27,9 @@ LAST_DECODER = "last.safetensors"
 BEST_DECODER = "best.safetensors"
 """Of the folder of a training: the end of the schedule, and the best in validation."""
 
+ENCODER_FOLDER = "encoder_folder"
+"""Key of `DecoderInfo.notes`: the folder, beside the file, of an encoder that was trained too."""
+
 
 @dataclass(frozen=True)
 class DecoderInfo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
@@ -120,3 +122,6 @@ def test_a_run_trains_encoder_and_decoder_and_goes_on_as_if_it_were_not_cut(
     tower = load_encoder(tmp_path / "uncut" / "last.tower", "cpu")
     assert tower.fingerprint() != before
     load_decoder(tmp_path / "uncut" / "last.safetensors", tower)
+    untrained = OwlVitEncoder.load(find_checkpoint(folder), torch.device("cpu"))
+    with pytest.raises(CheckpointError, match=re.escape(f"--model {tmp_path / 'uncut'}")):
+        load_decoder(tmp_path / "uncut" / "best.safetensors", untrained)

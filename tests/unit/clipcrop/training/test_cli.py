@@ -17,6 +17,7 @@ from polling import wait_until
 from safetensors.torch import load_file
 
 from clipcrop.cli import main
+from clipcrop.errors import InputError
 
 SMALL = shlex.split(
     "--model lite --device cpu --epochs 3 --batch-size 4 --side-px 208 --lr 1e-3 --views 1 "
@@ -118,7 +119,6 @@ def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path, tokens):
         pytest.param(["--split", "all"], "no part 'all' in .*, only train", id="no such split"),
         pytest.param(["--device", "cuda:77"], "no CUDA device", id="no such device"),
         pytest.param(["--workers", "-2"], "--workers must be 0 or more", id="workers"),
-        pytest.param(["--min-matched-opinion", "9"], "rated 9 or more", id="nothing to learn"),
     ],
 )
 def test_nonsense_is_a_sentence_and_exit_code_2(data, tmp_path, capsys, arguments, sentence):
@@ -140,6 +140,44 @@ def test_bad_data_is_named_with_its_file_and_line(data, tmp_path, capsys):
     assert code == 2
     assert "examples.jsonl, line 3: no such image: " in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_photo_without_a_text_is_left_out_and_counted(data, tmp_path, capsys):
+    lines = [json.loads(line) for line in (data / "examples.jsonl").read_text().splitlines()]
+    del lines[1]["text"]
+    (data / "examples.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    code = main(["train", str(data), "--output", str(tmp_path / "run"), *SMALL, "--epochs", "1"])
+
+    assert code == 0
+    assert "1 of the 4 photos of the part 'train' have no text" in capsys.readouterr().err
+    assert len(list((tmp_path / "run" / "tokens").rglob("*.safetensors"))) == 3
+
+
+def test_texts_are_asked_for_where_no_photo_has_one(data, tmp_path, capsys):
+    lines = [json.loads(line) for line in (data / "examples.jsonl").read_text().splitlines()]
+    bare = [{key: value for key, value in line.items() if key != "text"} for line in lines]
+    (data / "examples.jsonl").write_text("\n".join(map(json.dumps, bare)))
+
+    code = main(["train", str(data), "--output", str(tmp_path / "run"), *SMALL])
+
+    assert code == 2
+    assert "--texts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_precision_reaches_the_encoder(data, tmp_path, monkeypatch, precision):
+    asked = {}
+
+    def load_encoder(name, device, **more):
+        asked.update(more)
+        raise InputError("far enough")
+
+    monkeypatch.setattr("clipcrop.training.cli.load_encoder", load_encoder)
+
+    arguments = ["--output", str(tmp_path / "run"), *SMALL, "--precision", precision]
+    assert main(["train", str(data), *arguments]) == 2
+    assert asked == {"precision": precision}
 
 
 def test_mosaics_are_named_by_their_sides(data, tmp_path, capsys):

@@ -8,6 +8,7 @@ from dataclasses import fields
 import pytest
 
 from clipcrop.errors import InputError
+from clipcrop.imaging.images import REDUCED_SIDE_PX
 from clipcrop.training.config import TrainConfig, sentence_of
 
 
@@ -16,6 +17,10 @@ def test_the_defaults_are_the_papers():
 
     assert (config.epochs, config.batch_size, config.lr, config.final_lr) == (180, 32, 1e-4, 1e-6)
     assert config.mosaic_sides == (1, 2, 3)
+
+
+def test_photos_are_read_for_training_as_large_as_for_evaluation():
+    assert TrainConfig().side_px == REDUCED_SIDE_PX == 1024  # OWLv2 large takes 1008
 
 
 def test_the_learning_rate_falls_along_a_cosine():
