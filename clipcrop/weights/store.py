@@ -137,7 +137,7 @@ def download(
         hub = hub or Hub()
         files = _files_to_fetch(model, hub)
         parts = models / f".{model.name}.part"
-        parts.mkdir(exist_ok=True)
+        _make_folder(parts)
         _remove_other_parts(parts, files)
         _check_room(models, parts, files)
         complete = _fetch_all(hub, model, files, parts, on_progress)
@@ -193,7 +193,7 @@ def place(
         _check_published(found, model)
         parts = models / f".{model.name}.place"
         shutil.rmtree(parts, ignore_errors=True)
-        parts.mkdir()
+        _make_folder(parts)
         try:
             _check_room(models, parts, found)
             for one in names:
@@ -525,12 +525,22 @@ def _lock_file(models: Path, name: str) -> Path:
     return models / f".{name}.lock"
 
 
+def _make_folder(folder: Path) -> None:
+    """Make it, and those that it is in: for the user alone to write, whatever the umask.
+
+    The daemon's key is beside the models folder, and it refuses a folder that others can write to.
+    """
+    for one in (*reversed(folder.parents), folder):
+        if not one.is_dir():
+            one.mkdir(mode=0o755, exist_ok=True)
+
+
 @contextlib.contextmanager
 def _lock(models: Path, name: str) -> Iterator[None]:
     """One at a time."""
     from filelock import FileLock, Timeout
 
-    models.mkdir(parents=True, exist_ok=True)
+    _make_folder(models)
     lock = FileLock(_lock_file(models, name))
     try:
         lock.acquire(timeout=0)

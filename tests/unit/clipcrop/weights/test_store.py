@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +46,20 @@ def test_files_placed_by_hand_are_found(by_hand: Path, models: Path):
     assert (by_hand / WEIGHTS).exists()
     (verdict,) = verify(["owlvit"], models_folder=models)
     assert (verdict.problems, verdict.proof) == ((), "placed")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are of other systems")
+def test_no_folder_is_for_others_to_write_whatever_the_umask(by_hand: Path, models: Path):
+    models = models / "data" / "models"
+    before = os.umask(0)
+    try:
+        folder = place("owlvit", by_hand, models_folder=models)
+    finally:
+        os.umask(before)
+
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (models.parent, models, folder)] == (
+        [0o755] * 3
+    )
 
 
 @pytest.mark.usefixtures("pinned")
