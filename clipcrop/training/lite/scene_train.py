@@ -20,6 +20,7 @@ from ...decoder.tensor_boxes import generalised_iou
 from .scene_head import NUM_LABELS, SceneHead, decode_distances
 from .scene_photos import LABEL_STRIDE, UNLABELLED
 from .scene_shards import SceneShard, shard_folder
+from .train import cosine_rate, follow, save_checkpoint
 
 STRIDE = 8
 LABELS_PER_CELL = STRIDE // LABEL_STRIDE
@@ -62,11 +63,9 @@ class SceneConfig:
 
     def learning_rate_at(self, step: int) -> float:
         """Warm up, hold, cool down."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        start = self.num_steps * (1 - self.cooldown)
-        progress = min(1.0, max(0.0, (step - start) / max(1.0, self.num_steps - start)))
-        return self.learning_rate * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * progress)))
+        return cosine_rate(
+            step, self.num_steps, self.learning_rate, self.warmup_steps, self.cooldown, floor=0.005
+        )
 
 
 class SceneBatch(NamedTuple):
@@ -313,7 +312,7 @@ def train_scene(
             nn.utils.clip_grad_norm_(head.parameters(), 5.0)
             optimizer.step()
             step += 1
-            _follow(average, head, min(config.average, step / (step + 9)))
+            follow(average, head, min(config.average, step / (step + 9)))
             sums += torch.stack([loss.detach() for loss in losses])
             progress.update()
             if step % config.save_every == 0 or step == config.num_steps:
@@ -324,7 +323,14 @@ def train_scene(
                 progress.write(json.dumps(record))
                 log.write(json.dumps(record) + "\n")
                 log.flush()
-                _save(checkpoint, head, average, optimizer, step, config)
+                save_checkpoint(
+                    checkpoint,
+                    head=head.state_dict(),
+                    average=average.state_dict(),
+                    optimizer=optimizer.state_dict(),
+                    step=step,
+                    config=asdict(config),
+                )
     return checkpoint
 
 
@@ -337,33 +343,3 @@ def _pick_views(
     shard = np.searchsorted(sizes, chosen, side="right")
     first = np.concatenate([[0], sizes])[shard]
     return np.stack([shard, chosen - first], axis=1)
-
-
-@torch.no_grad()
-def _follow(average: SceneHead, head: SceneHead, decay: float) -> None:
-    for mean, value in zip(average.parameters(), head.parameters(), strict=True):
-        mean.lerp_(value, 1 - decay)
-    for old, buffer in zip(average.buffers(), head.buffers(), strict=True):
-        old.copy_(buffer)
-
-
-def _save(
-    path: Path,
-    head: SceneHead,
-    average: SceneHead,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    config: SceneConfig,
-) -> None:
-    temporary = path.with_suffix(".part")
-    torch.save(
-        {
-            "head": head.state_dict(),
-            "average": average.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "step": step,
-            "config": asdict(config),
-        },
-        temporary,
-    )
-    temporary.rename(path)

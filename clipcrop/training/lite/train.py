@@ -11,9 +11,10 @@ import copy
 import json
 import math
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -82,14 +83,30 @@ class TrainConfig:
 
     def learning_rate_at(self, step: int) -> float:
         """Warm-up, constant, cosine down to a hundredth."""
-        total = self.num_blocks * self.steps_per_block
-        start = total * (1 - self.cooldown)
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        if step < start:
-            return self.learning_rate
-        progress = min(1.0, (step - start) / max(1.0, total - start))
-        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+        num_steps = self.num_blocks * self.steps_per_block
+        return cosine_rate(
+            step, num_steps, self.learning_rate, self.warmup_steps, self.cooldown, floor=0.01
+        )
+
+
+def cosine_rate(
+    step: int, num_steps: int, peak: float, warmup_steps: int, cooldown: float, *, floor: float
+) -> float:
+    """A learning rate that rises, is held, and falls along a cosine.
+
+    Args:
+        step: From 0.
+        num_steps: Of the whole run.
+        peak: What is held.
+        warmup_steps: In which it rises from nothing.
+        cooldown: Share of the run in which it falls.
+        floor: What it falls to, in units of the peak.
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    start = num_steps * (1 - cooldown)
+    progress = min(1.0, max(0.0, (step - start) / max(1.0, num_steps - start)))
+    return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def train(
@@ -160,7 +177,9 @@ def train(
                 torch.autograd.backward(losses.total)
                 nn.utils.clip_grad_norm_(network.parameters(), 5.0)
                 optimizer.step()
-                _follow(average, network, min(config.average, (step + 1) / (step + 10)))
+                decay = min(config.average, (step + 1) / (step + 10))
+                for kept, new in zip(_trained_parts(average), _trained_parts(network), strict=True):
+                    follow(kept, new, decay)
                 totals += torch.stack([loss.detach() for loss in losses])
                 progress.update(len(views))
             means = (totals / config.steps_per_block).tolist()
@@ -172,7 +191,14 @@ def train(
             log.write(json.dumps(record) + "\n")
             log.flush()
             progress.set_postfix(loss=record["total"], boxes=record["boxes"])
-            _save(checkpoint, network, average, optimizer, block + 1, config)
+            save_checkpoint(
+                checkpoint,
+                network=network.state_dict(),
+                average=average.state_dict(),
+                optimizer=optimizer.state_dict(),
+                block=block + 1,
+                config=asdict(config),
+            )
     return checkpoint
 
 
@@ -213,19 +239,16 @@ def _parameter_groups(network: LiteNetwork, config: TrainConfig) -> list[dict[st
 
 
 @torch.no_grad()
-def _follow(average: LiteNetwork, network: LiteNetwork, decay: float) -> None:
-    """Move the running average a step towards the network; its norms' statistics are copied."""
-    for kept, new in _trained_parts(average, network):
-        for mean, value in zip(kept.parameters(), new.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
-        for old, buffer in zip(kept.buffers(), new.buffers(), strict=True):
-            old.copy_(buffer)
+def follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move a running average a step towards a network; its norms' statistics are copied."""
+    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(value, 1 - decay)
+    for old, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        old.copy_(buffer)
 
 
-def _trained_parts(*networks: LiteNetwork) -> Iterable[tuple[nn.Module, ...]]:
-    yield tuple(network.pyramid for network in networks)
-    yield tuple(network.heads for network in networks)
-    yield tuple(network.trunk.coarse_stages() for network in networks)
+def _trained_parts(network: LiteNetwork) -> tuple[nn.Module, ...]:
+    return network.pyramid, network.heads, network.trunk.coarse_stages()
 
 
 def _resume(
@@ -246,23 +269,8 @@ def _resume(
         ) from exc
 
 
-def _save(
-    path: Path,
-    network: LiteNetwork,
-    average: LiteNetwork,
-    optimizer: torch.optim.Optimizer,
-    block: int,
-    config: TrainConfig,
-) -> None:
+def save_checkpoint(path: Path, **state: Any) -> None:
+    """Write a run's state; whole or not at all."""
     temporary = path.with_suffix(".part")
-    torch.save(
-        {
-            "network": network.state_dict(),
-            "average": average.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "block": block,
-            "config": asdict(config),
-        },
-        temporary,
-    )
+    torch.save(state, temporary)
     temporary.rename(path)
