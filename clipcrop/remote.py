@@ -229,11 +229,11 @@ def _translated(exc: WireError) -> ClipCropError:
 
 
 class _SlowStages:
-    """Waits a moment in each stage that the daemon enters, and then tells of it, once."""
+    """Reports each stage of the daemon that lasts longer than a moment, once."""
 
-    def __init__(self, tell: Callable[[str], None], after_s: float) -> None:
-        self._tell, self._after_s = tell, after_s
-        self._told: set[str] = set()
+    def __init__(self, report_progress: Callable[[str], None], after_s: float) -> None:
+        self._report_progress, self._after_s = report_progress, after_s
+        self._reported: set[str] = set()
         self._line = ""
         self._timer: threading.Timer | None = None
 
@@ -243,7 +243,7 @@ class _SlowStages:
             return  # further on in the same one
         self.leave()
         self._line = line
-        self._timer = threading.Timer(self._after_s, self._tell_once, [line])
+        self._timer = threading.Timer(self._after_s, self._report_once, [line])
         self._timer.daemon = True
         self._timer.start()
 
@@ -253,10 +253,10 @@ class _SlowStages:
             self._timer.cancel()
             self._timer = None
 
-    def _tell_once(self, line: str) -> None:
-        if line not in self._told:
-            self._told.add(line)
-            self._tell(line)
+    def _report_once(self, line: str) -> None:
+        if line not in self._reported:
+            self._reported.add(line)
+            self._report_progress(line)
 
 
 def _ignore(_: str) -> None:

@@ -143,7 +143,7 @@ def _measure(
     ]
     if table:
         _check_kind(table, sets)
-    factory = _workshop(options)
+    factory = _method_factory(options)
     methods, notes = _chosen(options, table.methods if table else METHODS, factory)
     results = [
         evaluate_crops(
@@ -154,7 +154,7 @@ def _measure(
     for result in results:
         result.notes += notes
     report = _report(options, title, results, factory)
-    return _tell(replace(report, figures=table.figures if table else ()), options)
+    return _print_report(replace(report, figures=table.figures if table else ()), options)
 
 
 def _report(
@@ -175,7 +175,7 @@ def _report(
     )
 
 
-def _tell(report: CropsReport, options: argparse.Namespace) -> int:
+def _print_report(report: CropsReport, options: argparse.Namespace) -> int:
     """Write the report where that is asked for, and print it; gives the exit code."""
     from .crops_report import write_report
 
@@ -201,7 +201,7 @@ def _methods(options: argparse.Namespace) -> int:
     )
 
     examples = read_subjects(options.file, options.images)
-    factory = _workshop(options)
+    factory = _method_factory(options)
     cached_encoder = TimedEncoder(factory.cached_encoder.predictor)
     factory = replace(factory, cached_encoder=cached_encoder)
     methods, notes = _chosen(options, tuple(MAKERS), factory)
@@ -217,7 +217,7 @@ def _methods(options: argparse.Namespace) -> int:
     result.notes += notes
     report = _report(options, "Methods side by side", [result], factory)
     report = replace(report, parts=parts_of(result), legend=LEGEND, annotated=ANNOTATED)
-    exit_code = _tell(report, options)
+    exit_code = _print_report(report, options)
     journal.throw_away()
     return exit_code
 
@@ -248,7 +248,7 @@ def _check_kind(table: PaperTable, sets: Sequence[list[Example]]) -> None:
             )
 
 
-def _workshop(options: argparse.Namespace) -> MethodFactory:
+def _method_factory(options: argparse.Namespace) -> MethodFactory:
     from ..composing.composition import CompositionScorer
     from ..predictor import CachedEncoder, Predictor
     from .methods import MethodFactory

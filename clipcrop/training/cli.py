@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
                 is_stopped=is_stopped,
             )
         if processes.is_first:
-            _tell(outcome, options.output)
+            _print_outcome(outcome, options.output)
     return 0 if outcome.is_done else EXIT_INTERRUPTED
 
 
@@ -160,7 +160,7 @@ def _run_options(options: argparse.Namespace, processes: Processes) -> RunOption
     )
 
 
-def _tell(outcome: Outcome, folder: Path) -> None:
+def _print_outcome(outcome: Outcome, folder: Path) -> None:
     if not outcome.is_done:
         print(
             f"stopped after step {outcome.step} of {outcome.num_steps}; the same command goes on "

@@ -65,12 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout = None
             return 0
         except KeyboardInterrupt:
-            _tell("stopped")
+            _print_status("stopped")
             return EXIT_INTERRUPTED
         except Exception:
             logger.exception("command.failed version=%s", __version__)
             place = log.path or "standard error"
-            _tell(f"error: that is a bug in clipcrop; please report the lines in {place}")
+            _print_status(f"error: that is a bug in clipcrop; please report the lines in {place}")
             return EXIT_BUG
     return exit_code
 
@@ -160,7 +160,9 @@ def _status(options: argparse.Namespace, log: Log) -> int:
 
 def _warm(options: argparse.Namespace, log: Log) -> int:
     with _client(options) as client:
-        reply = client.warm(options.model, timeout_s=options.timeout, on_progress=_teller())
+        reply = client.warm(
+            options.model, timeout_s=options.timeout, on_progress=_progress_printer()
+        )
     lines = [f"{reply.model} is ready on {reply.device}, after {reply.seconds:.1f} s", *reply.notes]
     _show(options, asdict(reply), "\n".join(lines))
     return 0
@@ -269,26 +271,26 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
-def _teller() -> Callable[[Progress], None]:
-    """Shows progress on standard error, without saying anything twice."""
+def _progress_printer() -> Callable[[Progress], None]:
+    """Prints progress on standard error, no line twice in a row."""
     last = ""
 
-    def tell(progress: Progress) -> None:
+    def show(progress: Progress) -> None:
         nonlocal last
         share = "" if progress.fraction is None else f"{progress.fraction:.0%}"
         line = " ".join(part for part in (progress.stage, share, progress.text) if part)
         if line != last:
-            _tell(line)
+            _print_status(line)
         last = line
 
-    return tell
+    return show
 
 
 def _show(options: argparse.Namespace, values: dict[str, Any], text: str) -> None:
     print(json.dumps(values) if options.json else text, flush=True)
 
 
-def _tell(line: str) -> None:
+def _print_status(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -297,5 +299,5 @@ def _show_error(exc: Exception, *, as_json: bool) -> int:
         words = re.sub("(?<!^)(?=[A-Z])", "_", type(exc).__name__).lower()
         code = exc.code if isinstance(exc, RequestError) else words
         print(json.dumps({"error": {"code": code, "message": str(exc)}}), flush=True)
-    _tell(f"error: {exc}")
+    _print_status(f"error: {exc}")
     return EXIT_BAD_REQUEST if isinstance(exc, BadSetting | InvalidRequest) else EXIT_NO_ANSWER

@@ -75,7 +75,7 @@ class Worker:
         self._told: tuple[ServiceState, bool] | None = None
         self._jobs: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._checker = ThreadPoolExecutor(1, "checker")
-        self._progress = ProgressTeller(self._send)
+        self._progress = ProgressReporter(self._send)
         self._is_spent = False
         self._cancelled_id = ""
         """The front sends one job at a time, so there is one to be cancelled at most."""
@@ -98,7 +98,7 @@ class Worker:
             self._progress.end()
             del request  # its pixels
             # Before the answer: a client that has it may ask what is held now.
-            has_changed = self._tell_state()
+            has_changed = self._send_state()
             self._send(header)
             del header
             if has_changed:  # after an image or a model, and when its client has the answer
@@ -110,7 +110,7 @@ class Worker:
         elif request.kind == "models":
             header = self._answer(request, self._service.models)
             if self._is_spent:
-                self._tell_state()
+                self._send_state()
             self._send(header)
         else:
             self._jobs.put(request)
@@ -146,7 +146,7 @@ class Worker:
             self._is_spent = self._is_spent or leaves_damage(exc)
             return protocol.encode_error(request.id, request.kind, error)
 
-    def _tell_state(self) -> bool:
+    def _send_state(self) -> bool:
         """Send what is held, if that has changed; returns whether it has."""
         state = (self._service.state(), self._is_spent)
         if state == self._told:
@@ -171,7 +171,7 @@ class Worker:
             write_message(self._sink, header)
 
 
-class ProgressTeller:
+class ProgressReporter:
     """Sends, from a thread of its own, the last stage that was entered.
 
     Reporting a stage does not block the work, and a quick request sends no reports.
@@ -180,31 +180,31 @@ class ProgressTeller:
     def __init__(self, send: Callable[[bytes], None]) -> None:
         """``send`` takes a header."""
         self._send = send
-        self._has_untold = threading.Condition()
+        self._has_news = threading.Condition()
         self._untold: tuple[str, Progress] | None = None
         self._untold_since_s = 0.0
         threading.Thread(target=self._run, name="progress", daemon=True).start()
 
     def enter(self, request_id: str, stage: str, text: str) -> None:
         """A stage begins."""
-        with self._has_untold:
+        with self._has_news:
             if self._untold is None:  # many short stages are told, too, now and then
                 self._untold_since_s = time.monotonic()
-                self._has_untold.notify()
+                self._has_news.notify()
             self._untold = (request_id, Progress(stage, None, text))
 
     def end(self) -> None:
         """The request is answered: nothing is told of it any more."""
-        with self._has_untold:
+        with self._has_news:
             self._untold = None
 
     def _run(self) -> None:
-        with self._has_untold:
+        with self._has_news:
             while True:
                 if self._untold is None:
-                    self._has_untold.wait()
+                    self._has_news.wait()
                 elif (left_s := self._untold_since_s + PROGRESS_AFTER_S - time.monotonic()) > 0:
-                    self._has_untold.wait(left_s)
+                    self._has_news.wait(left_s)
                 else:
                     # Sent before `end` can return: progress never comes after the answer.
                     self._send(protocol.encode_progress(*self._untold))

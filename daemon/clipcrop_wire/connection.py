@@ -248,7 +248,7 @@ class Connection:
                     self._receive()
             except WireError as exc:
                 self._end(exc)
-        self._tell()
+        self._call_back()
 
     def wait(self, seconds: float, wake: Socket | None = None) -> None:
         """Wait until `pump` has something to do, for programs without a main loop.
@@ -262,7 +262,7 @@ class Connection:
     def close(self) -> None:
         """Close; calls that are on their way end with `DaemonNotRunning`."""
         self._end(DaemonNotRunning("the connection was closed"))
-        self._tell()
+        self._call_back()
 
     def _end(self, reason: WireError) -> None:
         self.failure = self.failure or reason
@@ -270,7 +270,7 @@ class Connection:
         for request_id in list(self._calls):
             self._finish(request_id, reason)
 
-    def _tell(self) -> None:
+    def _call_back(self) -> None:
         while self._due:
             self._due.popleft()()
 

@@ -117,7 +117,7 @@ class DaemonClient:
         self._is_fresh = False  # the connection was not used yet
         self._waiting: deque[PendingRequest] = deque()
         self._on_the_way: list[PendingRequest] = []
-        self._to_tell: deque[Callable[[], None]] = deque()
+        self._callbacks: deque[Callable[[], None]] = deque()
         self._soon: Handle | None = None
         self._timer: Handle | None = None
         self._is_closed = False
@@ -177,7 +177,7 @@ class DaemonClient:
                 handle.cancel()
         self._waiting.clear()
         self._on_the_way.clear()
-        self._to_tell.clear()
+        self._callbacks.clear()
 
     def _ask(
         self,
@@ -212,7 +212,7 @@ class DaemonClient:
                 self._send(connection)
         elif not self._waiting:
             self._connector.stop()
-        self._tell_of_launch()
+        self._report_launch()
         self._wait_for_deadline()
 
     def _usable_connection(self) -> EventLoopConnection | None:
@@ -265,7 +265,7 @@ class DaemonClient:
 
     def _on_progress(self, pending: PendingRequest, progress: Progress) -> None:
         if pending.on_progress is not None:
-            self._tell(partial(_tell_progress, pending, pending.on_progress, progress))
+            self._call_soon(partial(_pass_progress, pending, pending.on_progress, progress))
 
     def _on_answer(self, pending: PendingRequest) -> None:
         self._on_the_way.remove(pending)
@@ -292,22 +292,22 @@ class DaemonClient:
 
     def _end(self, pending: PendingRequest, answer: Answer) -> None:
         pending.answer, pending.pixels = answer, ()
-        self._tell(partial(pending.on_answer, pending))
+        self._call_soon(partial(pending.on_answer, pending))
 
-    def _tell_of_launch(self) -> None:
+    def _report_launch(self) -> None:
         for pending in self._waiting:
             if self._connector.is_launching and not pending.is_told_of_launch:
                 pending.is_told_of_launch = True
                 self._on_progress(pending, Progress(LAUNCHING))
 
-    def _tell(self, callback: Callable[[], None]) -> None:
-        self._to_tell.append(callback)
-        self._loop.call_after(0.0, self._tell_next)
+    def _call_soon(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+        self._loop.call_after(0.0, self._call_next)
 
-    def _tell_next(self) -> None:
+    def _call_next(self) -> None:
         """One a turn: what a callback does, or fails to do, is no matter to the others."""
-        if self._to_tell:
-            self._to_tell.popleft()()
+        if self._callbacks:
+            self._callbacks.popleft()()
 
     def _wait_for_deadline(self) -> None:
         if self._timer is not None:
@@ -319,7 +319,7 @@ class DaemonClient:
             self._timer = self._loop.call_after(left, self._advance)
 
 
-def _tell_progress(
+def _pass_progress(
     pending: PendingRequest, on_progress: Callable[[Progress], None], progress: Progress
 ) -> None:
     if not pending.is_cancelled:

@@ -52,7 +52,7 @@ class Application:
             if preview.canvas.document == document:
                 return preview
         preview = Preview(KritaCanvas(document), self._client)
-        preview.on_change = lambda: self._tell(preview)
+        preview.on_change = lambda: self._notify(preview)
         self._previews.append(preview)
         return preview
 
@@ -109,7 +109,7 @@ class Application:
         # The document is closed a moment later, if this was its last view.
         self._loop.call_after(0.0, self._clear)
 
-    def _tell(self, preview: Preview) -> None:
+    def _notify(self, preview: Preview) -> None:
         for on_change, _on_failure in list(self._listeners):
             on_change(preview)
 

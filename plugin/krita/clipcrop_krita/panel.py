@@ -55,7 +55,7 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
             self.setLayoutDirection(QtCore.Qt.LayoutDirection.RightToLeft)
         self._build()
         self._remember_before()
-        stop = application.listen(self._on_preview_changed, self._say)
+        stop = application.listen(self._on_preview_changed, self._show_error)
         self.destroyed.connect(lambda *_of_qt: stop())
         self.refresh()
 
@@ -461,10 +461,10 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
 
     def _do(self, call: Callable[[], Any]) -> None:
         self._problem = ""
-        guarded(call, self._say)()
+        guarded(call, self._show_error)()
         self.refresh()
 
-    def _say(self, error: Exception) -> None:
+    def _show_error(self, error: Exception) -> None:
         self._problem = sentence_of(error)
         self.refresh()
         if isinstance(error, BadChoice):

@@ -7,7 +7,7 @@ import time
 import pytest
 from polling import wait_until
 
-from clipcrop_daemon.worker import PROGRESS_AFTER_S, ProgressTeller
+from clipcrop_daemon.worker import PROGRESS_AFTER_S, ProgressReporter
 from clipcrop_wire import protocol
 from clipcrop_wire.messages import Progress
 
@@ -26,27 +26,27 @@ def told(sent: queue.SimpleQueue[bytes]) -> tuple[str, str, str]:
 
 
 def test_a_stage_that_lasts_is_told_late_and_once(sent):
-    teller = ProgressTeller(sent.put)
+    reporter = ProgressReporter(sent.put)
     started = time.monotonic()
 
-    teller.enter("1", "loading", "loading lite")
+    reporter.enter("1", "loading", "loading lite")
 
     assert told(sent) == ("1", "loading", "loading lite")
     assert time.monotonic() >= started + PROGRESS_AFTER_S
-    teller.end()
-    teller.enter("2", "encoding", "")
+    reporter.end()
+    reporter.enter("2", "encoding", "")
     assert told(sent)[0] == "2"
 
 
 def test_of_a_quick_request_nothing_is_told_and_of_the_next_one_something(sent):
-    teller = ProgressTeller(sent.put)
-    with teller._has_untold:  # so quick that the thread cannot look in between
-        teller.enter("1", "encoding", "")
-        teller.enter("1", "searching", "")
-        teller.end()
+    reporter = ProgressReporter(sent.put)
+    with reporter._has_news:  # so quick that the thread cannot look in between
+        reporter.enter("1", "encoding", "")
+        reporter.enter("1", "searching", "")
+        reporter.end()
 
     started = time.monotonic()
-    teller.enter("2", "loading", "")
+    reporter.enter("2", "loading", "")
 
     assert told(sent) == ("2", "loading", "")
     assert time.monotonic() >= started + PROGRESS_AFTER_S
@@ -59,17 +59,17 @@ def test_of_many_short_stages_the_last_one_is_told_now_and_then(sent):
         sent_at_s.append(time.monotonic())
         sent.put(header)
 
-    teller = ProgressTeller(send)
+    reporter = ProgressReporter(send)
     num_entered = 0
 
     def enter_next() -> bool:
         nonlocal num_entered
         num_entered += 1
-        teller.enter("1", "step", str(num_entered))
+        reporter.enter("1", "step", str(num_entered))
         return len(sent_at_s) >= 3
 
     wait_until(enter_next)
-    teller.end()
+    reporter.end()
 
     first, second, third = (int(told(sent)[2]) for _ in range(3))
     assert first < second < third <= num_entered
@@ -84,10 +84,10 @@ def test_nothing_comes_after_the_end(sent):
         assert may_send.wait(SLOW_S)
         sent.put(header)
 
-    teller = ProgressTeller(send)
-    teller.enter("1", "loading", "")
+    reporter = ProgressReporter(send)
+    reporter.enter("1", "loading", "")
     assert is_sending.wait(SLOW_S)
-    ending = threading.Thread(target=teller.end)
+    ending = threading.Thread(target=reporter.end)
     ending.start()
     ending.join(0.05)
     was_held_up = ending.is_alive()
