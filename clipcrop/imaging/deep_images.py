@@ -175,7 +175,7 @@ def reduced_pixels(deep: DeepImage, max_side_px: int) -> tuple[npt.NDArray[np.ui
     if deep.has_alpha:
         mode = {"L": "LA", "RGB": "RGBA", "CMYK": "CMYK"}[mode]
         values = values if mode != "CMYK" else values[..., :4]
-    return np.ascontiguousarray(_eight_bits(values)), mode
+    return np.ascontiguousarray(eight_bits(values)), mode
 
 
 def write_crop(
@@ -354,20 +354,22 @@ def read_pages(path: Path) -> list[TiffPage]:
         raise InvalidImage(f"damaged image: {str(path)!r}; get it again") from exc
 
 
-def _eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Bytes stay, values of other types -> 8 bits.
 
-    Taken as white of floats: the smallest of 1, 255 and 65535 that holds every value; where a value
-    is negative or larger, the values' own range is stretched from black to white.
+    Such types do not say what white is. Taken as white: the smallest of 1 (floats only), 255 and
+    65535 that holds every value; where a value is negative or larger, the values' own range is
+    stretched from black to white.
     """
     import numpy as np
 
     if values.dtype == np.uint8:
         same: npt.NDArray[np.uint8] = values
         return same
-    floats = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+    whites = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
+    floats = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
     black, highest = float(floats.min()), float(floats.max())
-    white = next((white for white in (1.0, 255.0, 65535.0) if highest <= white), None)
+    white = next((white for white in whites if highest <= white), None)
     if black >= 0 and white is not None:
         black = 0.0
     else:

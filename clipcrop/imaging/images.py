@@ -608,23 +608,11 @@ def _sixteen_bits_to_l(image: Image.Image) -> Image.Image:
 
 
 def _wide_grey_to_l(image: Image.Image) -> Image.Image:
-    """Modes I and F do not say what white is.
-
-    Taken as white: the smallest of 1 (floats only), 255 and 65535 that holds every value; where a
-    value is negative or larger, the values' own range is stretched from black to white.
-    """
     import numpy as np  # heavy, and few images come here
 
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    black, highest = float(values.min()), float(values.max())
-    usual_whites = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
-    white = next((white for white in usual_whites if highest <= white), None)
-    if black >= 0 and white is not None:
-        black = 0.0
-    else:
-        white = max(highest, black + 1.0)
-    levels = (values - black) * (255.0 / (white - black))
-    return Image.fromarray(np.clip(levels + 0.5, 0, 255).astype(np.uint8))
+    from .deep_images import eight_bits
+
+    return Image.fromarray(eight_bits(np.asarray(image)))
 
 
 def _apply_profile(image: Image.Image, profile: bytes | None) -> Image.Image:
