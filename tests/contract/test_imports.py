@@ -85,7 +85,7 @@ def test_the_installer_needs_only_the_standard_library(checkout: Path):
 WIRE = ("client", "connection", "endpoint", "protocol", "zmtp")
 IN_EDITORS = [
     pytest.param("clipcrop_wire", WIRE, id="wire"),
-    pytest.param("clipcrop_plugin", ("session", "config", "history"), id="plug-ins"),
+    pytest.param("clipcrop_plugin", ("session", "config", "memory"), id="plug-ins"),
 ]
 
 

@@ -19,7 +19,7 @@ from clipcrop_plugin.choices import (
 )
 from clipcrop_plugin.errors import BadChoice
 from clipcrop_plugin.geometry import Size
-from clipcrop_plugin.history import MAX_ENTRIES
+from clipcrop_plugin.memory import MAX_ENTRIES
 from clipcrop_plugin.messages import sentence as sentence_of
 from clipcrop_plugin.preview import Preview
 from clipcrop_plugin.session import Suggestion
