@@ -405,41 +405,33 @@ class _Task:
 
     def process(self, photo: Photo, ask: Ask) -> _Result:
         """Everything about one photo; depends on no other photo."""
-        return _process(self.options, photo, self.prompt, self.protected, ask)
+        options = self.options
+        image, suggestions, seconds = _suggest_one(ask, photo.path)
+        crops: Sequence[Path] = ()
+        notes = list(image.notes)
+        row = None
+        if options.write_crops:
+            from .imaging.crop_files import write_crops
 
+            boxes_px = [crop.crop_px for crop in suggestions.crops]
+            stems = [
+                options.write_crops / f"{photo.crop_stem}_crop{number}"
+                for number in range(1, len(boxes_px) + 1)
+            ]
+            crops = write_crops(
+                photo.path,
+                boxes_px,
+                stems,
+                overwrite=options.overwrite,
+                inputs=self.protected,
+                tell=notes.append,
+            )
+        if options.contact_sheet:
+            from .imaging.contact_sheet import picture_row
 
-def _process(
-    options: argparse.Namespace, photo: Photo, prompt: str, protected: Collection[FileId], ask: Ask
-) -> _Result:
-    image, suggestions, seconds = _suggest_one(ask, photo.path)
-    crops: Sequence[Path] = ()
-    notes = list(image.notes)
-    row = None
-    if options.write_crops:
-        from .imaging.crop_files import write_crops
-
-        boxes_px = [crop.crop_px for crop in suggestions.crops]
-        stems = [
-            options.write_crops / f"{photo.crop_stem}_crop{number}"
-            for number in range(1, len(boxes_px) + 1)
-        ]
-        crops = write_crops(
-            photo.path,
-            boxes_px,
-            stems,
-            overwrite=options.overwrite,
-            inputs=protected,
-            tell=notes.append,
-        )
-    if options.contact_sheet:
-        from .imaging.contact_sheet import picture_row
-
-        row = picture_row(
-            printable(f"{photo.path.name}: {prompt or 'like the example image'}"),
-            image.rgb,
-            suggestions,
-        )
-    return _Result(suggestions, seconds, crops, notes, row)
+            title = f"{photo.path.name}: {self.prompt or 'like the example image'}"
+            row = picture_row(printable(title), image.rgb, suggestions)
+        return _Result(suggestions, seconds, crops, notes, row)
 
 
 def _line_about(path: Path, exc: Exception) -> str:
