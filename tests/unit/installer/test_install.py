@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -374,6 +376,24 @@ def test_two_installers_at_once_are_one_too_many(user: FakeHome):
                 command()
 
     assert errors_of(user.install()) == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="another way to installation")
+def test_a_disk_that_knows_no_locks_is_not_another_installer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import fcntl
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+    with (
+        pytest.raises(OSError, match="No locks available"),
+        installation.hold_lock(tmp_path / "lock"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
