@@ -296,7 +296,7 @@ def _num_workers(options: argparse.Namespace, num_photos: int) -> int:
         return 1
     from .weights.checkpoint import find_checkpoint
 
-    if find_checkpoint(options.model).kind != "lite":
+    if find_checkpoint(options.model).needs_torch:
         return 1  # it is large, and has use for all cores or a GPU with one photo already
     num_workers = min(_num_cores(), num_photos // PHOTOS_FOR_A_WORKER)
     return max(1, num_workers)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..device import choose_device, memory_errors_named, require_cpu
 from ..extras import require_extra
-from ..weights.checkpoint import find_checkpoint, verify_checkpoint
+from ..weights.checkpoint import Checkpoint, find_checkpoint, verify_checkpoint
 
 if TYPE_CHECKING:
     from .base import Encoder
@@ -46,14 +46,25 @@ def load_encoder(
         OutOfMemory: Not enough memory on it.
     """
     checkpoint = find_checkpoint(name_or_path)
-    if checkpoint.kind == "lite":
-        require_cpu(device, "lite")
-        from .lite import LiteEncoder
+    if checkpoint.needs_torch:
+        require_extra("owlvit", f"the model {checkpoint.name}")
+    else:
+        require_cpu(device, checkpoint.kind)
+    path = verify_checkpoint(checkpoint)  # before PyTorch is imported: a mistake is told at once
+    match checkpoint.kind:
+        case "lite":
+            from .lite import LiteEncoder
 
-        return LiteEncoder.load(verify_checkpoint(checkpoint), threads=threads)
+            return LiteEncoder.load(path, threads=threads)
+        case "owlvit" | "owlv2":
+            return _load_owlvit(checkpoint, device, threads, precision)
+        case kind:
+            raise NotImplementedError(f"{__name__}.load_encoder has no case for {kind!r}")
 
-    require_extra("owlvit", f"the model {checkpoint.name}")
-    verify_checkpoint(checkpoint)  # before PyTorch is imported: a mistake is told at once
+
+def _load_owlvit(
+    checkpoint: Checkpoint, device: str, threads: int | None, precision: str | None
+) -> Encoder:
     from .owlvit import OwlVitEncoder
 
     chosen_device = choose_device(device)

@@ -18,7 +18,7 @@ from ..arrays import FloatArray, IntArray, largest, sigmoid
 from ..boxes import clip_to_image, cxcywh_to_xyxy, weighted_box_merge, xyxy_to_cxcywh
 from ..device import memory_errors_named
 from ..prompt.parser import Text
-from ..weights.checkpoint import EMBEDDED_LITE
+from ..weights.registry import EMBEDDED_LITE
 from .base import ImageTokens
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
 from .lite_graph import LiteGraph, LiteOutput

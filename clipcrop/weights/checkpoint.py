@@ -25,7 +25,10 @@ from ..errors import CheckpointError, InputError
 from ..extras import has_extra
 from .registry import (
     CONFIG_FILE,
+    EMBEDDED,
     ENCODERS,
+    FAMILIES,
+    MODEL_NAMES,
     PICKLE,
     TOKENIZER_FILES,
     WEIGHTS_FILE,
@@ -33,21 +36,19 @@ from .registry import (
     PublishedModel,
 )
 
-EMBEDDED_LITE = Path(__file__).parents[1] / "encoders" / "lite.onnx"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """One set of weights that an encoder can be made of, here or not."""
 
     name: str
-    """``lite``, the first of a published encoder's names, or a path."""
+    """An embedded encoder's, the first of a published one's, or a path."""
 
     kind: Kind
     """Which encoder reads it."""
 
     path: Path | None
-    """A file for ``lite``, a folder for the others; None when the weights are not here."""
+    """A file (embedded, ``lite``) or a folder; None when the weights are not here."""
 
     where: str
     """For people: which place it was found in, or where it can be had from."""
@@ -61,16 +62,21 @@ class Checkpoint:
         return self.path is not None
 
     @property
+    def needs_torch(self) -> bool:
+        """As `registry.Family.needs_torch` says it of the kind."""
+        return FAMILIES[self.kind].needs_torch
+
+    @property
     def is_usable(self) -> bool:
         """True when the weights are here, and PyTorch too where they need it."""
-        return self.is_present and (self.kind == "lite" or has_extra("owlvit"))
+        return self.is_present and (not self.needs_torch or has_extra("owlvit"))
 
     @property
     def size_bytes(self) -> int:
         """Of the weights file; 0 when it is not here."""
         if self.path is None:
             return 0
-        return (self.path if self.kind == "lite" else self.path / WEIGHTS_FILE).stat().st_size
+        return (self.path if self.path.is_file() else self.path / WEIGHTS_FILE).stat().st_size
 
 
 def default_models_folder() -> Path:
@@ -90,8 +96,8 @@ def find_checkpoint(
 
     Args:
         name_or_path: ``auto`` (``owlvit`` where its weights and PyTorch are here, else ``lite``), a
-            name or alias of `ENCODERS`, a folder of weights, or an ``.onnx`` file of a lite
-            encoder.
+            name of `EMBEDDED`, a name or alias of `ENCODERS`, a folder of weights, or an ``.onnx``
+            file of a lite encoder.
         models_folder: Instead of `default_models_folder`.
         hub_cache: Instead of the Hugging Face cache of this user.
 
@@ -105,16 +111,16 @@ def find_checkpoint(
     name = str(name_or_path)
     if name == "auto":
         owlvit = _find_encoder(ENCODERS["owlvit"], models_folder, hub_cache)
-        return owlvit if owlvit.is_usable else _find_lite()
-    if name == "lite":
-        return _find_lite()
+        return owlvit if owlvit.is_usable else _find_embedded("lite")
+    if name in EMBEDDED:
+        return _find_embedded(name)
     if name in ENCODERS:
         return _find_encoder(ENCODERS[name], models_folder, hub_cache)
     path = Path(name_or_path)
     if not name or not _exists(path):
         shown = name if len(name) <= 80 else f"{name[:80]}..."
         raise InputError(
-            f"no such model: {shown!r}; choose auto, lite, {', '.join(ENCODERS)}, or "
+            f"no such model: {shown!r}; choose {', '.join(MODEL_NAMES)}, or "
             f"a folder with {CONFIG_FILE} and {WEIGHTS_FILE}"
         )
     return _read_path(path)
@@ -123,9 +129,12 @@ def find_checkpoint(
 def list_checkpoints(
     *, models_folder: Path | None = None, hub_cache: Path | None = None
 ) -> list[Checkpoint]:
-    """Every named checkpoint, present or not, ``lite`` first; one entry per published model."""
+    """Every named checkpoint, present or not, embedded first; one entry per published model."""
     models = dict.fromkeys(ENCODERS.values())
-    return [_find_lite(), *(_find_encoder(one, models_folder, hub_cache) for one in models)]
+    return [
+        *map(_find_embedded, EMBEDDED),
+        *(_find_encoder(one, models_folder, hub_cache) for one in models),
+    ]
 
 
 def verify_checkpoint(checkpoint: Checkpoint) -> Path:
@@ -143,7 +152,7 @@ def verify_checkpoint(checkpoint: Checkpoint) -> Path:
     path = checkpoint.path
     if path is None:
         raise CheckpointError(checkpoint.problem or _how_to_get(checkpoint))
-    if checkpoint.kind == "lite":
+    if path.is_file():
         return path
     kind = _read_kind(path)
     if kind != checkpoint.kind:
@@ -202,9 +211,12 @@ def missing_file(folder: Path, weights: tuple[str, ...] = (WEIGHTS_FILE,)) -> st
     return ""
 
 
-def _find_lite() -> Checkpoint:
-    path = EMBEDDED_LITE if EMBEDDED_LITE.is_file() else None
-    return Checkpoint(name="lite", kind="lite", path=path, where="inside the package")
+def _find_embedded(name: str) -> Checkpoint:
+    kind = EMBEDDED[name]
+    path = FAMILIES[kind].embedded
+    is_present = path is not None and path.is_file()
+    where = "inside the package"
+    return Checkpoint(name=name, kind=kind, path=path if is_present else None, where=where)
 
 
 def _find_encoder(
@@ -277,8 +289,9 @@ def _what_is_missing(folder: Path, missing: str) -> str:
 
 
 def _how_to_get(checkpoint: Checkpoint) -> str:
-    if checkpoint.kind == "lite":
-        return f"the embedded weights are missing ({EMBEDDED_LITE}); install clipcrop again"
+    if checkpoint.name in EMBEDDED:
+        path = FAMILIES[checkpoint.kind].embedded
+        return f"the embedded weights are missing ({path}); install clipcrop again"
     model = ENCODERS[checkpoint.name]
     command = f"clipcrop models download {model.name}"
     if model.revision is None:

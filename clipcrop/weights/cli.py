@@ -72,7 +72,7 @@ def _list(options: argparse.Namespace) -> int:
     from .store import partial_bytes
 
     for one in list_checkpoints():
-        part_bytes = 0 if one.kind == "lite" else partial_bytes(one.name)
+        part_bytes = partial_bytes(one.name) if one.name in ENCODERS else 0
         if options.json:
             _print_json({**_fields_of(one), "partial_bytes": part_bytes})
             continue

@@ -1,4 +1,4 @@
-"""The published models: names, where each comes from, and what its files are.
+"""The encoders: their families, their names, and where the weights of each come from.
 
 Sizes and hashes of OWLv2 (base, ensemble) were confirmed by several public projects that use it;
 those of OWL-ViT's weights, vocabulary and merges by two. OWL-ViT's small files have one source: a
@@ -12,11 +12,42 @@ recorded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
 
 Kind = Literal["lite", "owlvit", "owlv2", "blip", "clip"]
+
+EMBEDDED_LITE = Path(__file__).parents[1] / "encoders" / "lite.onnx"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What is known of a kind of encoder without loading one."""
+
+    description: str
+    """For people who choose a model, in a few words."""
+
+    needs_torch: bool
+    """Otherwise it is small, needs no extra, and runs on the processor only."""
+
+    embedded: Path | None = None
+    """The file in the package with the weights of the model that is named after the family."""
+
+
+FAMILIES: dict[Kind, Family] = {
+    "lite": Family(
+        description="small, works offline",
+        needs_torch=False,
+        embedded=EMBEDDED_LITE,
+    ),
+    "owlvit": Family(description="OWL-ViT", needs_torch=True),
+    "owlv2": Family(description="OWLv2", needs_torch=True),
+}
+
+EMBEDDED: dict[str, Kind] = {kind: kind for kind, one in FAMILIES.items() if one.embedded}
+"""Each model that comes with the package -> its family, whose name it has."""
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -179,6 +210,9 @@ _ENCODERS = (
 ENCODERS = {name: model for model in _ENCODERS for name in model.names}
 """Each name and alias -> the published encoder."""
 
+MODEL_NAMES = ("auto", *EMBEDDED, *ENCODERS)
+"""All that a model can be called, besides a path."""
+
 BLIP = PublishedModel(
     name="blip",
     kind="blip",
@@ -202,8 +236,8 @@ def find_encoder(name: str) -> PublishedModel:
     Raises:
         InputError: There is nothing to download under that name.
     """
-    if name == "lite":
-        raise InputError("lite comes with the package; there is nothing to download or remove")
+    if name in EMBEDDED:
+        raise InputError(f"{name} comes with the package; there is nothing to download or remove")
     if name not in ENCODERS:
         raise InputError(f"no such model: {name[:80]!r}; choose one of {', '.join(ENCODERS)}")
     return ENCODERS[name]

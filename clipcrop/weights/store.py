@@ -412,7 +412,7 @@ def _verify_one(checkpoint: Checkpoint, on_progress: OnProgress) -> Verdict:
         return Verdict(checkpoint, (problem,), "structure")
     try:
         path = verify_checkpoint(checkpoint)
-        if checkpoint.kind == "lite":
+        if path.suffix == ".onnx":
             _check_onnx(path)
     except CheckpointError as exc:
         return Verdict(checkpoint, (str(exc),), "structure")

@@ -17,16 +17,12 @@ from clipcrop.weights.checkpoint import (
     list_checkpoints,
     verify_checkpoint,
 )
-from clipcrop.weights.registry import ENCODERS
+from clipcrop.weights.registry import ENCODERS, FAMILIES, MODEL_NAMES
 from clipcrop_wire.errors import InvalidRequest, Unavailable
 from clipcrop_wire.messages import Model, ModelsReply
 
-KNOWN_NAMES = ("auto", "lite", *ENCODERS)
-"""What every daemon understands, whether or not the weights are there."""
-
 _MAX_NAME_CHARS = 64  # the wire's, as is the next
 _MAX_DESCRIPTION_CHARS = 200
-_FAMILIES = {"lite": "small, works offline", "owlvit": "OWL-ViT", "owlv2": "OWLv2"}
 
 
 def find_model(name: str, setting: str) -> str:
@@ -41,9 +37,9 @@ def find_model(name: str, setting: str) -> str:
     """
     if name in ("auto", wire_name(setting)):
         return _default_model(setting)
-    if name in KNOWN_NAMES:
+    if name in MODEL_NAMES:
         return _without_alias(name)
-    choices = ", ".join(dict.fromkeys([*KNOWN_NAMES, wire_name(setting)]))
+    choices = ", ".join(dict.fromkeys([*MODEL_NAMES, wire_name(setting)]))
     raise InvalidRequest(f"no such model: {name!r}; choose {choices}")
 
 
@@ -65,7 +61,7 @@ def check_weights(model: str) -> None:
 
 def wire_name(model: str) -> str:
     """The library's name -> the clients'; of a folder only its last part shows."""
-    if model in KNOWN_NAMES:
+    if model in MODEL_NAMES:
         return _without_alias(model)
     last_part = re.sub("[^A-Za-z0-9._-]", "-", PurePath(model).name)
     return f"local-{last_part}"[:_MAX_NAME_CHARS]
@@ -80,7 +76,7 @@ def list_models(setting: str, loaded: Collection[str]) -> ModelsReply:
     """
     default = _default_model(setting)
     checkpoints = list_checkpoints()
-    if default not in KNOWN_NAMES:
+    if default not in MODEL_NAMES:
         checkpoints += _find_local(default)
     models = (_describe(checkpoint, loaded) for checkpoint in checkpoints)
     return ModelsReply(tuple(models), wire_name(default))
@@ -108,7 +104,7 @@ def _describe(checkpoint: Checkpoint, loaded: Collection[str]) -> Model:
     where = checkpoint.problem or checkpoint.where
     return Model(
         name=name,
-        description=f"{_FAMILIES[checkpoint.kind]}; {where}"[:_MAX_DESCRIPTION_CHARS],
+        description=f"{FAMILIES[checkpoint.kind].description}; {where}"[:_MAX_DESCRIPTION_CHARS],
         is_available=checkpoint.is_usable,
         is_loaded=name in loaded,
         num_bytes=checkpoint.size_bytes,

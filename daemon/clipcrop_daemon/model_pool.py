@@ -65,7 +65,7 @@ def choose_device(name: str, model: str) -> str:
     from clipcrop.extras import require_extra
     from clipcrop.weights.checkpoint import find_checkpoint
 
-    if find_checkpoint(model).kind == "lite":  # whatever the setting: it runs nowhere else
+    if not find_checkpoint(model).needs_torch:  # whatever the setting: it runs nowhere else
         return "cpu"
     require_extra("owlvit", f"the model {wire_name(model)}")
     device = str(choose_device(name))  # imports torch, which takes seconds

@@ -20,7 +20,7 @@ from clipcrop import Predictor
 from clipcrop.encoders.lite_graph import LiteGraph
 from clipcrop.encoders.lite_pixels import letterbox
 from clipcrop.imaging.images import load_image
-from clipcrop.weights.checkpoint import EMBEDDED_LITE
+from clipcrop.weights.registry import EMBEDDED_LITE
 
 SAMPLE = Path(__file__).parents[2] / "clipcrop" / "samples" / "coffee.jpg"
 LONG_SIDE_PX = 1024

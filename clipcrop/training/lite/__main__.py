@@ -201,7 +201,7 @@ def _scene_train(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ...weights.checkpoint import EMBEDDED_LITE
+    from ...weights.registry import EMBEDDED_LITE
     from .export import export
 
     output = options.output or EMBEDDED_LITE

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from clipcrop import workers
 from clipcrop.cli import main
-from clipcrop.weights.checkpoint import EMBEDDED_LITE
+from clipcrop.weights.registry import EMBEDDED_LITE
 
 LITE = ("--model", "lite", "--device", "cpu")
 

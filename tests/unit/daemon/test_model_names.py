@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 
 from clipcrop.errors import CheckpointError
-from clipcrop.weights.checkpoint import EMBEDDED_LITE
-from clipcrop.weights.registry import ENCODERS
+from clipcrop.weights.registry import EMBEDDED_LITE, ENCODERS, MODEL_NAMES
 from clipcrop_daemon.model_names import (
-    KNOWN_NAMES,
     check_weights,
     find_model,
     list_models,
@@ -51,7 +49,7 @@ def test_the_choices_name_the_setting_without_its_path():
 
 @pytest.mark.parametrize(
     "model",
-    [*KNOWN_NAMES, "", "/", "/weights/with space", "/weights/ümlaut", "C:\\w", "/x/" + "long" * 99],
+    [*MODEL_NAMES, "", "/", "/weights/with space", "/weights/ümlaut", "C:\\w", "/x/" + "long" * 99],
     ids=lambda model: model[:20],
 )
 def test_every_model_has_a_name_that_the_wire_takes(model: str):

@@ -21,7 +21,7 @@ from service_with_fakes import (
 
 from clipcrop import Constraints
 from clipcrop.errors import CheckpointError, EmptyPrompt, InputError, OutOfMemory
-from clipcrop.weights.checkpoint import EMBEDDED_LITE
+from clipcrop.weights.registry import EMBEDDED_LITE
 from clipcrop_daemon.service import ServiceState, error_for
 from clipcrop_wire.errors import (
     Cancelled,

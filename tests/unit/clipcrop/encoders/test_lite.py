@@ -14,7 +14,7 @@ from clipcrop.encoders.lite import EMBEDDED_WORDS, LiteEncoder
 from clipcrop.encoders.lite_colours import COLOURS
 from clipcrop.encoders.lite_words import NUM_CONCEPTS
 from clipcrop.prompt.parser import Text
-from clipcrop.weights.checkpoint import EMBEDDED_LITE
+from clipcrop.weights.registry import EMBEDDED_LITE
 
 floats = partial(np.array, dtype=np.float32)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from clipcrop.encoders.lite import LiteEncoder
 from clipcrop.encoders.lite_graph import LiteGraph
 from clipcrop.errors import CheckpointError
-from clipcrop.weights.checkpoint import EMBEDDED_LITE
+from clipcrop.weights.registry import EMBEDDED_LITE
 
 
 def missing(path: Path) -> None:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from clipcrop.encoders import load_encoder
 from clipcrop.errors import CheckpointError, InputError
 from clipcrop.weights.checkpoint import (
-    EMBEDDED_LITE,
     Checkpoint,
     find_checkpoint,
     list_checkpoints,
     verify_checkpoint,
 )
-from clipcrop.weights.registry import ENCODERS
+from clipcrop.weights.registry import EMBEDDED, EMBEDDED_LITE, ENCODERS, FAMILIES, Family
 
 
 class Machine:
@@ -186,6 +186,25 @@ def test_a_path_to_one_onnx_file_is_a_lite_checkpoint(tmp_path: Path) -> None:
 
     assert (found.kind, found.path, found.size_bytes) == ("lite", path, path.stat().st_size)
     assert verify_checkpoint(found) == path
+
+
+def test_an_entry_among_the_families_makes_an_encoder_known(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "dark.npz"
+    weights.write_bytes(b"weights")
+    family = Family(description="finds what is dark", needs_torch=False, embedded=weights)
+    monkeypatch.setitem(FAMILIES, "dark", family)
+    monkeypatch.setitem(EMBEDDED, "dark", "dark")
+
+    found = machine.find("dark")
+
+    assert (found.kind, found.path, found.size_bytes) == ("dark", weights, 7)
+    assert found.is_usable
+    assert verify_checkpoint(found) == weights
+    assert found in machine.list()
+    with pytest.raises(NotImplementedError, match="load_encoder has no case for 'dark'"):
+        load_encoder("dark")
 
 
 @pytest.mark.parametrize(

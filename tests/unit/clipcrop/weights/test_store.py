@@ -13,9 +13,15 @@ from fake_hub import FakeHub
 from safetensors.numpy import save
 
 from clipcrop.errors import CheckpointError, InputError
-from clipcrop.weights.checkpoint import EMBEDDED_LITE, find_checkpoint
+from clipcrop.weights.checkpoint import find_checkpoint
 from clipcrop.weights.hub import Hub
-from clipcrop.weights.registry import ENCODERS, PublishedFile, PublishedModel, find_encoder
+from clipcrop.weights.registry import (
+    EMBEDDED_LITE,
+    ENCODERS,
+    PublishedFile,
+    PublishedModel,
+    find_encoder,
+)
 from clipcrop.weights.store import addresses, download, place, remove, verify
 
 WEIGHTS = "model.safetensors"
