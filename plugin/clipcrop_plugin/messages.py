@@ -13,7 +13,7 @@ from clipcrop_wire import errors as wire
 from clipcrop_wire.messages import Progress
 from clipcrop_wire.sealing import PROTOCOL_VERSION
 
-from .errors import PluginError
+from .errors import BadChoice, NothingToCrop, PluginError
 from .texts import N_, _, isolated
 
 START_COMMAND = "clipcrop-daemon run"
@@ -53,6 +53,36 @@ def progress_words(progress: Progress) -> str:
     if progress.fraction is None:
         return words
     return _("{stage} {percent} %").format(stage=words, percent=round(100 * progress.fraction))
+
+
+def not_one_layer(number: int) -> str:
+    """What to say of a picture that was asked of the layer, where none or several are selected."""
+    if number:
+        return _("Several layers are selected: the visible image was looked at.")
+    return _("No layer is selected: the visible image was looked at.")
+
+
+def no_layer() -> NothingToCrop:
+    """The image is without a layer."""
+    return NothingToCrop(_("This image has no layer to look at. Add one, or open a photo."))
+
+
+def nothing_selected() -> BadChoice:
+    """The example is the selection, and there is none."""
+    words = _("Select the part of the image that shows what to look for, then try again.")
+    return BadChoice("example", words)
+
+
+def selection_outside() -> BadChoice:
+    """The example is the selected part of the layer, and there is none."""
+    return BadChoice("example", _("The selection lies outside the layer. Select a part of it."))
+
+
+def unreadable_example(path: str, reason: str) -> BadChoice:
+    """The example is a file that the editor cannot open."""
+    words = _("The example cannot be opened: {path}: {reason}.")
+    reason = reason.strip().rstrip(".")
+    return BadChoice("example", words.format(path=isolated(path), reason=isolated(reason)))
 
 
 def _plain(message: str) -> Callable[[Exception, str], str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple
 
 from clipcrop_plugin.choices import SELECTION_EXAMPLE, Choices
-from clipcrop_plugin.errors import BadChoice, NothingToCrop
+from clipcrop_plugin.errors import NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
+from clipcrop_plugin.messages import no_layer, not_one_layer, nothing_selected, selection_outside
 from clipcrop_plugin.picture import Picture, Raster
 from clipcrop_plugin.preview import Seen
 from clipcrop_plugin.texts import _
@@ -51,16 +52,11 @@ class KritaCanvas:
             return raster_of_file(choices.example_file)
         selected = self.selected()
         if selected is None:
-            raise BadChoice(
-                "example",
-                _("Select the part of the image that shows what to look for, then try again."),
-            )
+            raise nothing_selected()
         found = self._find(choices.source)
         part = found.placement.area.intersect(selected)
         if part is None:
-            raise BadChoice(
-                "example", _("The selection lies outside the layer. Select a part of it.")
-            )
+            raise selection_outside()
         return raster(found.read, part)
 
     def selected(self) -> Rect | None:
@@ -86,13 +82,13 @@ class KritaCanvas:
     def _find(self, source: str) -> _Found:
         """What to look at, and how to read it."""
         if not self.document.topLevelNodes():
-            raise NothingToCrop(_("This image has no layer to look at. Add one, or open a photo."))
+            raise no_layer()
         visible = Placement.of_canvas(self.size)
         if source == "visible":
             return _Found(visible, self._read_visible, "")
         nodes = self._chosen_nodes()
         if len(nodes) != 1:
-            return _Found(visible, self._read_visible, _several(len(nodes)))
+            return _Found(visible, self._read_visible, not_one_layer(len(nodes)))
         node = _layer_of(nodes[0])
         if node is None or node.type() in _WITHOUT_PIXELS:
             note = _("This layer has no pixels of its own: the visible image was looked at.")
@@ -138,12 +134,6 @@ class _Found(NamedTuple):
     placement: Placement
     read: Read
     note: str
-
-
-def _several(number: int) -> str:
-    if number:
-        return _("Several layers are selected: the visible image was looked at.")
-    return _("No layer is selected: the visible image was looked at.")
 
 
 def _layer_of(node: Any) -> Any:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, Iterator
 
-from clipcrop_plugin.errors import BadChoice
 from clipcrop_plugin.geometry import Rect, Size
+from clipcrop_plugin.messages import unreadable_example
 from clipcrop_plugin.picture import Raster, reduced_size
-from clipcrop_plugin.texts import _, isolated
 from krita import Krita
 
 from .qt import QtCore, QtGui
@@ -95,12 +94,7 @@ def raster_of_file(path: str) -> Raster:
         reason = reader.errorString()
         image = _image_of_document(path)
         if image is None:
-            raise BadChoice(
-                "example",
-                _("The example cannot be opened: {path}: {reason}.").format(
-                    path=isolated(path), reason=isolated(reason.strip().rstrip("."))
-                ),
-            )
+            raise unreadable_example(path, reason)
     elif image.colorSpace().isValid():
         image.convertToColorSpace(QtGui.QColorSpace(QtGui.QColorSpace.NamedColorSpace.SRgb))
     return _raster_of(_reduced(image, reduced_size(image.width(), image.height())))

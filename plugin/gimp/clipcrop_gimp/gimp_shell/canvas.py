@@ -7,11 +7,16 @@ from typing import Callable
 from gi.repository import Gimp, Gio, GLib
 
 from clipcrop_plugin.choices import Choices
-from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.geometry import Placement, Rect, Size
+from clipcrop_plugin.messages import (
+    no_layer,
+    not_one_layer,
+    nothing_selected,
+    selection_outside,
+    unreadable_example,
+)
 from clipcrop_plugin.picture import Picture, Raster
 from clipcrop_plugin.preview import Seen
-from clipcrop_plugin.texts import _, isolated
 
 from . import pixels, selection
 from .apply import apply_crop
@@ -45,7 +50,7 @@ class GimpCanvas:
         """The part of the canvas that the layer, or all that is visible, covers."""
         image, canvas = self.image, self.size
         if not image.get_layers():
-            raise NothingToCrop(_("This image has no layer to look at. Add one, or open a photo."))
+            raise no_layer()
         layers = image.get_selected_layers()
         if source == "layer" and len(layers) == 1:
             area = _area_of(layers[0])
@@ -55,7 +60,7 @@ class GimpCanvas:
         placement = Placement.of_canvas(canvas)
         picture = Picture(pixels.of_visible(image, placement.area), placement)
         is_as_asked = source == "visible"
-        return Seen(picture, "" if is_as_asked else _several(len(layers)))
+        return Seen(picture, "" if is_as_asked else not_one_layer(len(layers)))
 
     def read_example(self, choices: Choices) -> Raster:
         """What is selected, or a file."""
@@ -100,18 +105,13 @@ class GimpCanvas:
     def _read_selected(self, source: str) -> Raster:
         selected = self.selected()
         if selected is None:
-            raise BadChoice(
-                "example",
-                _("Select the part of the image that shows what to look for, then try again."),
-            )
+            raise nothing_selected()
         layers = self.image.get_selected_layers()
         if source == "layer" and len(layers) == 1:
             area = _area_of(layers[0])
             part = area.intersect(selected)
             if part is None:
-                raise BadChoice(
-                    "example", _("The selection lies outside the layer. Select a part of it.")
-                )
+                raise selection_outside()
             return pixels.of_layer(layers[0], _inside(area, part))
         return pixels.of_visible(self.image, selected)
 
@@ -124,23 +124,11 @@ def _read_file(path: str) -> Raster:
     except GLib.Error as exc:  # which of the two it is depends on what went wrong
         image, reason = None, exc.message
     if image is None:
-        reason = reason or Gimp.get_pdb().get_last_error()
-        raise BadChoice(
-            "example",
-            _("The example cannot be opened: {path}: {reason}.").format(
-                path=isolated(path), reason=isolated(reason.strip().rstrip("."))
-            ),
-        )
+        raise unreadable_example(path, reason or Gimp.get_pdb().get_last_error())
     try:
         return pixels.of_visible(image, Rect(0, 0, *selection.size_of(image)))
     finally:
         image.delete()
-
-
-def _several(number: int) -> str:
-    if number:
-        return _("Several layers are selected: the visible image was looked at.")
-    return _("No layer is selected: the visible image was looked at.")
 
 
 def _area_of(layer: Gimp.Layer) -> Rect:
