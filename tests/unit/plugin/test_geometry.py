@@ -94,7 +94,7 @@ def test_one_pixel_can_be_cropped():
 
 
 def test_a_layer_beside_the_canvas_is_refused_with_a_sentence():
-    with pytest.raises(NothingToCrop, match=r"no pixels inside the image\. Choose another layer\."):
+    with pytest.raises(NothingToCrop, match="Choose another layer"):
         Placement.of(Rect(400, 0, 10, 10), CANVAS)
 
 

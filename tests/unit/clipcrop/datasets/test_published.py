@@ -197,9 +197,7 @@ def test_a_file_that_is_no_json_is_one_mistake_among_others(tmp_path):
 def test_a_file_of_fcdb_that_is_no_list_is_named(tmp_path):
     (tmp_path / "cropping_testing_set.json").write_text("{}")
 
-    with pytest.raises(
-        InputError, match=r"set\.json: not a list of crops: expected a list, got dict"
-    ):
+    with pytest.raises(InputError, match=r"set\.json: .*got dict"):
         read_fcdb(tmp_path)
 
 
@@ -207,7 +205,7 @@ def test_a_polygon_is_no_crop(tmp_path):
     path = write_labelme(tmp_path / "a.json", "a.jpg", [("x", [[0, 0], [9, 9]])])
     path.write_text(path.read_text().replace('"rectangle"', '"polygon"'))
 
-    with pytest.raises(InputError, match="shape 1: not a rectangle with a text: it is a polygon"):
+    with pytest.raises(InputError, match=r"shape 1: .*polygon"):
         read_labelme(tmp_path)
 
 
@@ -243,7 +241,7 @@ def test_two_different_texts_of_a_photo_are_a_mistake(tmp_path):
     (tmp_path / "a.json").write_text('{"a.jpg": "a dog"}')
     (tmp_path / "b.json").write_text('{"a.jpg": "a cat"}')
 
-    with pytest.raises(InputError, match=r"b\.json: a second, other text of 'a\.jpg': 'a cat'"):
+    with pytest.raises(InputError, match=r"b\.json: .*'a\.jpg': 'a cat'"):
         read_texts(tmp_path)
 
 

@@ -168,7 +168,7 @@ def test_longest_prompt_is_read_and_a_longer_one_refused() -> None:
     longest = ("dog " * MAX_PROMPT_CHARACTERS)[:MAX_PROMPT_CHARACTERS]
 
     assert parse_prompt(longest).texts
-    with pytest.raises(InputError, match="prompt of 513 characters is too long; use at most 512"):
+    with pytest.raises(InputError, match=r"513 characters.* 512"):
         parse_prompt(longest + "s")
     with pytest.raises(InputError, match="exclusion of 513 characters"):
         parse_prompt("dog", exclude=[longest + "s"])

@@ -283,9 +283,7 @@ def test_weights_that_are_only_a_pickle_are_refused_by_name(tmp_path: Path) -> N
 def test_a_model_of_another_architecture_is_refused(tmp_path: Path) -> None:
     folder = write_weights(tmp_path / "clip", "clip")
 
-    with pytest.raises(
-        CheckpointError, match="model of type 'clip'; an encoder needs owlvit or owlv2"
-    ):
+    with pytest.raises(CheckpointError, match=r"'clip'.*owlvit or owlv2"):
         find_checkpoint(folder)
 
 

@@ -289,8 +289,8 @@ def test_weights_with_two_sources_may_not_differ_whatever_the_hub_says(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (404, r"the hub has no google/owlvit-base-patch32 any more, or not for you \(404\)"),
-        (503, "the hub answered 503 for google/owlvit-base-patch32; try again later"),
+        (404, r"google/owlvit-base-patch32 .*404"),
+        (503, "503 for google/owlvit-base-patch32"),
     ],
 )
 def test_an_answer_that_is_no_file_is_told(
@@ -498,5 +498,5 @@ def test_a_repository_that_wants_a_login_is_told(fake_hub: FakeHub, hub: Hub, mo
 def test_a_hub_that_hangs_up_is_told(fake_hub: FakeHub, hub: Hub, models: Path):
     fake_hub.hangs_up = True
 
-    with pytest.raises(DownloadFailed, match="answer about google/owlvit-base-patch32 was cut off"):
+    with pytest.raises(DownloadFailed, match="google/owlvit-base-patch32 was cut off"):
         download("owlvit", models_folder=models, hub=hub)
