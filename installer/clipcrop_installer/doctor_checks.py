@@ -14,8 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from clipcrop_wire.endpoint import MAX_IPC_PATH_BYTES, MAX_SOCKET_NAME_BYTES
+from clipcrop_wire.endpoint import (
+    MAX_IPC_PATH_BYTES,
+    MAX_SOCKET_NAME_BYTES,
+    read_connection_file,
+)
 from clipcrop_wire.endpoint import PATH_VARIABLE as CONNECTION_VARIABLE
+from clipcrop_wire.errors import DaemonNotRunning, WireError
 
 from .disk import sha256_of
 from .editors import OWN_BUILD, Gimp, Krita, find_editors
@@ -467,51 +472,40 @@ def check_log(inspected: Inspected) -> list[Finding]:
 
 
 def check_connection(inspected: Inspected) -> list[Finding]:
-    """The connection file is the user's alone, and its sockets are there."""
+    """Clients may trust the connection file, its sockets are there, and a daemon can write it."""
     path = inspected.places.connection_file
-    findings = _places_of_sockets(inspected)
-    if not path.exists():
-        return [*findings, Finding("ok", "connection", f"no {path}, so no daemon runs")]
-    findings += _rights(path)
+    findings = [*_places_of_sockets(inspected), *_open_folder(path.parent)]
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        endpoints = [*map(str, values["work"]), *map(str, values["control"])]
-    except (ValueError, KeyError, TypeError):
-        advice = "stop the daemon and start it again: it writes a new one"
-        return [*findings, Finding("problem", "connection", f"{path} is damaged", advice)]
-    sockets = [Path(one.partition("://")[2]) for one in endpoints if one.startswith("ipc://")]
-    if gone := [one for one in sockets if not one.exists()]:
+        info = read_connection_file(path)
+    except DaemonNotRunning:
+        return [*findings, Finding("ok", "connection", f"no {path}, so no daemon runs")]
+    except WireError as exc:
+        text, _, advice = str(exc).partition("; ")
+        return [*findings, Finding("problem", "connection", text, advice)]
+    endpoints = [one.partition("://") for one in (*info.work, *info.control)]
+    gone = [place for kind, _, place in endpoints if kind == "ipc" and not Path(place).exists()]
+    if gone:
         text = f"{path} names a socket that is not there: {gone[0]}"
-        return [
-            *findings,
-            Finding("problem", "connection", text, "stop the daemon and start it again"),
-        ]
-    if any(one.verdict == "problem" for one in findings):
-        return findings
-    kinds = " and ".join(sorted({one.partition("://")[0] for one in endpoints}))
-    return [
-        *findings,
-        Finding("ok", "connection", f"{path} is yours alone, and names {kinds} endpoints"),
-    ]
+        advice = "stop the daemon and start it again"
+        return [*findings, Finding("problem", "connection", text, advice)]
+    kinds = " and ".join(sorted({kind for kind, _, _ in endpoints}))
+    text = f"{path} is yours alone, and names {kinds} endpoints"
+    return [*findings, Finding("ok", "connection", text)]
 
 
-def _rights(path: Path) -> list[Finding]:
-    if sys.platform == "win32":  # where the user's own folders are closed to other users
+def _open_folder(folder: Path) -> list[Finding]:
+    """Where others can write to its folder the daemon does not start."""
+    if sys.platform == "win32" or not folder.exists():
         return []
-    findings = []
-    found, around = path.stat(), path.parent.stat()
-    for one, place in ((found, path), (around, path.parent)):
-        if one.st_uid != os.geteuid():
-            text = f"{place} belongs to user {one.st_uid}, not to you"
-            advice = f"make it yours again: sudo chown -R $USER {shlex.quote(str(path.parent))}"
-            findings.append(Finding("problem", "connection", text, advice))
-    if found.st_mode & 0o077:
-        text = f"others can read {path}: it has mode {stat.S_IMODE(found.st_mode):o}"
-        findings.append(Finding("problem", "connection", text, f"chmod 600 {path}"))
-    if around.st_mode & 0o022:
-        text = f"others can write to {path.parent}: it has mode {stat.S_IMODE(around.st_mode):o}"
-        findings.append(Finding("problem", "connection", text, f"chmod go-w {path.parent}"))
-    return findings
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        text = f"{folder} belongs to user {found.st_uid}, not to you"
+        advice = f"make it yours again: sudo chown -R $USER {shlex.quote(str(folder))}"
+        return [Finding("problem", "connection", text, advice)]
+    if found.st_mode & 0o022:
+        text = f"others can write to {folder}: it has mode {stat.S_IMODE(found.st_mode):o}"
+        return [Finding("problem", "connection", text, f"chmod go-w {folder}")]
+    return []
 
 
 def _places_of_sockets(inspected: Inspected) -> list[Finding]:
