@@ -11,6 +11,11 @@ from typing import Literal
 Source = Literal["frame", "decoder"]
 """Where a crop comes from: the frames that are tried round the union box, or a trained decoder."""
 
+Width = Literal["close", "medium", "wide"]
+"""How much of its surroundings a crop shows beside what was asked for."""
+
+WIDTHS: tuple[Width, ...] = ("close", "medium", "wide")
+
 
 @dataclass(frozen=True)
 class Detection:
@@ -64,6 +69,9 @@ class Suggestion:
 
     source: Source | None = None
     """What proposed it; None where the answer does not say."""
+
+    width: Width | None = None
+    """None for general crops: nothing was asked for that they could show more or less of."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from ..suggestions import Width
 from .names import join_names, spell_out
 
 
@@ -24,6 +25,9 @@ class Clauses(NamedTuple):
 
     unused: tuple[str, ...]
     """Instructions about the crop ("rule of thirds"), spelled out."""
+
+    width: Width | None = None
+    """How much of its surroundings the crop is to show, where the prompt says so."""
 
 
 _DETERMINER = (
@@ -97,16 +101,30 @@ _INSTRUCTIONS = [
         rf"{_ENDS}",
         rf"{_IN}(?:aspect(?: ratio)?(?: of)? )?(?<![\d.:]){_RATIO}(?![\d:])"
         r"(?: (?:aspect )?(?:ratio|format|crop|frame)\b)?",
-        rf"{_IN}\b(?:square|portrait|landscape|vertical|horizontal|panoramic|wide ?screen|tight)"
+        rf"{_IN}\b(?:square|portrait|landscape|vertical|horizontal|panoramic|wide ?screen)"
         rf" (?:crop|format|orientation|mode|framing|aspect)\b{_ENDS}",
         r"(?:\b(?:for|as) )?(?:\b(?:an?|my) )?\binstagram (?:story|stories|post|reel|format)\b",
         rf"{_IN}\b\d{{3,5}} ?x ?\d{{3,5}}\b(?: ?px| pixels)?",
-        r"(?<=, )(?:very |really )?(?:tight|close)(?:ly)?(?=$|,)|\btightly$",
         r"(?<=\ball )but (?:one|two|three|four|five|a few|\d+)\b",
         r"\bbut (?:one|two|three|four|five)$",
     )
 ]
 """What the crop should be like, and nothing to look for."""
+
+_WIDTHS: dict[Width, re.Pattern[str]] = {
+    "wide": re.compile(
+        r"\b(?:with|leaving|leave|give (?:it|her|him|them)) (?:a )?(?:lots?|plenty) of "
+        rf"(?:air|space|room)\b{_WHERE}*{_ENDS}"
+        r"|\b(?:in|with|showing) (?:its|her|his|their|the|all the|some of the) "
+        r"(?:surroundings|environment)\b"
+        r"|(?<=, )(?:very )?wide(?:ly)?(?=$|,)"
+    ),
+    "close": re.compile(
+        r"\b(?:(?:as|in|an?) )*(?:very |extreme )?(?:tight|close)[- ]?(?:up|crop|framing)\b"
+        r"(?: (?:photo|shot|view|picture|crop)\b)?(?=$|,| of\b)"
+        r"|(?<=, )(?:very |really )?(?:tight|close)(?:ly)?(?=$|,)|\btightly$"
+    ),
+}
 
 _IMAGE_WORDS = r"(?:image|photo|photograph|picture|pic|shot|frame|crop|view)"
 _COMMANDS = [
@@ -187,6 +205,7 @@ def split_clauses(line: str) -> Clauses:
     Args:
         line: a prompt after `normalise`.
     """
+    line, width = _take_width(line)
     line, unused = _take_instructions(join_names(line))
     line = _DOUBLE_NEGATIVE.sub("keep", line)
     line = _NOTHING_BUT.sub("only", line)
@@ -212,7 +231,18 @@ def split_clauses(line: str) -> Clauses:
         wanted=", ".join(parts),
         excluded=tuple(part for part in map(_tidy, excluded) if part),
         unused=tuple(unused),
+        width=width,
     )
+
+
+def _take_width(line: str) -> tuple[str, Width | None]:
+    """Take what says how wide the crop is to be out of a line."""
+    for width, pattern in _WIDTHS.items():
+        rest = pattern.sub(",", line)
+        if rest != line:
+            rest = re.sub(r",+ of\b", ",", rest)  # "close-up of the dog"
+            return re.sub(r"\s*,[\s,]*", ", ", rest).strip(" ,"), width
+    return line, None
 
 
 def _take_instructions(line: str) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import EmptyPrompt, InputError
+from ..suggestions import Width
 from .clauses import normalise, split_clauses, split_list, strip_cues
 from .language import english_pipeline
 from .names import as_word, spell_out
@@ -91,6 +92,9 @@ class Prompt:
     contradicted: tuple[str, ...] = ()
     """What is asked for and excluded in the same words; it is no exclusion."""
 
+    width: Width | None = None
+    """How much of its surroundings the crop is to show; None where the prompt does not say."""
+
     @property
     def all_texts(self) -> tuple[Text, ...]:
         """Texts and then exclusions: the order of the rows of their embeddings."""
@@ -125,7 +129,7 @@ def parse_prompt(prompt: str, exclude: Sequence[str] = ()) -> Prompt:
     line, exclude_lines = _checked_lines(prompt, exclude)
     if not line and not exclude_lines:
         return Prompt(text="", texts=())  # that needs no spaCy
-    wanted, excluded, unused = split_clauses(line)
+    wanted, excluded, unused, width = split_clauses(line)
     excluded_clauses = [*excluded, *exclude_lines]
     docs = _parse([wanted, *excluded_clauses])
     keywords = _merge(docs[0])
@@ -145,6 +149,7 @@ def parse_prompt(prompt: str, exclude: Sequence[str] = ()) -> Prompt:
         exclusions=tuple(dict.fromkeys(allowed))[:MAX_KEYWORDS],
         unused=unused,
         contradicted=tuple(sorted(contradicted)),
+        width=width,
     )
 
 

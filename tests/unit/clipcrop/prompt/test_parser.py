@@ -33,7 +33,8 @@ def exclusions(prompt: Prompt) -> list[tuple[str, int | None]]:
 
 LIST = Path(__file__).with_name("prompts.jsonl")
 """A prompt a line: the texts with their counts that are ``wanted`` and ``excluded`` (null: as many
-as are clear), the instructions that are ``unused``, and in some the ``whole`` text."""
+as are clear), the instructions that are ``unused``, the ``width`` of the crop, and in some
+the ``whole`` text."""
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ def test_prompts_of_the_list_are_read_as_it_says(case: dict[str, Any]) -> None:
     assert keywords(parsed) == [tuple(pair) for pair in case["wanted"]]
     assert exclusions(parsed) == [tuple(pair) for pair in case.get("excluded", ())]
     assert list(parsed.unused) == case.get("unused", [])
+    assert parsed.width == case.get("width")
     assert case.get("whole") in (None, parsed.texts[0].text if parsed.texts else None)
 
 
