@@ -21,7 +21,7 @@ from PIL import Image
 from .arrays import FloatArray, largest
 from .boxes import as_boxes, clip_to_image, cxcywh_to_xyxy, non_maximum_suppression
 from .composing.composition import CompositionScorer
-from .composing.ranking import Proposals, rank
+from .composing.ranking import NO_SURROUNDINGS, Proposals, Ranking, Surroundings, rank
 from .constraints import Constraints
 from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
@@ -30,7 +30,7 @@ from .extras import has_extra, require_extra
 from .grounding import Grounding, GroundingOptions, Variant, ground
 from .imaging.images import LoadedImage, prepare_image
 from .prompt.paper import paper_prompt
-from .prompt.parser import IMAGE_QUERY, Prompt, parse_prompt
+from .prompt.parser import IMAGE_QUERY, Prompt, Text, parse_prompt
 from .suggestions import Detection, Suggestion, Suggestions
 from .weights.decoders import find_decoder
 
@@ -48,6 +48,11 @@ MAX_OBJECTS = 10
 _OBJECT_POOL = 200  # best tokens, among which the objects are looked for
 _OBJECT_MAX_IOU = 0.5
 _MIN_OBJECTNESS = 0.1
+
+_FACE = Text("face", head="face")
+_BYSTANDERS = (Text("person", head="person"), Text("animal", head="animal"))
+_MIN_SURROUNDING_SCORE = 0.3
+_MAX_SURROUNDINGS = 12  # of each kind
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,9 @@ class EncodedImage:
     seconds: float
     """What encoding took."""
 
+    surroundings: Surroundings = NO_SURROUNDINGS
+    """Faces, people and animals, whatever is asked for."""
+
 
 class Predictor:
     """An encoder and a composition score, and a trained decoder where there is one."""
@@ -79,6 +87,7 @@ class Predictor:
         self.encoder = encoder
         self.decoder = decoder
         self._scorer = scorer
+        self._surrounding_embeddings: FloatArray | None = None
 
     @classmethod
     def load(
@@ -133,12 +142,14 @@ class Predictor:
         tokens = self.encoder.encode_images([loaded.rgb])
         with memory_errors_named("cpu"):
             objects_xyxy = _find_objects(tokens)
+            surroundings = self._find_surroundings(tokens)
         return EncodedImage(
             tokens=tokens,
             objects_xyxy=objects_xyxy,
             width_px=loaded.width_px,
             height_px=loaded.height_px,
             seconds=time.perf_counter() - started,
+            surroundings=surroundings,
         )
 
     def suggest(
@@ -198,12 +209,16 @@ class Predictor:
                 self._scorer,
                 count,
                 self._propose(encoded.tokens, found),
+                surroundings=encoded.surroundings,
+                width=parsed.width,
             )
+        widths = ranking.widths or (None,) * len(ranking.frames_px)
         crops = zip(
             ranking.frames_xyxy.tolist(),
             ranking.frames_px.tolist(),
             ranking.quality.tolist(),
             ranking.is_proposed.tolist(),
+            widths,
             strict=True,
         )
         return Suggestions(
@@ -214,8 +229,10 @@ class Predictor:
             dropped=found.dropped,
             excluded=found.excluded,
             crops=tuple(
-                Suggestion(tuple(xyxy), tuple(px), quality, "decoder" if is_proposed else "frame")
-                for xyxy, px, quality, is_proposed in crops
+                Suggestion(
+                    tuple(xyxy), tuple(px), quality, "decoder" if is_proposed else "frame", of_width
+                )
+                for xyxy, px, quality, is_proposed, of_width in crops
             ),
             seconds=time.perf_counter() - started,
             notes=(
@@ -225,8 +242,24 @@ class Predictor:
                     for text in found.kept
                 ),
                 *(f"not used: {instruction}" for instruction in parsed.unused),
+                *_cut_note(ranking, found.detections),
             ),
         )
+
+    def _find_surroundings(self, tokens: ImageTokens) -> Surroundings:
+        """Faces, people and animals in an image."""
+        if self._surrounding_embeddings is None:
+            self._surrounding_embeddings = self.encoder.encode_texts([_FACE, *_BYSTANDERS])
+        scores = tokens.scores(self._surrounding_embeddings)[0]  # [3, N]
+        boxes_xyxy = clip_to_image(cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0]))
+        found = []
+        for of_kind in (scores[0], scores[1:].max(axis=0)):
+            likely = np.flatnonzero(of_kind >= _MIN_SURROUNDING_SCORE)
+            kept = non_maximum_suppression(
+                boxes_xyxy[likely], of_kind[likely], _OBJECT_MAX_IOU, _MAX_SURROUNDINGS
+            )
+            found.append(boxes_xyxy[likely[kept]])
+        return Surroundings(*found)
 
     def _propose(self, tokens: ImageTokens, found: Grounding) -> Proposals | None:
         """The decoder's crops; none where it needs a subject and nothing was found."""
@@ -261,6 +294,12 @@ class Predictor:
             example = self.encoder.encode_image_query(loaded.rgb)[0]
             rows.insert(parsed.all_texts.index(IMAGE_QUERY), example)
         return parsed, rows
+
+
+def _cut_note(ranking: Ranking, detections: Sequence[Detection]) -> list[str]:
+    """What of what was asked for does not fit into the first crop."""
+    cut = [found.text for found, is_cut in zip(detections, ranking.is_cut, strict=True) if is_cut]
+    return [f"does not fit the crop as a whole: {', '.join(dict.fromkeys(cut))}"] if cut else []
 
 
 def _find_objects(tokens: ImageTokens) -> FloatArray:

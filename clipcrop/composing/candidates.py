@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import FloatArray, IntArray
-from ..boxes import area, as_boxes, clip_to_image
+from ..boxes import as_boxes, clip_to_image
 from ..constraints import Constraints
+from .widths import Targets, targets
 
 FREE_ASPECTS = (16 / 9, 3 / 2, 4 / 3, 1.0, 4 / 5, 2 / 3)
 """What is tried beside the image's own ratio when the ratio is free."""
 
-WIDEST = 2.2
+WIDEST = 2.4
 """Where the ratio is free, frames follow the shape of what they hold, up to this ratio."""
 
 AIR = 0.12
@@ -31,24 +32,6 @@ HEAD_AIR = 0.16
 TOUCHES = 0.01
 """A box this close to the image's edge, in units of the image, is cut off by the image already."""
 
-USUAL_POWER = 0.66
-"""Crops take the share of the photo that the box of what they are for takes, to this power: ten
-times the box of a thing of .001, 2.2 times that of one of .1, the photo where a thing fills it.
-
-Two published figures lead to it. Crops that people draw for a description take .29 of the photo on
-average (the CAGIC poster: the original photo has an IoU of .2869 with them), and are about 2.2
-times the object's box (the ClipCrop paper, Table 1: OWL-ViT's bare box has an IoU of .41 with them,
-wrong boxes included). Both at once, and a photo that is kept where a thing fills it, would be .61.
-`tests/benchmarks/crop_sizes.py` on training photos, for .61 to .70: lower powers come nearer to
-.29 of the photo, higher ones to 2.2 times the box.
-"""
-
-MIN_USUAL = 1e-4
-"""Smaller boxes have the usual area of a box of this share."""
-
-SIZE_RANGE = 1.7
-"""Most sizes round a union box are within this factor of the usual area."""
-
 _STEPS = 50_000  # to the fourth power it still fits into 64 bits
 
 
@@ -57,8 +40,8 @@ class _Grid:
     """How finely the frames of one ratio are laid out."""
 
     sizes: int
-    """Without a union box, from small to as large as possible in equal ratios; with one, two thirds
-    about the usual size and the others from there to as large as possible."""
+    """Without a union box, from small to as large as possible in equal ratios; with one, from the
+    close to the wide target, and the largest."""
 
     across: tuple[float, ...]
     """Where the union box's centre lies in the frame; 0 and 1 stand for as far as it can go."""
@@ -67,11 +50,11 @@ class _Grid:
     """The same from top to bottom; a bit below the middle is natural."""
 
 
-FREE_GRID = _Grid(5, (1 / 3, 0.42, 1 / 2, 0.58, 2 / 3), (0.4, 0.5, 0.6))
-FIXED_GRID = _Grid(14, (0.0, 1 / 3, 1 / 2, 2 / 3, 1.0), (0.0, 0.4, 0.5, 0.6, 1.0))
+FREE_GRID = _Grid(6, (0.38, 1 / 2, 0.62), (0.4, 0.5, 0.6))
+FIXED_GRID = _Grid(11, (0.0, 1 / 3, 1 / 2, 2 / 3, 1.0), (0.0, 0.4, 0.5, 0.6, 1.0))
 """Few frames of each of many ratios, or many frames of one: a few hundred in both cases."""
 
-MIN_SIZE = 0.25
+MIN_SIZE = 0.15
 """Smallest frame round a tiny union box, in units of the largest one of its ratio."""
 
 GENERAL_MIN_SIZE = 0.55
@@ -121,8 +104,8 @@ def candidates(
         down = _spread(sizes[:, 1], region[1], region[3], len(grid.down))
     else:
         box, air = union_box_xyxy.tolist(), kept
-        usual = usual_area(union_box_xyxy)
-        sizes = _sizes_round(shapes, region, kept, usual, least, grid.sizes)
+        areas = subject_targets(union_box_xyxy, constraints, width_px, height_px).areas
+        sizes = _sizes_round(shapes, region, kept, areas, least, grid.sizes)
         across = _place(sizes[:, 0], (box[0], box[2]), air[0::2], region[0::2], grid.across)
         down = _place(sizes[:, 1], (box[1], box[3]), air[1::2], region[1::2], grid.down)
     frames = as_boxes(
@@ -174,9 +157,24 @@ def fit(
     return clip_to_image(np.concatenate([low, low + size], axis=1)[kept]), kept
 
 
-def usual_area(union_box_xyxy: FloatArray) -> float:
-    """[4] -> the share of the photo that people's crops of it take."""
-    return float(max(float(area(union_box_xyxy)), MIN_USUAL) ** USUAL_POWER)
+def subject_targets(
+    union_box_xyxy: FloatArray,
+    constraints: Constraints,
+    width_px: int,
+    height_px: int,
+) -> Targets:
+    """What close, medium and wide crops of [4] a subject are like; see `candidates`."""
+    image_aspect = width_px / height_px
+    kept = _with_air(union_box_xyxy, width_px, height_px)
+    ratio = constraints.ratio(width_px, height_px)
+    shape = (_own_aspect(kept, image_aspect) if ratio is None else ratio) / image_aspect
+    return targets(
+        union_box_xyxy,
+        np.array(kept, np.float32),
+        shape,
+        min(shape, 1 / shape, 1.0) * MIN_SIZE**2,
+        is_exact=ratio is not None,
+    )
 
 
 def _different(frames_xyxy: FloatArray) -> FloatArray:
@@ -266,12 +264,17 @@ def _free_aspects(image_aspect: float, kept: list[float] | None) -> list[float]:
     aspects = [image_aspect]
     own = []
     if kept is not None:
-        own_aspect = (kept[2] - kept[0]) / max(kept[3] - kept[1], 1e-6) * image_aspect
-        own = [min(max(own_aspect, 1 / WIDEST), WIDEST)]
+        own = [_own_aspect(kept, image_aspect)]
     for aspect in (*FREE_ASPECTS, *own):
         if all(abs(math.log(aspect / other)) > 0.04 for other in aspects):
             aspects.append(aspect)
     return aspects
+
+
+def _own_aspect(kept: list[float], image_aspect: float) -> float:
+    """Width over height of the box with air, in pixels, within limits."""
+    aspect = (kept[2] - kept[0]) / max(kept[3] - kept[1], 1e-6) * image_aspect
+    return min(max(aspect, 1 / WIDEST), WIDEST)
 
 
 def _with_air(box_xyxy: FloatArray, width_px: int, height_px: int) -> list[float]:
@@ -304,25 +307,20 @@ def _sizes_round(
     shapes: FloatArray,
     region: list[float],
     kept: list[float],
-    usual: float,
+    areas: FloatArray,
     least: tuple[float, float],
     count: int,
 ) -> FloatArray:
-    """The same for frames that hold what must be kept: most have about the usual area."""
+    """The same for frames that hold what must be kept: from the close area to the wide one."""
     largest, smallest = _limits(shapes, region, least, MIN_SIZE)
     needed = np.maximum(shapes * (kept[3] - kept[1]), kept[2] - kept[0])
     smallest = np.minimum(np.maximum(smallest, needed), largest)
-    tight = np.clip(np.sqrt(usual / SIZE_RANGE * shapes), smallest, largest)
-    room = largest / tight  # where the usual sizes don't fit in it, all are spread over it
-    wide = np.clip(np.sqrt(usual * SIZE_RANGE * shapes), tight * room**0.2, tight * room ** (2 / 3))
-    near = 2 * count // 3
-    steps = np.linspace(0, 1, near, dtype=np.float32)
-    far_steps = np.linspace(0, 1, count - near + 1, dtype=np.float32)[1:]
-    widths = [
-        start[:, None] * (end / start)[:, None] ** along
-        for start, end, along in ((tight, wide, steps), (wide, largest, far_steps))
-    ]
-    return _as_sizes(np.concatenate(widths, axis=1), shapes)
+    close, medium, wide = np.log(np.maximum(areas, 1e-9)).tolist()
+    below = np.linspace(close, medium, count // 2, endpoint=False)
+    steps = np.concatenate([below, np.linspace(medium, wide, count - count // 2)])
+    widths = np.sqrt(np.exp(steps) * shapes[:, None]).astype(np.float32)  # [A, count]
+    widths = np.clip(widths, smallest[:, None], largest[:, None])
+    return _as_sizes(np.concatenate([widths, largest[:, None]], axis=1), shapes)
 
 
 def _limits(

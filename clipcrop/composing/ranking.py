@@ -12,15 +12,18 @@ image. Views grow from that to the whole image; a frame is judged in the smalles
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..arrays import BoolArray, FloatArray, IntArray
-from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes, coverage, iou
+from ..arrays import BoolArray, FloatArray, IntArray, largest
+from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes, clip_to_image, coverage, iou, union_box
 from ..constraints import Constraints
-from .candidates import candidates, fit, to_pixels, usual_area
+from ..suggestions import WIDTHS, Width
+from .candidates import candidates, fit, subject_targets, to_pixels
+from .widths import DISTINCT_TIMES
 
 WELL_FRAMED_MARGIN = 0.0
 """The whole image may be this much worse than the best frame and still count as well framed.
@@ -49,8 +52,8 @@ VISIBLE = 0.02
 MAX_IOUS = (0.75, 0.85, 0.92)
 """Frames in the list overlap by no more than the first; the others where too few would be left."""
 
-MAX_IOUS_ROUND = (0.65, 0.8, 0.92)
-"""The same for frames of a subject: since all are about as wide, they differ less by themselves."""
+MAX_IOU_ROUND = 0.85
+"""Frames of a subject overlap by no more than this."""
 
 SAME_OBJECT_IOU = 0.7
 """An object that overlaps a subject by more than this is that subject."""
@@ -70,11 +73,25 @@ MAX_VIEW = 0.85
 SHOWN = 0.2
 """An object of which less than this lies in the view is no object of the view."""
 
-USUAL_SLACK = 1.1
-"""Frames of the usual area, up to so many times more or less, are judged by composition alone..."""
+FACE_INSIDE = 0.6
+"""A face of which this share lies in a subject is that subject's, and it has a head round it."""
 
-USUAL_SPREAD = 0.2
-"""...and at a distance of this from them, in units of ln(area), quality is halved."""
+HAIR, EARS, CHIN = 0.45, 0.3, 0.25
+"""How far a head is beyond the box of its face: above, on both sides, below, in units of the
+height, the width and the height of the face."""
+
+BYSTANDER_IOU = 0.5
+"""A person or an animal that overlaps a subject by more than this is that subject."""
+
+BYSTANDER_COST = 0.35
+"""A frame that ends in the middle of somebody who was not asked for loses this share of its
+quality, if what is to be seen of them takes a tenth of the frame; less where it takes less."""
+
+MAX_LIKELY = 120
+"""Of the frames of a subject so many, the best, are considered for the list..."""
+
+CHANCE_POWER = 2.0
+"""...and their quality to this power is how likely it is that a user has them in mind."""
 
 FEW_FRAMES = 40
 """With fewer frames that keep the subject, general ones join them, ranked by what they keep."""
@@ -133,6 +150,25 @@ class Ranking:
     is_proposed: BoolArray
     """[R] bool, True for frames that come from the proposals."""
 
+    widths: tuple[Width, ...]
+    """[R] how wide each frame is; empty for general crops."""
+
+    is_cut: BoolArray
+    """[S] bool, the subjects of which the first frame shows a part only."""
+
+
+class Surroundings(NamedTuple):
+    """What of the photo makes crops of other things better or worse."""
+
+    faces_xyxy: FloatArray
+    """[A, 4] faces: their heads are kept whole."""
+
+    bystanders_xyxy: FloatArray
+    """[P, 4] people and animals: frames do not end in the middle of them."""
+
+
+NO_SURROUNDINGS = Surroundings(as_boxes([]), as_boxes([]))
+
 
 def rank(
     union_box_xyxy: FloatArray | None,
@@ -145,6 +181,9 @@ def rank(
     scorer: Scorer,
     count: int = 8,
     proposals: Proposals | None = None,
+    *,
+    surroundings: Surroundings = NO_SURROUNDINGS,
+    width: Width | None = None,
 ) -> Ranking:
     """Find and rank frames of an image.
 
@@ -159,13 +198,20 @@ def rank(
         scorer: Judges the frames.
         count: Frames to suggest; fewer where there are not so many different ones.
         proposals: Crops that join the candidates; they obey the same rules.
+        surroundings: Faces, people and animals in the image.
+        width: Of the first frame, where one of that width keeps the subjects as well as others;
+            medium by default.
 
     Returns:
-        The suggestions.
+        The suggestions. Close, medium and wide are among the first four, where the image has room
+        for frames that differ so.
 
     Raises:
         InputError: The minimum size is larger than any frame of the image.
     """
+    whole_xyxy = _with_heads(subjects_xyxy, surroundings.faces_xyxy)
+    if union_box_xyxy is not None:
+        union_box_xyxy = union_box(np.concatenate([union_box_xyxy[None], whole_xyxy]))
     frames = _find_frames(union_box_xyxy, excluded_xyxy, constraints, width_px, height_px)
     proposed = proposals or Proposals(as_boxes([]), np.zeros(0, np.float32))
     fitted, which = fit(proposed.frames_xyxy, constraints, width_px, height_px)
@@ -178,18 +224,30 @@ def rank(
     objects = _join(subjects_xyxy, objects_xyxy)
     quality = judge(frames, union_box_xyxy, objects, len(subjects_xyxy), image_aspect, scorer)
     is_proposed = np.arange(len(frames)) < len(which)
-    decoded = proposed.quality[which]
+    quality[is_proposed] += DECODER_SHARE * (proposed.quality[which] - quality[is_proposed])
+    widths = None
     if union_box_xyxy is not None:
-        decoded = decoded * _usualness(fitted, union_box_xyxy)
-    quality[is_proposed] += DECODER_SHARE * (decoded - quality[is_proposed])
-    lost = _lost(subjects_xyxy, frames)
-    rank_key, quality = _apply_wishes(frames, quality, lost, excluded_xyxy)
+        aims = subject_targets(union_box_xyxy, constraints, width_px, height_px)
+        widths = aims.width_of(frames)
+        quality *= aims.likeness(frames, WIDTHS.index(width or "medium"))
+        quality *= 1 - BYSTANDER_COST * _cut_bystanders(
+            surroundings.bystanders_xyxy, whole_xyxy, frames
+        )
+    lost = _lost(whole_xyxy, frames)
+    rank_key, quality, is_visible = _apply_wishes(frames, quality, lost, excluded_xyxy)
     is_well_framed = allows_whole and bool(rank_key[-1] >= rank_key.max() - WELL_FRAMED_MARGIN)
     is_offered = lost <= (MAX_LOST + lost.min() if lost.min() > 0 else 0.0)
-    frames, rank_key, quality = frames[is_offered], rank_key[is_offered], quality[is_offered]
-    is_proposed = is_proposed[is_offered]
-    max_ious = MAX_IOUS if union_box_xyxy is None else MAX_IOUS_ROUND
-    picked = pick_different(frames, rank_key, count, max_ious)
+    offered = np.flatnonzero(is_offered)
+    frames, rank_key, quality = frames[offered], rank_key[offered], quality[offered]
+    first: list[int] = []
+    if widths is not None:
+        widths = widths[offered]
+        first = _best_of_widths(
+            frames, widths, rank_key, is_visible[offered], WIDTHS.index(width or "medium")
+        )[:count]
+    if first:
+        first = pick_representative(frames, rank_key, count, first).tolist()
+    picked = pick_different(frames, rank_key, count, first=first)
     frames_px = to_pixels(
         frames[picked],
         width_px,
@@ -198,16 +256,78 @@ def rank(
         (constraints.min_width_px, constraints.min_height_px),
     )
     # In an image of a few pixels, different frames can be rounded to the same crop.
-    first = np.sort(np.unique(frames_px, axis=0, return_index=True)[1])
-    picked, frames_px = picked[first], frames_px[first]
+    different = np.sort(np.unique(frames_px, axis=0, return_index=True)[1])
+    picked, frames_px = picked[different], frames_px[different]
     size_px = np.array([width_px, height_px, width_px, height_px], np.float32)
+    frames_xyxy = (frames_px / size_px).astype(np.float32)
     return Ranking(
-        frames_xyxy=(frames_px / size_px).astype(np.float32),
+        frames_xyxy=frames_xyxy,
         frames_px=frames_px,
         quality=np.minimum.accumulate(quality[picked]),
         is_well_framed=is_well_framed,
-        is_proposed=is_proposed[picked],
+        is_proposed=is_proposed[offered[picked]],
+        widths=() if widths is None else tuple(WIDTHS[index] for index in widths[picked]),
+        is_cut=coverage(whole_xyxy, frames_xyxy[:1])[:, 0] < KEPT,
     )
+
+
+def _best_of_widths(
+    frames_xyxy: FloatArray, widths: IntArray, key: FloatArray, is_visible: BoolArray, wanted: int
+) -> list[int]:
+    """The best frame of the width that is asked for, and then of each other width.
+
+    Args:
+        frames_xyxy: [F, 4] frames.
+        widths: [F] index of each frame's width.
+        key: [F] how good each one is.
+        is_visible: [F] whether what was excluded is to be seen.
+        wanted: The index that is asked for; where there is none, the nearest one is the first.
+    """
+    sizes = area(frames_xyxy)
+    allowed = is_visible == is_visible[key.argmax()]
+    nearest = min(widths[allowed].tolist(), key=lambda width: abs(width - wanted))
+    best: list[int] = []
+    for width in sorted(range(len(WIDTHS)), key=lambda width: width != nearest):
+        is_open = allowed & (widths == width)
+        for other in best:
+            times = sizes / sizes[other] if width > widths[other] else sizes[other] / sizes
+            is_open &= times >= DISTINCT_TIMES
+        if is_open.any():
+            best.append(int(np.where(is_open, key, -np.inf).argmax()))
+    return [*best[:1], *sorted(best[1:], key=lambda at: -float(key[at]))]
+
+
+def _with_heads(subjects_xyxy: FloatArray, faces_xyxy: FloatArray) -> FloatArray:
+    """[S, 4], [A, 4] -> [S, 4] the subjects, each with the whole heads of its faces."""
+    if not len(subjects_xyxy) or not len(faces_xyxy):
+        return subjects_xyxy
+    width, height = (faces_xyxy[:, 2:] - faces_xyxy[:, :2]).T
+    grown = np.stack([EARS * width, HAIR * height, -EARS * width, -CHIN * height], axis=1)
+    heads_xyxy = clip_to_image(faces_xyxy - grown)
+    is_theirs = coverage(faces_xyxy, subjects_xyxy).T >= FACE_INSIDE  # [S, A]
+    corners = np.broadcast_to(heads_xyxy, (*is_theirs.shape, 4))
+    low = np.where(is_theirs[..., None], corners[..., :2], 1.0).min(axis=1)
+    high = np.where(is_theirs[..., None], corners[..., 2:], 0.0).max(axis=1)
+    return np.concatenate(
+        [np.minimum(subjects_xyxy[:, :2], low), np.maximum(subjects_xyxy[:, 2:], high)], axis=1
+    )
+
+
+def _cut_bystanders(
+    bystanders_xyxy: FloatArray, subjects_xyxy: FloatArray, frames_xyxy: FloatArray
+) -> FloatArray:
+    """[P, 4], [S, 4], [F, 4] -> [F] how badly the worst of those not asked for is cut, 0 to 1."""
+    if len(bystanders_xyxy) and len(subjects_xyxy):
+        is_other = iou(bystanders_xyxy, subjects_xyxy).max(axis=1) <= BYSTANDER_IOU
+        is_other &= coverage(bystanders_xyxy, subjects_xyxy).max(axis=1) <= FACE_INSIDE
+        bystanders_xyxy = bystanders_xyxy[is_other]
+    if not len(bystanders_xyxy):
+        return np.zeros(len(frames_xyxy), np.float32)
+    shown = coverage(bystanders_xyxy, frames_xyxy)  # [P, F]
+    of_frame = shown * area(bystanders_xyxy)[:, None] / np.maximum(area(frames_xyxy), 1e-9)
+    cut = 4 * shown * (1 - shown) * np.minimum(of_frame / 0.1, 1)
+    result: FloatArray = cut.max(axis=0)
+    return result
 
 
 def judge(
@@ -242,17 +362,7 @@ def judge(
         quality[here] = judge_in_view(
             frames_xyxy[here], view, objects_xyxy, num_subjects, image_aspect, scorer
         )
-    if union_box_xyxy is not None:
-        quality *= _usualness(frames_xyxy, union_box_xyxy)
     return quality
-
-
-def _usualness(frames_xyxy: FloatArray, union_box_xyxy: FloatArray) -> FloatArray:
-    """[F, 4], [4] -> [F] 1 for frames of about the usual area, less for others."""
-    away = np.abs(np.log(np.maximum(area(frames_xyxy), 1e-9) / usual_area(union_box_xyxy)))
-    strain = np.maximum(away - np.log(USUAL_SLACK), 0) / USUAL_SPREAD
-    result: FloatArray = 1 / (1 + np.square(strain))
-    return result
 
 
 def judge_in_view(
@@ -297,6 +407,7 @@ def pick_different(
     key: FloatArray,
     count: int,
     max_ious: tuple[float, ...] = MAX_IOUS,
+    first: Sequence[int] = (),
 ) -> IntArray:
     """The best frames of which no two are nearly the same.
 
@@ -306,12 +417,15 @@ def pick_different(
         count: As many as this are picked; fewer where there are not so many.
         max_ious: Picked frames overlap by no more than the first; the others follow in turn where
             too few would be left.
+        first: Indices that are picked before all others, whatever their key.
 
     Returns:
-        [picked] int64 indices, best first; equal ones keep their order.
+        [picked] int64 indices: ``first``, then best first; equal ones keep their order.
     """
-    picked: list[int] = []
+    picked = list(first)
     overlaps = np.zeros(len(frames_xyxy), np.float32)  # with the nearest of the picked
+    if picked:
+        overlaps = iou(frames_xyxy[picked], frames_xyxy).max(axis=0)
     for max_iou in max_ious:
         left = np.where(overlaps > max_iou, -np.inf, key)
         left[picked] = -np.inf
@@ -326,7 +440,42 @@ def pick_different(
             left[index] = -np.inf
         if len(picked) >= count:
             break
-    return np.array(sorted(picked, key=lambda index: -float(key[index])), dtype=np.int64)
+    others = sorted(picked[len(first) :], key=lambda index: -float(key[index]))
+    return np.array([*first, *others], dtype=np.int64)
+
+
+def pick_representative(
+    frames_xyxy: FloatArray, key: FloatArray, count: int, first: Sequence[int]
+) -> IntArray:
+    """Frames such that one of them is probably near the crop that the user has in mind.
+
+    What the user has in mind is unknown; the better a frame, the likelier it is that. Each pick
+    adds most to the expected IoU of the nearest one in the list.
+
+    Args:
+        frames_xyxy: [F, 4] frames.
+        key: [F] how good each one is.
+        count: As many as this are picked; fewer where there are not so many.
+        first: Indices that are picked before all others.
+
+    Returns:
+        [picked] int64 indices: ``first``, then best first.
+    """
+    likely = np.union1d(largest(key, MAX_LIKELY), first)
+    frames, chance = frames_xyxy[likely], np.maximum(key[likely], 0) ** CHANCE_POWER
+    overlaps = iou(frames, frames)
+    picked = np.searchsorted(likely, first).tolist()
+    nearest = overlaps[picked].max(axis=0)
+    is_open = nearest <= MAX_IOU_ROUND
+    while len(picked) < count and is_open.any():
+        gain = np.maximum(overlaps - nearest, 0) @ chance
+        best = int(np.where(is_open, gain, -1.0).argmax())
+        picked.append(best)
+        nearest = np.maximum(nearest, overlaps[best])
+        is_open &= nearest <= MAX_IOU_ROUND
+    chosen = likely[picked]
+    others = sorted(chosen[len(first) :].tolist(), key=lambda index: -float(key[index]))
+    return np.array([*first, *others], dtype=np.int64)
 
 
 def _find_frames(
@@ -341,7 +490,7 @@ def _find_frames(
     if union_box_xyxy is not None and len(found) < FEW_FRAMES:
         found = np.concatenate([found, candidates(None, constraints, width_px, height_px)])
     free = [
-        candidates(union_box_xyxy, constraints, width_px, height_px, within_xyxy=region)
+        candidates(union_box_xyxy, constraints, width_px, height_px, region)
         for region in _regions_without(excluded_xyxy, union_box_xyxy)
     ]
     found = np.concatenate([*free, found])
@@ -393,15 +542,16 @@ def _lost(subjects_xyxy: FloatArray, frames_xyxy: FloatArray) -> FloatArray:
 
 def _apply_wishes(
     frames_xyxy: FloatArray, quality: FloatArray, lost: FloatArray, excluded_xyxy: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """[F] quality -> [F] the key that frames are ranked by, and [F] quality that users see."""
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """[F] quality -> [F] the key of ranking, [F] quality for users, [F] is an exclusion visible."""
     visible = np.zeros(len(frames_xyxy), np.float32)
     if len(excluded_xyxy):
         visible = coverage(excluded_xyxy, frames_xyxy).max(axis=0)
     is_visible = visible > VISIBLE
     # Quality is at most 1: nothing makes up for a subject lost or an excluded thing shown.
     key = quality * (1 - lost) - 3 * lost - is_visible * (1 + visible)
-    return key, quality * (1 - lost) * np.where(is_visible, 0.5 * (1 - visible), 1.0)
+    quality = quality * (1 - lost) * np.where(is_visible, 0.5 * (1 - visible), 1.0)
+    return key, quality, is_visible
 
 
 def _join(subjects_xyxy: FloatArray, objects_xyxy: FloatArray) -> FloatArray:

@@ -99,6 +99,7 @@ def main() -> None:
                     encoded.height_px,
                     scorer,
                     COUNT,
+                    surroundings=encoded.surroundings,
                 )
                 given.append(measure(ranking.frames_xyxy, boxes))
     results = {}

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from clipcrop.arrays import FloatArray
 from clipcrop.boxes import area, clip_to_image, coverage, cxcywh_to_xyxy, union_box
-from clipcrop.composing.candidates import candidates
+from clipcrop.composing.candidates import candidates, subject_targets
 from clipcrop.composing.composition import CompositionScorer
 from clipcrop.composing.ranking import judge, pick_different
 from clipcrop.constraints import Constraints
@@ -47,6 +47,7 @@ from clipcrop.evaluation.methods import ClipCrop as Trained
 from clipcrop.imaging.images import LoadedImage, upright_size
 from clipcrop.predictor import CachedEncoder, Predictor
 from clipcrop.prompt.parser import parse_prompt
+from clipcrop.suggestions import WIDTHS
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.criterion import CriterionConfig
 from clipcrop.training.curve import draw_charts, series_of
@@ -333,6 +334,8 @@ def example_of(
     is_subject = (everything[:, None] == subjects[None]).all(axis=2).any(axis=1)
     objects = np.concatenate([subjects, everything[~is_subject]])
     quality = judge(frames, union, objects, len(subjects), width_px / height_px, scorer)
+    aims = subject_targets(union, free, width_px, height_px)
+    quality *= aims.likeness(frames, WIDTHS.index("medium"))
     quality = quality * coverage(subjects, frames).min(axis=0) ** 2
     picked = pick_different(frames, quality, NUM_CROPS)
     frames, quality = frames[picked], quality[picked]

@@ -79,6 +79,28 @@ def test_what_is_not_there_gives_general_crops_and_names_it(
     assert answer.crops
 
 
+@pytest.mark.parametrize(
+    ("prompt", "width"),
+    [
+        ("the rocket", "medium"),
+        ("a close-up of the rocket", "close"),
+        ("the rocket with lots of air", "wide"),
+    ],
+)
+def test_words_choose_how_wide_the_first_crop_is(
+    predictor: Predictor, samples: Path, prompt: str, width: str
+):
+    rocket = predictor.encode(load_image(samples / "rocket.jpg"))
+
+    assert predictor.suggest(rocket, prompt).crops[0].width == width
+
+
+def test_what_does_not_fit_the_ratio_is_named(predictor: Predictor, cat: EncodedImage):
+    answer = predictor.suggest(cat, "the cat", constraints=Constraints(aspect=0.3))
+
+    assert any(note.endswith(": cat") for note in answer.notes)
+
+
 def test_an_example_image_stands_for_words(predictor: Predictor, cat: EncodedImage, samples: Path):
     example = Image.open(samples / "chelsea.jpg").convert("RGB").crop((60, 0, 400, 300))
 
