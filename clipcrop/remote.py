@@ -25,7 +25,7 @@ from .constraints import Constraints
 from .errors import ClipCropError, DaemonUnavailable, InputError
 from .imaging.images import LoadedImage
 from .prompt.parser import check_prompt
-from .suggestions import Detection, Dropped, Suggestion, Suggestions
+from .suggestions import Detection, Dropped, Suggestion, Suggestions, Width
 
 TIMEOUT_S = 300.0
 """For an answer: the daemon may have to load large weights from a slow disk first."""
@@ -217,7 +217,8 @@ def _detection(found: messages.Detection) -> Detection:
 def _suggestion(one: messages.Suggestion) -> Suggestion:
     x0, y0, x1, y1 = one.crop_xyxy
     left, top, right, bottom = one.crop_px
-    return Suggestion((x0, y0, x1, y1), (left, top, right, bottom), one.quality)
+    width = cast("Width | None", one.width or None)
+    return Suggestion((x0, y0, x1, y1), (left, top, right, bottom), one.quality, width=width)
 
 
 def _translated(exc: WireError) -> ClipCropError:

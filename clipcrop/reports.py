@@ -43,6 +43,7 @@ def as_record(
                 "box": [round(side, _DIGITS + 2) for side in crop.crop_xyxy],
                 "box_px": list(crop.crop_px),
                 "quality": round(crop.quality, _DIGITS),
+                **({"width": crop.width} if crop.width else {}),
                 **({"source": "decoder"} if crop.source == "decoder" else {}),
                 **file,
             }
@@ -68,13 +69,15 @@ def as_text(image: str, suggestions: Suggestions, crop_files: Sequence[Path] = (
         names = dict.fromkeys(found.text for found in suggestions.excluded)
         lines.append(f"  left out where possible: {', '.join(names)}")
     lines += [f"  {note}" for note in suggestions.notes]
+    has_widths = any(crop.width for crop in suggestions.crops)
     for number, crop in enumerate(suggestions.crops, start=1):
         x0, y0, x1, y1 = crop.crop_px
         size = f"{x1 - x0} x {y1 - y0}"
+        width = f"{crop.width or '':<6}  " if has_widths else ""
         source = "  from the decoder" if crop.source == "decoder" else ""
         place = f"{size:>13} px at ({x0}, {y0})"
         file = f"  in {printable(str(crop_files[number - 1]))}" if crop_files else ""
-        lines.append(f"  {number}. quality {crop.quality:.2f}  {place}{source}{file}")
+        lines.append(f"  {number}. {width}quality {crop.quality:.2f}  {place}{source}{file}")
     return "\n".join(lines)
 
 

@@ -217,7 +217,8 @@ def picture_row(title: str, image: Image.Image, answer: Suggestions) -> PictureR
     pictures = [(marked_picture(image, marked), label)]
     for number, crop in enumerate(answer.crops[:MAX_CROPS], start=1):
         cut = cut_picture(image, crop.crop_xyxy)
-        pictures.append((cut, f"{number}.  {crop.quality:.2f}"))
+        width = f"{crop.width}  " if crop.width else ""
+        pictures.append((cut, f"{number}.  {width}{crop.quality:.2f}"))
     return PictureRow(title, pictures)
 
 

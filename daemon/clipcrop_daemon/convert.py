@@ -108,7 +108,9 @@ def suggest_reply(
             for one in found.excluded[:MAX_DETECTIONS]
         ),
         suggestions=tuple(
-            messages.Suggestion(_box(one.crop_xyxy), one.crop_px, _share(one.quality))
+            messages.Suggestion(
+                _box(one.crop_xyxy), one.crop_px, _share(one.quality), one.width or ""
+            )
             for one in found.crops[:MAX_COUNT]
         ),
         seconds=seconds,

@@ -198,6 +198,8 @@ class Suggestion(Message):
     crop_xyxy: tuple[float, ...] = field(metadata=rule(_BOX_XYXY))
     crop_px: tuple[int, ...] = field(metadata=rule(_BOX_PX))
     quality: float = field(metadata=rule(Real(0, 1)))
+    width: str = field(default="", metadata=rule(Choice("", "close", "medium", "wide")))
+    """How much of its surroundings it shows; empty for general crops."""
 
 
 @dataclass(frozen=True)

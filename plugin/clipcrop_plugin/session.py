@@ -14,7 +14,7 @@ from .errors import PluginError
 from .geometry import Rect, Size
 from .messages import LAUNCHING, progress_words, sentence
 from .picture import Picture, Raster
-from .texts import _, isolated, ngettext
+from .texts import N_, _, isolated, ngettext
 
 IDLE, STARTING, ASKING, READY, FAILED = "idle", "starting", "asking", "ready", "failed"
 
@@ -28,6 +28,32 @@ class Suggestion:
 
     quality: float
     """0 to 1, comparable within one answer."""
+
+    width: str = ""
+    """"close", "medium" or "wide"; empty where nothing was asked for or found."""
+
+    @property
+    def caption(self) -> str:
+        """Width and quality, for a list."""
+        if self.width not in _WIDTHS:
+            return _("{percent} %").format(percent=self._percent)
+        return _("{width}, {percent} %").format(width=_(_WIDTHS[self.width]), percent=self._percent)
+
+    def spoken(self, number: int) -> str:
+        """The same for a screen reader; `number` counts from 1."""
+        if self.width not in _WIDTHS:
+            words = _("Suggestion {number}, quality {percent} %")
+            return words.format(number=number, percent=self._percent)
+        return _("Suggestion {number}, {width}, quality {percent} %").format(
+            number=number, width=_(_WIDTHS[self.width]), percent=self._percent
+        )
+
+    @property
+    def _percent(self) -> int:
+        return round(100 * self.quality)
+
+
+_WIDTHS = {"close": N_("Close"), "medium": N_("Medium"), "wide": N_("Wide")}
 
 
 class Session:
@@ -224,7 +250,8 @@ class Session:
         placement = self.picture.placement
         self.reply, self.state = answer, READY
         self.suggestions = tuple(
-            Suggestion(placement.crop(one.crop_px), one.quality) for one in answer.suggestions
+            Suggestion(placement.crop(one.crop_px), one.quality, one.width)
+            for one in answer.suggestions
         )
         self.index = 0 if self.suggestions else -1
         self.status = _summary(answer, _asks_for_something(pending))

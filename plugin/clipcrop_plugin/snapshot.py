@@ -10,7 +10,7 @@ from .choices import Choices
 from .geometry import Rect, Size
 from .session import Suggestion
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Snapshot:
         values = {
             "choices": self.choices.to_json(),
             "canvas": list(self.canvas),
-            "suggestions": [[*one.rect, one.quality] for one in self.suggestions],
+            "suggestions": [[*one.rect, one.quality, one.width] for one in self.suggestions],
             "index": self.index,
             "shown": self.shown and list(self.shown),
         }
@@ -57,7 +57,8 @@ class Snapshot:
     @classmethod
     def _of(cls, values: dict[str, Any]) -> Snapshot:
         suggestions = tuple(
-            Suggestion(_rect(sides), float(quality)) for *sides, quality in values["suggestions"]
+            Suggestion(_rect(sides), float(quality), str(width))
+            for *sides, quality, width in values["suggestions"]
         )
         index = int(values["index"])
         if not 0 <= index < len(suggestions):

@@ -304,21 +304,14 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
         size = Size(small.width(), small.height())
         for number, one in enumerate(self._listed, 1):
             crop = picture.placement.in_thumbnail(one.rect, size)
-            percent = round(100 * one.quality)
             rect = one.rect
-            words = _("{percent} %").format(percent=percent)
             size_px = f"{rect.width_px} {_TIMES} {rect.height_px}"
-            text = f"{words}\n{isolated(size_px)}"
+            text = f"{one.caption}\n{isolated(size_px)}"
             thumbnail = with_crop(small, crop, scale)
             icon = QtGui.QIcon(thumbnail)
             icon.addPixmap(thumbnail, QtGui.QIcon.Mode.Selected)  # else it is tinted
             item = QtWidgets.QListWidgetItem(icon, text, self._list)
-            item.setData(
-                _ROLE.AccessibleTextRole,
-                _("Suggestion {number}, quality {percent} %").format(
-                    number=number, percent=percent
-                ),
-            )
+            item.setData(_ROLE.AccessibleTextRole, one.spoken(number))
             item.setToolTip(_("How good this crop looks, as the model judges it"))
 
     def _remember_before(self) -> None:

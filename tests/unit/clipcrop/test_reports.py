@@ -69,6 +69,17 @@ def test_a_crop_of_the_decoder_says_so():
     assert [line.endswith("  from the decoder") for line in lines[-2:]] == [True, False]
 
 
+def test_crops_are_named_by_their_width():
+    crops = tuple(dataclasses.replace(MATCH.crops[0], width=width) for width in ("medium", "wide"))
+    answer = dataclasses.replace(MATCH, crops=crops)
+
+    record = as_record("photo.jpg", answer, {})
+    lines = as_text("photo.jpg", answer).splitlines()
+
+    assert [crop["width"] for crop in record["suggestions"]] == ["medium", "wide"]
+    assert [line.split()[1] for line in lines[-2:]] == ["medium", "wide"]
+
+
 def test_nothing_to_leave_out_is_no_failure():
     answer = dataclasses.replace(
         MATCH, kind="general", matched=(), dropped=(Dropped("people", 0.0, NOTHING_TO_LEAVE_OUT),)

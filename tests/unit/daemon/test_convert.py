@@ -130,7 +130,7 @@ def test_a_reply_says_what_the_predictor_found():
         matched=(Detection("dog", 0.5, (0.1, 0.2, 0.3, 0.4)),),
         dropped=(Dropped("cat", 0.01, "too unlike"),),
         excluded=(Detection("car", 0.4, (0.5, 0.6, 0.7, 0.8)),),
-        crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 5, 9), 0.75),),
+        crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 5, 9), 0.75, width="wide"),),
         notes=("not used: 4:5",),
     )
 
@@ -146,7 +146,12 @@ def test_a_reply_says_what_the_predictor_found():
         "dropped": [{"text": "cat", "score": 0.01, "reason": "too unlike"}],
         "excluded": [{"text": "car", "score": 0.4, "box_xyxy": [0.5, 0.6, 0.7, 0.8]}],
         "suggestions": [
-            {"crop_xyxy": [0.0, 0.0, 0.5, 1.0], "crop_px": [0, 0, 5, 9], "quality": 0.75}
+            {
+                "crop_xyxy": [0.0, 0.0, 0.5, 1.0],
+                "crop_px": [0, 0, 5, 9],
+                "quality": 0.75,
+                "width": "wide",
+            }
         ],
         "seconds": {"search": 0.5},
         "notes": ["a note", "not used: 4:5"],

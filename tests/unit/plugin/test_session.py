@@ -338,3 +338,10 @@ def test_two_images_share_a_link(client, picture, daemon, wait):
     wait(*sessions)
 
     assert [len(session.suggestions) for session in sessions] == [1, 2, 3]
+
+
+def test_a_suggestion_is_called_by_its_width_and_quality():
+    named, plain = Suggestion(Rect(0, 0, 9, 9), 0.724, "close"), Suggestion(Rect(0, 0, 9, 9), 0.724)
+
+    assert (named.caption, plain.caption) == ("Close, 72 %", "72 %")
+    assert named.spoken(2) == "Suggestion 2, Close, quality 72 %"

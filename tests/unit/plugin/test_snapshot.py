@@ -15,7 +15,7 @@ from clipcrop_plugin.snapshot import Snapshot
 SNAPSHOT = Snapshot(
     Choices(prompt="größer 🐕", aspect="3:2"),
     Size(40, 20),
-    (Suggestion(Rect(0, 0, 30, 20), 0.75), Suggestion(Rect(5, 5, 3, 2), 0.5)),
+    (Suggestion(Rect(0, 0, 30, 20), 0.75, "wide"), Suggestion(Rect(5, 5, 3, 2), 0.5)),
     1,
     Rect(5, 5, 3, 2),
 )

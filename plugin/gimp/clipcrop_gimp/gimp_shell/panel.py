@@ -306,7 +306,7 @@ def _row(number: int, suggestion: Suggestion, thumbnail: Gtk.Image) -> Gtk.ListB
     rect = suggestion.rect
     place = Gtk.Box(width_request=BOX.width_px)
     place.pack_start(thumbnail, True, False, 0)
-    quality = Gtk.Label(xalign=0, label=_("{percent} %").format(percent=_percent(suggestion)))
+    quality = Gtk.Label(xalign=0, label=suggestion.caption)
     bar = Gtk.LevelBar(value=suggestion.quality)
     bar.set_tooltip_text(_("How good this crop looks, as the model judges it"))
     size = Gtk.Label(xalign=0, label=isolated(f"{rect.width_px} \u00d7 {rect.height_px}"))
@@ -320,13 +320,8 @@ def _row(number: int, suggestion: Suggestion, thumbnail: Gtk.Image) -> Gtk.ListB
     row = Gtk.ListBoxRow()
     row.get_style_context().add_class("sidebar-row")  # of GIMP's themes
     row.add(inner)
-    name = _("Suggestion {number}, quality {percent} %")
-    row.get_accessible().set_name(name.format(number=number, percent=_percent(suggestion)))
+    row.get_accessible().set_name(suggestion.spoken(number))
     return row
-
-
-def _percent(suggestion: Suggestion) -> int:
-    return round(100 * suggestion.quality)
 
 
 def _title(preview: ImagePreview) -> str:
