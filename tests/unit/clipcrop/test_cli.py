@@ -27,7 +27,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[s
 def test_json_has_the_fields_that_are_promised(
     capsys: pytest.CaptureFixture[str], astronaut_path: Path
 ):
-    (record,) = run_json(capsys, "suggest", str(astronaut_path), "the woman", "--count", "3")
+    (record,) = run_json(capsys, "suggest", str(astronaut_path), "the face", "--count", "3")
 
     assert {name: type(value) for name, value in record.items()} == {
         "image": str,
@@ -51,7 +51,7 @@ def test_people_get_lines_they_can_read(capsys: pytest.CaptureFixture[str], astr
 
     out = capsys.readouterr().out
     assert "found woman" in out
-    assert "1. quality" in out
+    assert "1. medium  quality" in out
 
 
 def test_a_folder_gives_a_line_for_each_image(capsys: pytest.CaptureFixture[str], samples: Path):

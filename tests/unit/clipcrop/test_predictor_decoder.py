@@ -51,7 +51,7 @@ def write_decoder(path: Path, encoder: Encoder, token_dim: int, **changes: Any) 
     with torch.no_grad():
         last = decoder.box_head[-1]
         assert isinstance(last, torch.nn.Linear)
-        last.bias[2:] = 0.15
+        last.bias[2:] = 0.3
     save_decoder(decoder, path, encoder=encoder.name, encoder_fingerprint=encoder.fingerprint())
     return path
 
