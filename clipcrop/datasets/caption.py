@@ -2,7 +2,7 @@
 
 The paper trains once more with captions of ClipCap in place of people's texts ("w/o real" in its
 Table 5). Any image-to-text model in the transformers library's format does; BLIP base by default,
-which is small, permissively licensed and kept as safetensors.
+which is small and permissively licensed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ class ImageToText:
     def load(
         cls, model: str = DEFAULT_MODEL, device: str = "auto", revision: str | None = None
     ) -> ImageToText:
-        """Load a model; only safetensors, and none of its own code is run.
+        """Load a model; none of its own code is run.
+
+        Of the hub's files only what is read is downloaded: safetensors, or PyTorch's file where
+        there are none (as for BLIP base), of which tensors only are read.
 
         Args:
             model: A folder, or a name on the Hugging Face hub.
@@ -65,15 +68,15 @@ class ImageToText:
         """
         from transformers import AutoModelForImageTextToText, AutoProcessor  # heavy
 
+        from ..weights.pretrained import load_pretrained
+
         chosen = choose_device(device)
         if revision is None and model == DEFAULT_MODEL:
             revision = BLIP.revision
         try:
+            folder = Path(model) if Path(model).is_dir() else _download(model, revision)
             processor = AutoProcessor.from_pretrained(
-                model, revision=revision, trust_remote_code=False
-            )
-            loaded = AutoModelForImageTextToText.from_pretrained(
-                model, revision=revision, use_safetensors=True, trust_remote_code=False
+                folder, local_files_only=True, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, ImportError) as exc:
             first_line = reason_of(exc).splitlines()[0]
@@ -81,6 +84,9 @@ class ImageToText:
                 f"no captioning model in {model!r}: {first_line}; name a folder or another model "
                 "of the Hugging Face hub"
             ) from exc
+        loaded = load_pretrained(
+            AutoModelForImageTextToText, folder, "a captioning model", allow_pickle=True
+        )
         return cls(loaded, processor, chosen)
 
     @torch.inference_mode()
@@ -93,6 +99,22 @@ class ImageToText:
             )
         texts = self._processor.batch_decode(tokens, skip_special_tokens=True)
         return [" ".join(text.split()) for text in texts]
+
+
+def _download(model: str, revision: str | None) -> Path:
+    """The folder of a model of the hub in the cache, with one copy of its weights."""
+    from huggingface_hub import snapshot_download
+
+    folder = Path(
+        snapshot_download(
+            model,
+            revision=revision,
+            allow_patterns=["*.json", "*.txt", "*.model", "model*.safetensors"],
+        )
+    )
+    if not any(folder.glob("model*.safetensors")):
+        snapshot_download(model, revision=revision, allow_patterns=["pytorch_model*.bin"])
+    return folder
 
 
 def caption_photos(

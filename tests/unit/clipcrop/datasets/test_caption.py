@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 from published_sets import write_photo
+from safetensors.torch import load_file
 
 from clipcrop.datasets.caption import DEFAULT_MODEL, ImageToText, caption_photos
 from clipcrop.datasets.texts import read_texts
@@ -100,6 +101,60 @@ def test_a_model_in_the_published_format_describes_images_the_same_way_each_time
     assert texts == ImageToText.load(str(tiny_blip), "cpu").caption(images)
     assert all(word in WORDS[1:] for text in texts for word in text.split())
     assert all(texts)
+
+
+def test_weights_that_are_published_for_pytorch_alone_are_read(tiny_blip, tmp_path):
+    folder = shutil.copytree(tiny_blip, tmp_path / "blip")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    images = [Image.new("RGB", (50, 40))]
+
+    texts = ImageToText.load(str(folder), "cpu").caption(images)
+
+    assert texts == ImageToText.load(str(tiny_blip), "cpu").caption(images)
+
+
+class _Opener:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __reduce__(self):
+        return (open, (str(self._path), "w"))
+
+
+def test_a_pickle_that_would_run_code_is_refused(tiny_blip, tmp_path):
+    folder = shutil.copytree(tiny_blip, tmp_path / "blip")
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": _Opener(tmp_path / "run")}, folder / "pytorch_model.bin")
+
+    with pytest.raises(CheckpointError):
+        ImageToText.load(str(folder), "cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_copy_of_the_weights_is_downloaded(tiny_blip, tmp_path, monkeypatch):
+    published = shutil.copytree(tiny_blip, tmp_path / "published")
+    (published / "tf_model.h5").write_bytes(b"the same for TensorFlow")
+    torch.save(load_file(published / "model.safetensors"), published / "pytorch_model.bin")
+    (published / "model.safetensors").unlink()
+    cache = tmp_path / "cache"
+
+    def snapshot_download(model, *, revision, allow_patterns):
+        assert (model, revision) == (DEFAULT_MODEL, BLIP.revision)
+        cache.mkdir(exist_ok=True)
+        for pattern in allow_patterns:
+            for path in published.glob(pattern):
+                shutil.copy(path, cache)
+        return str(cache)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+
+    ImageToText.load(device="cpu")
+
+    assert (cache / "pytorch_model.bin").exists()
+    assert not (cache / "tf_model.h5").exists()
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
