@@ -115,7 +115,7 @@ def _list_decoders(options: argparse.Namespace) -> None:
 
 def _where(options: argparse.Namespace) -> int:
     from .checkpoint import default_models_folder, find_checkpoint
-    from .registry import LICENCE, find_encoder
+    from .registry import LICENCE, PICKLE, WEIGHTS_FILE, find_encoder
     from .store import addresses
 
     model = find_encoder(options.name)
@@ -134,6 +134,8 @@ def _where(options: argparse.Namespace) -> int:
     if model.size_bytes:
         print(f"size         {model.size_bytes / 1e6:.1f} MB")
     print("to download  " + "\n             ".join(urls))
+    if not model.files:
+        print(f"             ({PICKLE} where it has no {WEIGHTS_FILE})")
     print(f"then         clipcrop models place {options.name} FOLDER-WITH-THE-FILES")
     return 0
 

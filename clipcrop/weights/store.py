@@ -275,7 +275,10 @@ def partial_bytes(name: str, *, models_folder: Path | None = None) -> int:
 
 
 def addresses(name: str) -> list[str]:
-    """Where each file of a name can be had with a browser."""
+    """Where each file that is needed of a name can be had with a browser.
+
+    Of a model whose files are not known, those that it needs where it has safetensors.
+    """
     from huggingface_hub import hf_hub_url
 
     model = find_encoder(name)
@@ -284,7 +287,6 @@ def addresses(name: str) -> list[str]:
         "vocab.json",
         "merges.txt",
         WEIGHTS_FILE,
-        PICKLE,
     ]
     return [hf_hub_url(model.repository, one, revision=model.revision) for one in names]
 

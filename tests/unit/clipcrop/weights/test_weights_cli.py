@@ -136,6 +136,8 @@ def test_where_no_commit_is_pinned_that_is_said(capsys: pytest.CaptureFixture[st
     assert main(["models", "download", "owlv2-large-patch14"]) == 2
 
     said = capsys.readouterr()
+    addresses = [one for one in said.out.splitlines() if "/resolve/" in one]
+    assert sum(one.endswith((".safetensors", ".bin")) for one in addresses) == 1
     (line,) = [one for one in said.out.splitlines() if one.startswith("owlv2-large-patch14 ")]
     assert line.endswith("no commit is pinned: download it with --revision COMMIT")
     assert "no commit is pinned, Apache-2.0" in said.out
