@@ -43,7 +43,7 @@ from ..device import memory_errors_named
 from ..errors import CheckpointError, InputError
 from ..prompt.parser import Text
 from ..weights.checkpoint import Checkpoint, verify_checkpoint
-from ..weights.pretrained import load_pretrained, load_tokenizer
+from ..weights.pretrained import load_pretrained, load_tokenizer, quiet_transformers
 from ..weights.registry import Kind
 from .base import ImageTokens
 from .owlvit_pixels import pad_to_square, stretch_to_square
@@ -228,8 +228,9 @@ class OwlVitEncoder:
         part = folder.with_name(f"{folder.name}.part")
         try:
             shutil.rmtree(part, ignore_errors=True)
-            self._model.save_pretrained(part)
-            self._tokenizer.save_pretrained(part)
+            with quiet_transformers():
+                self._model.save_pretrained(part)
+                self._tokenizer.save_pretrained(part)
             shutil.rmtree(folder, ignore_errors=True)
             part.rename(folder)
         except OSError as exc:

@@ -143,7 +143,7 @@ def _measure(
     ]
     if table:
         _check_kind(table, sets)
-    factory = _method_factory(options)
+    factory = _method_factory(options, precision="float32")
     methods, notes = _chosen(options, table.methods if table else METHODS, factory)
     results = [
         evaluate_crops(
@@ -248,15 +248,18 @@ def _check_kind(table: PaperTable, sets: Sequence[list[Example]]) -> None:
             )
 
 
-def _method_factory(options: argparse.Namespace) -> MethodFactory:
+def _method_factory(options: argparse.Namespace, precision: str | None = None) -> MethodFactory:
+    """What methods are made of; ``precision`` is that of the encoder, as users have it if None."""
     from ..composing.composition import CompositionScorer
+    from ..encoders import load_encoder
     from ..predictor import CachedEncoder, Predictor
     from .methods import MethodFactory
 
-    predictor = Predictor.load(options.model, options.device, decoder="none")
+    scorer = CompositionScorer.load()
+    encoder = load_encoder(options.model, options.device, precision=precision)
     return MethodFactory(
-        cached_encoder=CachedEncoder(predictor),
-        scorer=CompositionScorer.load(),
+        cached_encoder=CachedEncoder(Predictor(encoder, scorer)),
+        scorer=scorer,
         decoders=_decoders(options.decoder),
         device=options.device,
     )

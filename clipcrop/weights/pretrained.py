@@ -48,7 +48,7 @@ def load_pretrained(
     with (
         damage_named(f"cannot load {folder} as {what}"),
         memory_errors_named("cpu"),  # whatever the device, they are read there
-        _quiet_transformers(),
+        quiet_transformers(),
     ):
         model, info = model_class.from_pretrained(
             folder,
@@ -136,7 +136,7 @@ def damage_named(message: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Keep the library's loading bar and report off the terminal: we say what is wrong."""
     from transformers.utils import logging
 

@@ -11,6 +11,9 @@ photos       reading, mosaics and colours, timed here on one core with made JPEG
              size (1024 x 683); divided by the number of worker processes. A core of another machine
              may well be twice as fast or slow.
 
+CAGIC        BLIP base and CLIP ViT-L/14 with its default search, counted on no device; for each
+             table that it may be asked for in.
+
 Going back through a network is taken for twice the arithmetic of going through it.
 """
 
@@ -29,6 +32,7 @@ from PIL import Image, ImageFilter
 from timing import write_json
 from torch.utils.flop_counter import FlopCounterMode
 
+from clipcrop.cagic.options import CagicOptions
 from clipcrop.datasets import Example, RatedCrop
 from clipcrop.decoder.conditioning import condition, decode, stack_texts
 from clipcrop.decoder.network import Decoder, DecoderConfig
@@ -42,6 +46,8 @@ PHOTOS, EPOCHS = 2636, 180  # GAIC's training split; the paper's Appendix B
 TEXTS = [Text("a woman and three dogs on the boat"), Text("woman"), Text("dogs"), Text("boat")]
 PHOTO_SIZE_PX = (1024, 683)
 VIEWS = 40
+CAGIC_EXAMPLES = {1: 100, 2: 416, 3: 500}  # table -> photos and texts
+CAPTION_TOKENS = 10
 
 
 def count_arithmetic(folder: Path) -> dict[str, float]:
@@ -68,6 +74,34 @@ def count_arithmetic(folder: Path) -> dict[str, float]:
         "frozen encoder": images + words + 3 * forward,
         "fine-tuned encoder": 3 * images + words + 3 * forward,
     }
+
+
+def count_cagic() -> float:
+    """TFLOP of CAGIC's search for one photo and text."""
+    from transformers import (
+        BlipConfig,
+        BlipForConditionalGeneration,
+        CLIPVisionConfig,
+        CLIPVisionModelWithProjection,
+    )
+
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        captioner = BlipForConditionalGeneration(BlipConfig()).eval()
+        rater = CLIPVisionModelWithProjection(
+            CLIPVisionConfig(
+                hidden_size=1024,
+                intermediate_size=4096,
+                num_hidden_layers=24,
+                num_attention_heads=16,
+                patch_size=14,
+                projection_dim=768,
+            )
+        ).eval()
+        words = torch.zeros(1, CAPTION_TOKENS, dtype=torch.long)
+        captioner(pixel_values=torch.empty(1, 3, 384, 384), input_ids=words, labels=words)
+        rater(pixel_values=torch.empty(1, 3, 224, 224))
+    options = CagicOptions()
+    return 3 * float(counter.get_total_flops()) * options.steps * options.restarts / 1e12
 
 
 def time_view(folder: Path) -> float:
@@ -112,6 +146,11 @@ def main() -> None:
         compute_h = samples * arithmetic[encoder] / (options.tflops * 1e3) / 3600
         hours[encoder] = max(compute_h, photos_h)
         print(f"| {encoder} | {compute_h:.1f} | {photos_h:.1f} | {hours[encoder]:.1f} |")
+    search = count_cagic()
+    print(f"\nCAGIC: {search:.0f} TFLOP a photo and text, {search / options.tflops:.0f} s\n")
+    for table, examples in CAGIC_EXAMPLES.items():
+        hours[f"CAGIC, table {table}"] = examples * search / options.tflops / 3600
+        print(f"- table {table}: {hours[f'CAGIC, table {table}']:.0f} h")
     if options.json:
         write_json(options.json, {"gflop": arithmetic, "view_s": view_s, "hours": hours})
 

@@ -63,11 +63,12 @@ def test_training_changes_nothing_of_what_is_seen_before_a_step(encoder, photo):
         assert not encoder.encode_images([photo]).tokens.requires_grad
 
 
-def test_a_saved_encoder_is_the_same_encoder(encoder, photo, tmp_path):
+def test_a_saved_encoder_is_the_same_encoder(encoder, photo, tmp_path, capfd):
     with torch.no_grad():
         next(encoder.begin_training().parameters()).add_(0.1)
         encoder.save(tmp_path / "tower")
         encoder.save(tmp_path / "tower")
+        assert capfd.readouterr() == ("", "")  # no bar of the library's beside that of the run
 
         loaded = load_encoder(tmp_path / "tower", "cpu")
 

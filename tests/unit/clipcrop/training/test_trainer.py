@@ -138,7 +138,7 @@ def test_a_run_is_not_gone_on_with_under_other_circumstances(run, examples, tmp_
 def test_a_run_of_an_earlier_version_goes_on_only_with_the_readings_that_are_left(run, tmp_path):
     run(tmp_path, is_stopped=lambda: True)
     state = torch.load(tmp_path / "last.pt")
-    earlier = {"norm_order": "post", "costs": {"l1": 5.0, "giou": 2.0, "quality": 1.0}}
+    earlier = {"norm_order": "post", "costs": {"l1": 5.0, "giou": 2.0, "quality": 2.0}}
     assert state["identity"].items() >= earlier.items()
 
     torch.save(
