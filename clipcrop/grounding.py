@@ -10,21 +10,27 @@ The axis letters are those of `encoders.base`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from .arrays import FloatArray, IntArray, descending
 from .boxes import area, as_boxes, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
-from .encoders.base import ImageTokens
+from .encoders.base import Encoder, ImageTokens
 from .prompt.parser import IMAGE_QUERY, Prompt, Text
-from .suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT, Detection, Dropped
+from .suggestions import (
+    NOTHING_TO_LEAVE_OUT,
+    UNKNOWN,
+    UNKNOWN_TO_LEAVE_OUT,
+    Detection,
+    Dropped,
+)
 
 Variant = Literal["main", "key", "both"]
 """Which texts select, in the words of the paper's Table 4: the whole prompt, its keywords, both."""
 
-UNKNOWN = "the model does not know this"
 TOO_WEAK = "nothing in the image is like it"
 WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
 IS_EXCLUDED = "what looks like it here is to be left out"
@@ -41,13 +47,16 @@ class GroundingOptions:
     """The paper's behaviour: one token for each text, nothing is dropped."""
 
     min_score: float = 0.1
-    """A text whose best token scores less is dropped; the encoder's own is `Encoder.min_score`."""
+    """A text whose best token is less sure is dropped; the encoder's own is `Encoder.min_score`."""
+
+    sure_score: float = 0.0
+    """What is less sure is "perhaps" there; the encoder's own is `Encoder.sure_score`."""
 
     min_query_score: float = 0.1
     """The same for an example image, whose scores are others: `Encoder.min_query_score`."""
 
     min_text_share: float = 0.2
-    """A text whose best token scores less than this share of the best text's is dropped."""
+    """A text whose best token is less sure than this share of the best text's is dropped."""
 
     min_box_share: float = 0.5
     """A plural selects boxes of at least this share of its best score."""
@@ -76,7 +85,7 @@ class GroundingOptions:
             raise ValueError("max_iou must be above 0, or boxes that only touch are the same thing")
         if self.max_plural < 1:
             raise ValueError(f"max_plural must be at least 1, got {self.max_plural}")
-        floors = ("min_score", "min_query_score")
+        floors = ("min_score", "sure_score", "min_query_score")
         shares = (
             *floors,
             "min_text_share",
@@ -94,6 +103,16 @@ class GroundingOptions:
         return self.min_query_score if text is IMAGE_QUERY else self.min_score
 
     @classmethod
+    def of(cls, encoder: Encoder, variant: Variant = "both") -> GroundingOptions:
+        """Our own way, with the encoder's thresholds."""
+        return cls(
+            min_score=encoder.min_score,
+            sure_score=encoder.sure_score,
+            min_query_score=encoder.min_query_score,
+            variant=variant,
+        )
+
+    @classmethod
     def paper(cls, variant: Variant = "both") -> GroundingOptions:
         """The paper's section 3.2: argmax for each text, the union of all of them."""
         return cls(variant=variant, is_strict=True)
@@ -103,7 +122,7 @@ class GroundingOptions:
 class TokenDetection(Detection):
     """A detection, and where in the encoder's answer it comes from."""
 
-    token: int
+    token: int = field(kw_only=True)
     """Index of the image token that it belongs to."""
 
 
@@ -140,8 +159,12 @@ def ground(
     text_embeddings: FloatArray,
     prompt: Prompt,
     options: GroundingOptions | None = None,
+    confidence: FloatArray | None = None,
 ) -> Grounding:
     """Find what a prompt asks for.
+
+    The most confident token is the best one for a text; the boxes of a plural are those that score
+    enough beside it.
 
     Args:
         tokens: of one image, B = 1.
@@ -149,6 +172,7 @@ def ground(
             encoder knows nothing about.
         prompt: the texts.
         options: how they select.
+        confidence: [W, N] from `Encoder.confidence`; the scores by default.
     """
     options = options or GroundingOptions()
     if len(tokens.class_embeddings) != 1:
@@ -157,7 +181,7 @@ def ground(
         raise ValueError(
             f"{len(text_embeddings)} embeddings for the {len(prompt.all_texts)} texts of a prompt"
         )
-    found = _score(tokens, text_embeddings, prompt)
+    found = _score(tokens, text_embeddings, prompt, confidence, options.sure_score)
     wanted = _of_variant(found[: len(prompt.texts)], options.variant)
     unwanted = found[len(prompt.texts) :]
 
@@ -181,6 +205,33 @@ def ground(
     return _assemble(selections, dropped, excluded, kept, wanted, options)
 
 
+def ground_with(
+    encoder: Encoder,
+    tokens: ImageTokens,
+    text_embeddings: FloatArray,
+    prompt: Prompt,
+    options: GroundingOptions | None = None,
+) -> Grounding:
+    """Find what a prompt asks for, as sure as the encoder is by its calibration.
+
+    Args:
+        encoder: what tokens and embeddings are from.
+        tokens: as for `ground`.
+        text_embeddings: as for `ground`.
+        prompt: as for `ground`.
+        options: how texts select; the encoder's own thresholds by default.
+    """
+    options = options or GroundingOptions.of(encoder)
+    if not prompt.all_texts:
+        return ground(tokens, text_embeddings, prompt, options)
+    confidence = encoder.confidence(tokens, text_embeddings)[0]
+    # Calibration is for words: an example's score is its likeness.
+    is_example = np.array([text is IMAGE_QUERY for text in prompt.all_texts], np.bool_)
+    if is_example.any():
+        confidence[is_example] = tokens.scores(text_embeddings[is_example])[0]
+    return ground(tokens, text_embeddings, prompt, options, confidence)
+
+
 def texts_of_variant(texts: Sequence[Text], variant: Variant) -> tuple[Text, ...]:
     """The texts of a variant; all of them if there are none of that kind."""
     if variant == "both":
@@ -195,35 +246,49 @@ class _Scored:
 
     text: Text
     scores: FloatArray  # [N], -1 where masked
+    confidence: FloatArray  # [N], likewise
     boxes_xyxy: FloatArray  # [N, 4]
+    sure_score: float
     is_known: bool
-    best: TokenDetection
+
+    @cached_property
+    def best(self) -> TokenDetection:
+        return self.detection(int(self.confidence.argmax()))
 
     def drop(self, reason: str) -> Dropped:
         return Dropped(self.text.text, self.best.score if self.is_known else 0.0, reason)
 
     def detection(self, token: int) -> TokenDetection:
-        return _detection(self.text, self.scores, self.boxes_xyxy, token)
+        x0, y0, x1, y1 = self.boxes_xyxy[token].tolist()
+        score = float(self.confidence[token])
+        return TokenDetection(
+            self.text.text, score, (x0, y0, x1, y1), score >= self.sure_score, token=token
+        )
 
     def select(self, options: GroundingOptions) -> list[TokenDetection]:
         """The best box, or for a plural the best ones."""
         if options.is_strict or self.text.max_count == 1:
             return [self.best]
         if self.text.max_count is not None:
-            floor = self.best.score * options.min_counted_share
-            return self.distinct(floor, options)[: self.text.max_count]
-        return self.distinct(self._plural_floor(options), options)
+            return self.distinct(options.min_counted_share, 0, options)[: self.text.max_count]
+        return self.avoid(options)
 
     def avoid(self, options: GroundingOptions) -> list[TokenDetection]:
         """The best boxes, whatever the count."""
-        return self.distinct(self._plural_floor(options), options)
+        return self.distinct(options.min_box_share, options.floor_of(self.text), options)
 
-    def _plural_floor(self, options: GroundingOptions) -> float:
-        return max(self.best.score * options.min_box_share, options.floor_of(self.text))
+    def distinct(
+        self, min_share: float, floor: float, options: GroundingOptions
+    ) -> list[TokenDetection]:
+        """Boxes that score a share of the best one's score, each another thing; best first.
 
-    def distinct(self, floor: float, options: GroundingOptions) -> list[TokenDetection]:
-        """Boxes that score at least so much, each another thing; best first."""
-        strong = np.flatnonzero(self.scores >= floor)
+        Args:
+            min_share: of the best box's score.
+            floor: how sure each must be.
+            options: when two boxes are the same thing, and how many there may be.
+        """
+        is_strong = self.scores >= self.scores[self.best.token] * min_share
+        strong = np.flatnonzero(is_strong & (self.confidence >= floor))
         strong = strong[descending(self.scores[strong])]
         boxes_xyxy = self.boxes_xyxy[strong]
         areas = area(boxes_xyxy)
@@ -242,32 +307,29 @@ class _Scored:
         return [self.detection(token) for token in kept]
 
 
-def _score(tokens: ImageTokens, text_embeddings: FloatArray, prompt: Prompt) -> list[_Scored]:
+def _score(
+    tokens: ImageTokens,
+    text_embeddings: FloatArray,
+    prompt: Prompt,
+    confidence: FloatArray | None,
+    sure_score: float,
+) -> list[_Scored]:
     """Score every token for every text."""
     if not prompt.all_texts:
         return []
     mask = tokens.mask[0]
-    scores = np.where(mask, tokens.scores(text_embeddings)[0], np.float32(-1))  # [W, N]
+    scores = tokens.scores(text_embeddings)[0]  # [W, N]
+    confidence = scores if confidence is None else confidence
+    scores, confidence = (np.where(mask, each, np.float32(-1)) for each in (scores, confidence))
     boxes_xyxy = clip_to_image(cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0]))
     is_known = (text_embeddings != 0).any(axis=1).tolist()
     is_empty = not mask.any()
     return [
-        _Scored(
-            text,
-            row,
-            boxes_xyxy,
-            known and not is_empty,
-            _detection(text, row, boxes_xyxy, int(row.argmax())),
+        _Scored(text, of_text, sureness, boxes_xyxy, sure_score, is_known=known and not is_empty)
+        for text, of_text, sureness, known in zip(
+            prompt.all_texts, scores, confidence, is_known, strict=True
         )
-        for text, row, known in zip(prompt.all_texts, scores, is_known, strict=True)
     ]
-
-
-def _detection(
-    text: Text, scores: FloatArray, boxes_xyxy: FloatArray, token: int
-) -> TokenDetection:
-    x0, y0, x1, y1 = boxes_xyxy[token].tolist()
-    return TokenDetection(text.text, float(scores[token]), (x0, y0, x1, y1), token)
 
 
 def _of_variant(found: Sequence[_Scored], variant: Variant) -> list[_Scored]:

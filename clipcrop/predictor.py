@@ -27,7 +27,7 @@ from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
 from .encoders.base import Encoder, ImageTokens
 from .extras import has_extra, require_extra
-from .grounding import Grounding, GroundingOptions, Variant, ground
+from .grounding import Grounding, GroundingOptions, Variant, ground_with
 from .imaging.images import LoadedImage, prepare_image
 from .prompt.paper import paper_prompt
 from .prompt.parser import IMAGE_QUERY, Prompt, Text, parse_prompt
@@ -191,13 +191,9 @@ class Predictor:
         # "the background" is a prompt, but nothing in it can be searched: no rows.
         size = encoded.tokens.class_embeddings.shape[2]
         embeddings = np.stack(rows) if rows else np.zeros((0, size), np.float32)
-        options = grounding or GroundingOptions(
-            min_score=self.encoder.min_score,
-            min_query_score=self.encoder.min_query_score,
-            variant=self._variant(),
-        )
+        options = grounding or GroundingOptions.of(self.encoder, self._variant())
         with memory_errors_named("cpu"):
-            found = ground(encoded.tokens, embeddings, parsed, options)
+            found = ground_with(self.encoder, encoded.tokens, embeddings, parsed, options)
             ranking = rank(
                 found.union_box_xyxy,
                 _boxes_of(found.detections),

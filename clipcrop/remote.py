@@ -211,7 +211,7 @@ def _answer(reply: messages.SuggestReply) -> RemoteAnswer:
 
 def _detection(found: messages.Detection) -> Detection:
     x0, y0, x1, y1 = found.box_xyxy
-    return Detection(found.text, found.score, (x0, y0, x1, y1))
+    return Detection(found.text, found.score, (x0, y0, x1, y1), found.is_sure)
 
 
 def _suggestion(one: messages.Suggestion) -> Suggestion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,12 @@ def as_record(
         "well_framed": suggestions.is_well_framed,
         "matched": [_detection(found) for found in suggestions.matched],
         "dropped": [
-            {"text": one.text, "score": round(one.score, _DIGITS), "reason": one.reason}
+            {
+                "text": one.text,
+                "score": round(one.score, _DIGITS),
+                "reason": one.reason,
+                "unknown": one.is_unknown,
+            }
             for one in suggestions.dropped
         ],
         "excluded": [_detection(found) for found in suggestions.excluded],
@@ -60,7 +65,7 @@ def as_text(image: str, suggestions: Suggestions, crop_files: Sequence[Path] = (
     if suggestions.is_well_framed:
         lines.append("  by its layout the whole image is as good as any crop of it")
     lines += [
-        f"  not found: {one.text} ({one.reason})"
+        f"  {'unknown' if one.is_unknown else 'not found'}: {one.text} ({one.reason})"
         if one.was_wanted
         else f"  {one.text}: {one.reason}"
         for one in suggestions.dropped
@@ -90,19 +95,30 @@ def printable(text: str) -> str:
 
 def _verdict(suggestions: Suggestions) -> str:
     if suggestions.kind == "general":
-        if any(one.was_wanted for one in suggestions.dropped):
+        wanted = [one for one in suggestions.dropped if one.was_wanted]
+        if wanted and all(one.is_unknown for one in wanted):
+            return "the model does not know that; these are general crops"
+        if wanted:
             return "nothing like that here; these are general crops"
         return "general crops, since nothing was named to look for"
     if not suggestions.matched:
         return "crops that show it best"
-    best: dict[str, list[float]] = {}
-    for found in suggestions.matched:
-        best.setdefault(found.text, []).append(found.score)
-    names = [
-        f"{text}{f' x {len(scores)}' if len(scores) > 1 else ''} ({max(scores):.2f})"
-        for text, scores in best.items()
-    ]
-    return "found " + ", ".join(names)
+    found = _names(one for one in suggestions.matched if one.is_sure)
+    perhaps = _names(suggestions.perhaps)
+    if not found:
+        return f"perhaps {perhaps}; not sure, so check the crops"
+    return f"found {found}{f'; perhaps {perhaps}' if perhaps else ''}"
+
+
+def _names(detections: Iterable[Detection]) -> str:
+    """Each text once, with the best score and how many boxes it has."""
+    scores: dict[str, list[float]] = {}
+    for one in detections:
+        scores.setdefault(one.text, []).append(one.score)
+    return ", ".join(
+        f"{text}{f' x {len(of_text)}' if len(of_text) > 1 else ''} ({max(of_text):.2f})"
+        for text, of_text in scores.items()
+    )
 
 
 def _detection(found: Detection) -> dict[str, Any]:
@@ -110,4 +126,5 @@ def _detection(found: Detection) -> dict[str, Any]:
         "text": found.text,
         "score": round(found.score, _DIGITS),
         "box": [round(side, _DIGITS + 2) for side in found.box_xyxy],
+        "sure": found.is_sure,
     }

@@ -30,7 +30,11 @@ class Detection:
     box_xyxy: tuple[float, float, float, float]
     """Where, within the image."""
 
+    is_sure: bool = True
+    """Whether it counts as found; else it is perhaps what was asked for."""
 
+
+UNKNOWN = "the model does not know this"
 NOTHING_TO_LEAVE_OUT = "to be left out, but nothing in the image is like it"
 UNKNOWN_TO_LEAVE_OUT = "to be left out, but the model does not know it"
 
@@ -52,6 +56,11 @@ class Dropped:
     def was_wanted(self) -> bool:
         """Whether it was asked for; else it was to be left out."""
         return self.reason not in (NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the model does not know the text; else nothing in the image is like it."""
+        return self.reason in (UNKNOWN, UNKNOWN_TO_LEAVE_OUT)
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class Suggestions:
     """The image needs no crop: as it is, it is as good as the best one."""
 
     matched: tuple[Detection, ...]
-    """What was found, with score and box."""
+    """What was found or is perhaps there, with score and box."""
 
     dropped: tuple[Dropped, ...]
     """What was asked for, or was to be left out, and was not found; and why."""
@@ -104,3 +113,9 @@ class Suggestions:
 
     notes: tuple[str, ...] = ()
     """What else there is to say about the prompt, for people: what of it was not used."""
+
+    @property
+    def perhaps(self) -> tuple[Detection, ...]:
+        """What is perhaps there, of the texts that nothing is surely found for."""
+        found = {one.text for one in self.matched if one.is_sure}
+        return tuple(one for one in self.matched if one.text not in found)

@@ -117,7 +117,10 @@ class Encoder(Protocol):
     """As users write it after ``--model``, and as replies name it."""
 
     min_score: float
-    """Below this the best match is no match: the text is dropped."""
+    """With less confidence the best match is no match: the text is dropped."""
+
+    sure_score: float
+    """With less confidence the best match is only perhaps what was asked for."""
 
     min_query_score: float
     """The same for an example image (`encode_image_query`)."""
@@ -127,6 +130,17 @@ class Encoder(Protocol):
 
     def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
         """Encode texts as [W, E]; a zero row for a text that the encoder knows nothing about."""
+
+    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+        """How sure it is that each token is what each text names, 0 to 1.
+
+        Args:
+            tokens: From this encoder.
+            text_embeddings: [W, E] of texts, as for `ImageTokens.scores`.
+
+        Returns:
+            [B, W, N]; the scores themselves, unless they were calibrated.
+        """
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         """Encode an example of what to look for, an RGB image, as [1, E]."""

@@ -20,6 +20,7 @@ from ..device import memory_errors_named
 from ..prompt.parser import Text
 from ..weights.registry import EMBEDDED_LITE
 from .base import ImageTokens
+from .lite_calibration import EMBEDDED_CALIBRATION, Calibration
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
 from .lite_graph import LiteGraph, LiteOutput
 from .lite_imagenet import imagenet_activations
@@ -43,12 +44,14 @@ class LiteEncoder:
     """The lite network behind the interface of `base.Encoder`."""
 
     name = "lite"
-    min_score = 0.03
-    min_query_score = 0.03
+    min_score = 0.3
+    sure_score = 0.7
+    min_query_score = 0.3
 
-    def __init__(self, graph: LiteGraph, words: WordTable) -> None:
+    def __init__(self, graph: LiteGraph, words: WordTable, calibration: Calibration) -> None:
         self._graph = graph
         self._words = words
+        self._calibration = calibration
 
     @classmethod
     def load(
@@ -70,7 +73,8 @@ class LiteEncoder:
             OutOfMemory: There is no room for them.
         """
         graph = LiteGraph.load(path or EMBEDDED_LITE, threads)
-        return cls(graph, WordTable.read(words_path or EMBEDDED_WORDS))
+        words = WordTable.read(words_path or EMBEDDED_WORDS)
+        return cls(graph, words, Calibration.read(EMBEDDED_CALIBRATION))
 
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
         """Encode RGB images.
@@ -103,6 +107,12 @@ class LiteEncoder:
                 [np.concatenate([self._words.embed(text), _asked_colours(text)]) for text in texts]
             )
             return embeddings * embeddings[:, :NUM_CONCEPTS].any(axis=1, keepdims=True)
+
+    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+        """See `Encoder`: the share of such matches that are right."""
+        scores = tokens.scores(text_embeddings)
+        kinds = text_embeddings[:, :NUM_CONCEPTS]
+        return self._calibration.confidence(tokens.class_embeddings, kinds, scores)
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         """[1, E + A] what the example's main object is, scaled so that it would score itself 1."""

@@ -14,7 +14,7 @@ from ..arrays import FloatArray, IntArray, largest, sigmoid, softmax
 from ..boxes import weighted_box_merge
 
 DOUBTFUL = 0.029
-"""What is in doubt scores less than this, and so less than `LiteEncoder.min_score`."""
+"""What is in doubt scores less than this; how sure it is, `lite_calibration` says."""
 
 _STRIDE_PX = 8  # of the maps
 
@@ -48,8 +48,7 @@ def find_regions(logits: FloatArray, width_px: int, height_px: int) -> Regions:
     """The connected parts of each class that is in the image.
 
     A part reaches as far as its class is at least 0.4 times as likely as at its peak. It scores the
-    mean probability of its cells with at least half of that; what is in doubt scores too little to
-    be found.
+    mean probability of its cells with at least half of that; what is in doubt scores little.
 
     Args:
         logits: [C, H, W] at stride 8, padding included.
@@ -121,7 +120,7 @@ def find_faces(
 
 
 def _weaken(scores: FloatArray, sure: float) -> FloatArray:
-    """Let scores below a threshold keep their order, but be too low to be found."""
+    """Let scores below a threshold keep their order, but be low beside those of objects."""
     weakened: FloatArray = np.where(scores < sure, scores * np.float32(DOUBTFUL / sure), scores)
     return weakened
 

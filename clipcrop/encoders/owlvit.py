@@ -57,6 +57,9 @@ MIN_QUERY_SCORE = 0.6
 """Against an example image, scores are much higher than against a text. The library's own examples
 of one-shot detection have .6 for OWL-ViT and .9 for OWLv2; the lower one loses less."""
 
+SURE_SCORE = 0.3
+"""An estimate: how often such matches are right was not measured for these models."""
+
 GENERIC_TEXTS = (
     "person",
     "face",
@@ -92,6 +95,7 @@ class OwlVitEncoder:
     """
 
     min_score: float = MIN_SCORE
+    sure_score: float = SURE_SCORE
     min_query_score: float = MIN_QUERY_SCORE
 
     def __init__(
@@ -186,6 +190,10 @@ class OwlVitEncoder:
         """Encode texts as [W, E], unit rows; a zero row for a text without a character."""
         embeddings: FloatArray = self._embed([text.text for text in texts]).cpu().numpy()
         return embeddings
+
+    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+        """See `Encoder`: the scores, which are not calibrated."""
+        return tokens.scores(text_embeddings)
 
     @torch.no_grad()
     def encode_image_query(self, image: Image.Image) -> FloatArray:

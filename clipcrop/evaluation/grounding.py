@@ -9,7 +9,8 @@ weak: otherwise a threshold would hide what the encoder knows. How many were dro
 column, "called general".
 
 A line without boxes, ``"boxes": []``, asks for what is not in the photo. It counts in no group; how
-often such a query is found, and how often what is found is right, stands below the table.
+often such a query is "found" or "perhaps" there, and how often these words are right, stands below
+the table.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ..arrays import FloatArray
 from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes
 from ..datasets.records import expect_text, read_records
 from ..errors import InputError
-from ..grounding import GroundingOptions, ground
+from ..grounding import GroundingOptions, ground_with
 from ..imaging.images import load_image
 from ..prompt.parser import parse_prompt
 from .grounding_metrics import Answer, CaseScore, score_case
@@ -101,32 +102,68 @@ class Figures(NamedTuple):
     """Queries that grounding dropped: a user would get general crops, labelled so."""
 
 
+class Claims(NamedTuple):
+    """Queries whose thing is said to be there in one way, "found" or "perhaps"."""
+
+    present: int
+    """Those whose thing is there, wherever its best box lies."""
+
+    right: int
+    """Those of them with the centre of the best box in a true box."""
+
+    absent: int
+    """Those whose thing is not there."""
+
+    def to_text(self, word: str, present: int, absent: int) -> str:
+        """One sentence about so many queries for what is there and for what is not."""
+        says = f"{word}: {self.present} of {present} that are there"
+        if absent:
+            says += f", {self.absent} of {absent} that are not"
+        share = self.right_share(present, absent)
+        return f"{says}; right: {'-' if share is None else f'{share:.3f}'}"
+
+    def right_share(self, present: int, absent: int) -> float | None:
+        """How often such a claim is right, if half of all queries ask for what is there."""
+        false_claims = self.absent * present / absent if absent else 0.0
+        claims = self.present + false_claims
+        return self.right / claims if claims else None
+
+
 class Trust(NamedTuple):
-    """Whether what is said to be found is there."""
+    """Whether what is said to be there is there."""
 
     present: int
     """Queries for what is in the photo."""
 
-    present_found: int
-    """Those of them that were found, rightly or not."""
-
-    right: int
-    """Those found with the centre of the best box in a true box."""
-
     absent: int
-    """Queries for what is not in the photo."""
+    """Queries for what is not."""
 
-    absent_found: int
-    """Those of them that were found all the same."""
+    found: Claims
+    """What is said to be found."""
+
+    perhaps: Claims
+    """What is said to be perhaps there."""
 
     def to_text(self) -> str:
-        """One sentence; the share that is right counts present and absent queries together."""
-        found = self.present_found + self.absent_found
-        share = f"{self.right / found:.3f}" if found else "-"
-        return (
-            f"found: {self.present_found} of {self.present} that are there, {self.absent_found} of "
-            f"{self.absent} that are not; right: {self.right} of {found} ({share})"
+        """Two lines; shares are those for present and absent names half and half."""
+        return "\n".join(
+            claims.to_text(word, self.present, self.absent)
+            for word, claims in (("found", self.found), ("perhaps", self.perhaps))
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "present": self.present,
+            "absent": self.absent,
+            **{
+                word: {
+                    **claims._asdict(),
+                    "right_share": claims.right_share(self.present, self.absent),
+                }
+                for word, claims in (("found", self.found), ("perhaps", self.perhaps))
+            },
+        }
 
 
 @dataclass(frozen=True)
@@ -150,7 +187,7 @@ class GroundingReport:
         return {
             "model": self.model,
             "num_images": self.num_images,
-            "trust": self.trust._asdict(),
+            "trust": self.trust.to_json(),
             "groups": {
                 group: {method: without_nan(row._asdict()) for method, row in rows.items()}
                 for group, rows in self.figures.items()
@@ -190,13 +227,13 @@ def evaluate_grounding(
         path: the queries, JSON lines.
         images_dir: the folder that the names of the photos are relative to.
         encoder: finds boxes for each query.
-        options: how texts select; the encoder's own floor by default.
+        options: how texts select; by default with the encoder's own thresholds.
 
     Raises:
         InputError: the file cannot be read, or a line or a photo of it is wrong.
     """
     cases = read_cases(path, with_absent=True)
-    ask = make_ask(encoder, options or GroundingOptions(min_score=encoder.min_score))
+    ask = make_ask(encoder, options or GroundingOptions.of(encoder))
     return measure(cases, images_dir, ask, encoder.name, source=path)
 
 
@@ -213,10 +250,12 @@ def make_ask(encoder: Encoder, options: GroundingOptions) -> Ask:
             if not prompt.all_texts:
                 answers.append(Answer(None, None, is_general=True))
                 continue
-            found = ground(tokens, encoder.encode_texts(prompt.all_texts), prompt, options)
+            embeddings = encoder.encode_texts(prompt.all_texts)
+            found = ground_with(encoder, tokens, embeddings, prompt, options)
             best = as_boxes(found.best.box_xyxy)[0] if found.best else None
             union = best if found.union_box_xyxy is None else found.union_box_xyxy
-            answers.append(Answer(best, union, is_general=found.union_box_xyxy is None))
+            is_sure = found.best is not None and found.best.is_sure
+            answers.append(Answer(best, union, found.union_box_xyxy is None, is_sure))
         return answers
 
     return ask
@@ -245,7 +284,7 @@ def measure(
     for case in cases:
         by_image.setdefault(case.image, []).append(case)
     scores: dict[str, list[tuple[str, CaseScore]]] = {name: [] for name in (*BASELINES, model)}
-    found_absent: list[bool] = []
+    claims: list[tuple[Answer, CaseScore | None]] = []  # no score: the thing is not there
     for name, of_image in by_image.items():
         try:
             answers = ask(images_dir / name, [case.query for case in of_image])
@@ -258,10 +297,11 @@ def measure(
             )
             own_xyxy = _own_boxes(of_image, index)
             if not len(own_xyxy):
-                found_absent.append(not answer.is_general)
+                claims.append((answer, None))
                 continue
             for title, given in {**fixed, model: answer}.items():
                 scores[title].append((_group(case), score_case(given, own_xyxy, others_xyxy)))
+            claims.append((answer, scores[model][-1][1]))
     return GroundingReport(
         model=model,
         num_images=len(by_image),
@@ -272,19 +312,21 @@ def measure(
             }
             for group in GROUPS
         },
-        trust=_trust([score for _, score in scores[model]], found_absent),
+        trust=_trust(claims),
     )
 
 
-def _trust(of_present: Sequence[CaseScore], found_absent: Sequence[bool]) -> Trust:
-    found = [score for score in of_present if not score.is_general]
-    return Trust(
-        present=len(of_present),
-        present_found=len(found),
-        right=sum(score.is_pointing for score in found),
-        absent=len(found_absent),
-        absent_found=sum(found_absent),
-    )
+def _trust(claims: Sequence[tuple[Answer, CaseScore | None]]) -> Trust:
+    def count(*, is_sure: bool) -> Claims:
+        made = [
+            score for answer, score in claims if not answer.is_general and answer.is_sure is is_sure
+        ]
+        present = [score for score in made if score is not None]
+        right = sum(score.is_pointing for score in present)
+        return Claims(len(present), right, len(made) - len(present))
+
+    present = sum(score is not None for _, score in claims)
+    return Trust(present, len(claims) - present, count(is_sure=True), count(is_sure=False))
 
 
 def read_cases(path: Path, *, with_absent: bool = False) -> list[GroundingCase]:

@@ -20,6 +20,9 @@ class Answer(NamedTuple):
     is_general: bool
     """Whether it would tell the user that nothing was found."""
 
+    is_sure: bool = True
+    """Whether it would call this found; else it is perhaps there."""
+
 
 class CaseScore(NamedTuple):
     """One query's contribution to the means."""

@@ -40,6 +40,7 @@ _BACKGROUND = (32, 32, 34)
 _INK = (232, 232, 232)
 _FAINT = (160, 160, 164)
 _FOUND = (255, 196, 0)
+_PERHAPS = (255, 128, 0)
 _EXCLUDED = (255, 80, 80)
 _BEST = (90, 220, 130)
 
@@ -210,10 +211,12 @@ def picture_row(title: str, image: Image.Image, answer: Suggestions) -> PictureR
         image: RGB, upright, of any size: the reduced copy is enough, and is not kept.
         answer: What is drawn.
     """
-    marked = [(found.box_xyxy, _FOUND) for found in answer.matched]
+    marked = [(found.box_xyxy, _FOUND if found.is_sure else _PERHAPS) for found in answer.matched]
     marked += [(found.box_xyxy, _EXCLUDED) for found in answer.excluded]
     marked += [(crop.crop_xyxy, _BEST) for crop in answer.crops[:1]]
-    label = answer.kind + (", well framed" if answer.is_well_framed else "")
+    perhaps = ", ".join(dict.fromkeys(found.text for found in answer.perhaps))
+    label = answer.kind + (f", perhaps {perhaps}" if perhaps else "")
+    label += ", well framed" if answer.is_well_framed else ""
     pictures = [(marked_picture(image, marked), label)]
     for number, crop in enumerate(answer.crops[:MAX_CROPS], start=1):
         cut = cut_picture(image, crop.crop_xyxy)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipcrop.constraints import Constraints
-from clipcrop.suggestions import Suggestions
+from clipcrop.suggestions import Detection, Suggestions
 from clipcrop_wire import messages
 from clipcrop_wire.messages import (
     MAX_COUNT,
@@ -95,18 +95,17 @@ def suggest_reply(
         kind=found.kind,
         is_well_framed=found.is_well_framed,
         is_image_cached=is_image_cached,
-        matched=tuple(
-            messages.Detection(_text(one.text), _share(one.score), _box(one.box_xyxy))
-            for one in found.matched[:MAX_DETECTIONS]
-        ),
+        matched=tuple(_detection(one) for one in found.matched[:MAX_DETECTIONS]),
         dropped=tuple(
-            messages.Dropped(_text(one.text), _share(one.score), one.reason[:_MAX_SENTENCE_CHARS])
+            messages.Dropped(
+                _text(one.text),
+                _share(one.score),
+                one.reason[:_MAX_SENTENCE_CHARS],
+                one.is_unknown,
+            )
             for one in found.dropped[:MAX_DETECTIONS]
         ),
-        excluded=tuple(
-            messages.Detection(_text(one.text), _share(one.score), _box(one.box_xyxy))
-            for one in found.excluded[:MAX_DETECTIONS]
-        ),
+        excluded=tuple(_detection(one) for one in found.excluded[:MAX_DETECTIONS]),
         suggestions=tuple(
             messages.Suggestion(
                 _box(one.crop_xyxy), one.crop_px, _share(one.quality), one.width or ""
@@ -122,6 +121,12 @@ def notes_of(resident: Resident, found: Suggestions | None = None) -> tuple[str,
     """For the user: about the model, then about the prompt."""
     notes = resident.notes if found is None else (*resident.notes, *found.notes)
     return tuple(note[:_MAX_SENTENCE_CHARS] for note in notes[:_MAX_NOTES])
+
+
+def _detection(found: Detection) -> messages.Detection:
+    return messages.Detection(
+        _text(found.text), _share(found.score), _box(found.box_xyxy), found.is_sure
+    )
 
 
 def _text(text: str) -> str:

@@ -180,6 +180,8 @@ class Detection(Message):
     text: str = field(metadata=rule(Text(MAX_PROMPT_CHARS)))
     score: float = field(metadata=rule(Real(0, 1)))
     box_xyxy: tuple[float, ...] = field(metadata=rule(_BOX_XYXY))
+    is_sure: bool = field(default=True, metadata=rule(Flag()))
+    """It counts as found; else it is perhaps what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,8 @@ class Dropped(Message):
     text: str = field(metadata=rule(Text(MAX_PROMPT_CHARS)))
     score: float = field(metadata=rule(Real(0, 1)))
     reason: str = field(metadata=rule(Text(200)))
+    is_unknown: bool = field(default=False, metadata=rule(Flag()))
+    """The model does not know the text; else nothing in the image is like it."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from .errors import MalformedMessage, NotAuthentic, VersionMismatch
 PROTOCOL_VERSION = 2
 """Major: the other side must speak the same."""
 
-PROTOCOL_MINOR = 0
+PROTOCOL_MINOR = 1
 """Counts additions: new fields, new messages."""
 
 MAGIC = b"CCW"

@@ -76,8 +76,16 @@ def describe(answer: dict[str, Any]) -> list[str]:
         lines.append(
             f"{rank:2}.  {size:>11} px at ({left}, {top}), quality {suggestion['quality']:.2f}"
         )
-    found = ", ".join(f"{match['text']} ({match['score']:.2f})" for match in answer["matched"])
-    lines.append(f"found: {found}" if found else "found nothing like that: these are general crops")
+    for word, is_sure in (("found", True), ("perhaps", False)):
+        names = [
+            f"{match['text']} ({match['score']:.2f})"
+            for match in answer["matched"]
+            if match["sure"] is is_sure
+        ]
+        if names:
+            lines.append(f"{word}: {', '.join(names)}")
+    if not answer["matched"]:
+        lines.append("found nothing like that: these are general crops")
     if answer["well_framed"]:
         lines.append("by its layout the whole photo is as good as any crop of it")
     return lines

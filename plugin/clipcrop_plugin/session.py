@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Iterable
 
 from clipcrop_wire.errors import Cancelled, MalformedMessage
 from clipcrop_wire.messages import Progress, SuggestReply, SuggestRequest
@@ -129,7 +129,25 @@ class Session:
         """What was found of what was asked for, each once."""
         if self.reply is None:
             return ()
-        return tuple(dict.fromkeys(found.text for found in self.reply.matched))
+        return tuple(dict.fromkeys(one.text for one in self.reply.matched if one.is_sure))
+
+    @property
+    def perhaps(self) -> tuple[str, ...]:
+        """What else of it is perhaps there, each once."""
+        if self.reply is None:
+            return ()
+        texts = dict.fromkeys(one.text for one in self.reply.matched)
+        return tuple(text for text in texts if text not in self.matched)
+
+    @property
+    def found_text(self) -> str:
+        """What was found and what is perhaps there, a line each; empty without either."""
+        lines = []
+        if self.matched:
+            lines.append(_("Found: {names}").format(names=isolated(", ".join(self.matched))))
+        if self.perhaps:
+            lines.append(_("Perhaps: {names}").format(names=isolated(", ".join(self.perhaps))))
+        return "\n".join(lines)
 
     def ask(self, picture: Picture, choices: Choices, example: Raster | None = None) -> None:
         """Ask about pixels that were just read.
@@ -294,17 +312,28 @@ def _summary(reply: SuggestReply, asks_for_something: bool) -> str:
     parts = []
     if not reply.suggestions:
         parts.append(_("No crop fits. Try another aspect ratio."))
-    if reply.kind == "general" and asks_for_something:
+    unknown = _quoted(one.text for one in reply.dropped if one.is_unknown)
+    missing = _quoted(one.text for one in reply.dropped if not one.is_unknown)
+    if unknown:
+        parts.append(_("The model does not know {names}.").format(names=isolated(unknown)))
+    if missing and (unknown or reply.kind == "match"):
+        parts.append(_("Not found: {names}.").format(names=isolated(missing)))
+    if reply.kind == "general" and unknown:
+        parts.append(_("General crops."))
+    elif reply.kind == "general" and asks_for_something:
         parts.append(_("Nothing like that found: general crops."))
     elif reply.kind == "general" and reply.suggestions:
         parts.append(_("General crops, since nothing was described."))
-    elif reply.dropped:
-        names = ", ".join(f"“{one.text}”" for one in reply.dropped)
-        parts.append(_("Not found: {names}.").format(names=isolated(names)))
+    elif reply.matched and not any(one.is_sure for one in reply.matched):
+        parts.append(_("Not sure: check the crops."))
     if reply.is_well_framed:
         parts.append(_("The image is already well framed."))
     parts += [isolated(note.rstrip(".") + ".") for note in reply.notes]
     return " ".join(parts) if parts else _count(len(reply.suggestions))
+
+
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join(f"“{text}”" for text in texts)
 
 
 def _count(number: int) -> str:

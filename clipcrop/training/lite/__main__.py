@@ -6,6 +6,7 @@
     scene-train    the scene head on these shards: scenery, rooms, faces
     scene-queries  masks of the photos kept from that -> a file for `clipcrop evaluate grounding`
     export  both checkpoints -> lite.onnx
+    calibrate  how often a match is right, on photos not trained on -> lite_calibration.json
     words   the table word -> concepts -> lite_words.safetensors
     queries annotated boxes -> a file for `clipcrop evaluate grounding`
 
@@ -91,11 +92,15 @@ def main(arguments: list[str] | None = None) -> int:
     export.add_argument("--output", type=Path, default=None, help="default: the package's own")
     export.set_defaults(run=_export)
 
-    from . import queries, words
+    from . import calibrate, queries, words
 
     ask = commands.add_parser("queries", help="annotated boxes -> queries to evaluate on")
     queries.add_arguments(ask)
     ask.set_defaults(run=queries.run)
+
+    measure = commands.add_parser("calibrate", help="measure how often a match is right")
+    calibrate.add_arguments(measure)
+    measure.set_defaults(run=calibrate.run)
 
     table = commands.add_parser("words", help="make the table word -> concepts")
     words.add_arguments(table)

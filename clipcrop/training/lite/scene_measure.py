@@ -83,11 +83,14 @@ def read_class_names(data: Path) -> Mapping[int, str]:
         raise InputError(f"no ade20k_classes.json in {data}; name the folder of the data") from exc
 
 
-def true_regions(mask: NDArray[np.uint8]) -> dict[int, NDArray[np.float64]]:
+def true_regions(
+    mask: NDArray[np.uint8], min_share: float = MIN_SHARE
+) -> dict[int, NDArray[np.float64]]:
     """What can be asked for on a photo.
 
     Args:
         mask: [H, W] classes, 0 for unlabelled.
+        min_share: of the photo, that the largest part of a class must have.
 
     Returns:
         Class -> [K, 4] xyxy of its connected parts, normalised; without tiny ones.
@@ -103,7 +106,7 @@ def true_regions(mask: NDArray[np.uint8]) -> dict[int, NDArray[np.float64]]:
     for number in np.unique(class_of[sizes > 0]):
         of_class = np.flatnonzero((class_of == number) & (sizes > 0))
         largest = sizes[of_class].max()
-        if largest < MIN_SHARE * mask.size:
+        if largest < min_share * mask.size:
             continue
         boxes = []
         for each in of_class[sizes[of_class] >= MIN_PART * largest]:

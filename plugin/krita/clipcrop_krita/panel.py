@@ -109,10 +109,9 @@ class Panel(QtWidgets.QWidget):  # type: ignore[misc]
                 self._list.setCurrentRow(session.index)
         finally:
             self._is_filling = False
-        matched = () if session is None else session.matched
-        names = isolated(", ".join(matched))
-        self._found.setText(_("Found: {names}").format(names=names) if matched else "")
-        self._found.setVisible(bool(matched))
+        found = "" if session is None else session.found_text
+        self._found.setText(found)
+        self._found.setVisible(bool(found))
         self._status.setText(self._sentence())
         self._progress.setVisible(is_busy)
         if session is not None:

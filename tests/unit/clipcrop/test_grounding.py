@@ -12,13 +12,13 @@ from clipcrop.encoders.base import ImageTokens
 from clipcrop.grounding import (
     IS_EXCLUDED,
     TOO_WEAK,
-    UNKNOWN,
     WEAK_BESIDE_OTHERS,
     GroundingOptions,
     ground,
+    ground_with,
 )
 from clipcrop.prompt.parser import IMAGE_QUERY, Prompt, Text
-from clipcrop.suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN_TO_LEAVE_OUT
+from clipcrop.suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN, UNKNOWN_TO_LEAVE_OUT
 
 floats = partial(np.array, dtype=np.float32)
 assert_close = partial(np.testing.assert_allclose, rtol=1.3e-6, atol=1e-5)
@@ -69,6 +69,45 @@ def prompt_of(*texts: Text, without: tuple[Text, ...] = ()) -> Prompt:
 
 def union(box: Box) -> FloatArray:
     return floats(box)
+
+
+class Doubter:
+    """An encoder that is half as sure as its scores."""
+
+    name = "doubter"
+    min_score = 0.2
+    sure_score = 0.4
+    min_query_score = 0.2
+
+    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+        return tokens.scores(text_embeddings) / 2
+
+
+def test_what_the_encoder_is_less_sure_of_is_perhaps_there() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {CAT: 0.6}), (MIDDLE, {HAT: 0.3}))
+    prompt = prompt_of(Text("dog"), Text("cat"), Text("hat"))
+
+    found = ground_with(Doubter(), tokens, like(DOG, CAT, HAT), prompt)  # type: ignore[arg-type]
+
+    assert [(one.text, one.is_sure) for one in found.detections] == [("dog", True), ("cat", False)]
+    assert_close([one.score for one in found.detections], [0.45, 0.3])
+    assert [(one.text, one.reason) for one in found.dropped] == [("hat", TOO_WEAK)]
+
+
+def test_an_example_is_as_sure_as_it_is_alike() -> None:
+    prompt = prompt_of(IMAGE_QUERY)
+
+    found = ground_with(Doubter(), made_tokens((LEFT, {DOG: 0.6})), like(DOG), prompt)  # type: ignore[arg-type]
+
+    assert found.detections[0].score == pytest.approx(0.6)
+
+
+def test_the_surest_token_is_the_best_whatever_its_score() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {DOG: 0.5}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dog")), confidence=floats([[0.3, 0.8]]))
+
+    assert found.selected.tolist() == [1]
 
 
 def test_a_text_selects_the_box_of_its_best_token() -> None:

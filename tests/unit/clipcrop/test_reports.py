@@ -35,11 +35,18 @@ def test_the_record_has_what_programs_rely_on():
         "kind": "match",
         "well_framed": False,
         "matched": [
-            {"text": "dog", "score": 0.8123, "box": [0.1, 0.2, 0.3, 0.4]},
-            {"text": "dog", "score": 0.5, "box": [0.5, 0.5, 0.6, 0.6]},
+            {"text": "dog", "score": 0.8123, "box": [0.1, 0.2, 0.3, 0.4], "sure": True},
+            {"text": "dog", "score": 0.5, "box": [0.5, 0.5, 0.6, 0.6], "sure": True},
         ],
-        "dropped": [{"text": "unicorn", "score": 0.0, "reason": "the model does not know this"}],
-        "excluded": [{"text": "car", "score": 0.4, "box": [0.7, 0.7, 0.9, 0.9]}],
+        "dropped": [
+            {
+                "text": "unicorn",
+                "score": 0.0,
+                "reason": "the model does not know this",
+                "unknown": True,
+            }
+        ],
+        "excluded": [{"text": "car", "score": 0.4, "box": [0.7, 0.7, 0.9, 0.9], "sure": True}],
         "suggestions": [{"box": [0.0, 0.0, 0.5, 1.0], "box_px": [0, 0, 320, 480], "quality": 0.71}],
         "notes": ["not used: rule of thirds"],
         "seconds": {"read": 0.012, "encode": 0.1, "suggest": 0.01},
@@ -51,11 +58,41 @@ def test_the_text_says_what_was_found_what_was_not_and_where_the_crops_are():
 
     assert text.splitlines() == [
         "photo.jpg (lite): found dog x 2 (0.81)",
-        "  not found: unicorn (the model does not know this)",
+        "  unknown: unicorn (the model does not know this)",
         "  left out where possible: car",
         "  not used: rule of thirds",
         "  1. quality 0.71      320 x 480 px at (0, 0)",
     ]
+
+
+def test_what_is_perhaps_there_is_not_called_found():
+    cat = Detection("cat", 0.4, (0.1, 0.2, 0.3, 0.4), is_sure=False)
+    beside_dogs = dataclasses.replace(MATCH, matched=(*MATCH.matched, cat))
+    alone = dataclasses.replace(MATCH, matched=(cat,))
+
+    verdicts = [as_text("photo.jpg", one).splitlines()[0] for one in (beside_dogs, alone)]
+
+    assert verdicts[0].endswith("found dog x 2 (0.81); perhaps cat (0.40)")
+    assert "perhaps cat (0.40)" in verdicts[1]
+    assert "found" not in verdicts[1]
+    assert as_record("photo.jpg", alone, {})["matched"][0]["sure"] is False
+
+
+def test_an_unsure_box_beside_a_sure_one_of_its_text_is_no_doubt():
+    unsure = Detection("dog", 0.4, (0.1, 0.2, 0.3, 0.4), is_sure=False)
+
+    text = as_text("photo.jpg", dataclasses.replace(MATCH, matched=(*MATCH.matched, unsure)))
+
+    assert "perhaps" not in text
+
+
+def test_words_that_the_model_does_not_know_are_no_failure_of_the_photo():
+    answer = dataclasses.replace(MATCH, kind="general", matched=())
+
+    text = as_text("photo.jpg", answer)
+
+    assert "the model does not know that" in text
+    assert "nothing like that" not in text
 
 
 def test_a_crop_of_the_decoder_says_so():

@@ -5,7 +5,7 @@ import pytest
 
 from clipcrop.errors import InputError
 from clipcrop.imaging.images import prepare_image
-from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions
+from clipcrop.suggestions import UNKNOWN, Detection, Dropped, Suggestion, Suggestions
 from clipcrop_daemon.convert import constraints_of, decode_pixels, suggest_reply
 from clipcrop_daemon.model_pool import Resident
 from clipcrop_wire import protocol
@@ -127,8 +127,8 @@ def reply_to(found: Suggestions, notes: tuple[str, ...] = ()):
 def test_a_reply_says_what_the_predictor_found():
     found = suggestions(
         is_well_framed=True,
-        matched=(Detection("dog", 0.5, (0.1, 0.2, 0.3, 0.4)),),
-        dropped=(Dropped("cat", 0.01, "too unlike"),),
+        matched=(Detection("dog", 0.5, (0.1, 0.2, 0.3, 0.4), is_sure=False),),
+        dropped=(Dropped("cat", 0.01, "too unlike"), Dropped("zorb", 0.0, UNKNOWN)),
         excluded=(Detection("car", 0.4, (0.5, 0.6, 0.7, 0.8)),),
         crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 5, 9), 0.75, width="wide"),),
         notes=("not used: 4:5",),
@@ -142,9 +142,16 @@ def test_a_reply_says_what_the_predictor_found():
         "kind": "match",
         "is_well_framed": True,
         "is_image_cached": True,
-        "matched": [{"text": "dog", "score": 0.5, "box_xyxy": [0.1, 0.2, 0.3, 0.4]}],
-        "dropped": [{"text": "cat", "score": 0.01, "reason": "too unlike"}],
-        "excluded": [{"text": "car", "score": 0.4, "box_xyxy": [0.5, 0.6, 0.7, 0.8]}],
+        "matched": [
+            {"text": "dog", "score": 0.5, "box_xyxy": [0.1, 0.2, 0.3, 0.4], "is_sure": False}
+        ],
+        "dropped": [
+            {"text": "cat", "score": 0.01, "reason": "too unlike", "is_unknown": False},
+            {"text": "zorb", "score": 0.0, "reason": UNKNOWN, "is_unknown": True},
+        ],
+        "excluded": [
+            {"text": "car", "score": 0.4, "box_xyxy": [0.5, 0.6, 0.7, 0.8], "is_sure": True}
+        ],
         "suggestions": [
             {
                 "crop_xyxy": [0.0, 0.0, 0.5, 1.0],

@@ -15,7 +15,7 @@ ANSWER = {
     "model": "lite",
     "kind": "match",
     "well_framed": False,
-    "matched": [{"text": "cup", "score": 0.834, "box": [0.1, 0.1, 0.5, 0.5]}],
+    "matched": [{"text": "cup", "score": 0.834, "box": [0.1, 0.1, 0.5, 0.5], "sure": True}],
     "dropped": [],
     "suggestions": [{"box": [0, 0, 0.5, 0.5], "box_px": [10, 20, 310, 220], "quality": 0.777}],
     "seconds": {},
@@ -94,6 +94,12 @@ def test_a_failing_command_line_is_told_with_its_last_line(
 ):
     with pytest.raises(InstallError, match=sentence):
         run_demo(small_checkout, lambda line: None, FakeRunner(code, lines))
+
+
+def test_what_is_not_sure_is_described_as_perhaps_there():
+    unsure = {**ANSWER["matched"][0], "score": 0.4, "sure": False}  # type: ignore[index, dict-item]
+
+    assert describe({**ANSWER, "matched": [unsure]})[-1] == "perhaps: cup (0.40)"
 
 
 def test_a_match_is_described_with_what_was_found():

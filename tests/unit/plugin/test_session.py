@@ -201,6 +201,24 @@ def test_a_question_replaces_the_one_before_it(session, picture, daemon, wait, c
             id="some not found",
         ),
         pytest.param(
+            reply(dropped=(Dropped("a cat", 0.1, ""), Dropped("a zorb", 0.0, "", True))),
+            None,
+            "The model does not know “a zorb”. Not found: “a cat”.",
+            id="unknown words",
+        ),
+        pytest.param(
+            reply("general", dropped=(Dropped("a zorb", 0.0, "", True),)),
+            None,
+            "The model does not know “a zorb”. General crops.",
+            id="nothing but unknown words",
+        ),
+        pytest.param(
+            reply(matched=(Detection("a cat", 0.4, BOX, is_sure=False),)),
+            None,
+            "Not sure: check the crops.",
+            id="only perhaps",
+        ),
+        pytest.param(
             reply(notes=("not enough memory on cuda:0; the CPU was used",)),
             None,
             "not enough memory on cuda:0; the CPU was used.",
@@ -217,6 +235,15 @@ def test_a_question_replaces_the_one_before_it(session, picture, daemon, wait, c
 )
 def test_the_status_line_says_how_it_went(ask, answer, choices, status):
     assert ask(answer, choices).status == status
+
+
+def test_what_is_perhaps_there_is_told_apart_from_what_was_found(ask):
+    unsure = [Detection(text, 0.4, BOX, is_sure=False) for text in ("a dog", "a ball", "a cat")]
+
+    session = ask(reply(matched=(Detection("a dog", 0.9, BOX), *unsure)))
+
+    assert (session.matched, session.perhaps) == (("a dog",), ("a ball", "a cat"))
+    assert session.found_text.splitlines() == ["Found: a dog", "Perhaps: a ball, a cat"]
 
 
 def test_what_matched_is_told_once_each(ask):

@@ -160,6 +160,7 @@ class Application:
             "matched": list(session.matched),
             "sentence": preview.sentence,
             "result": result,
+            "perhaps": list(session.perhaps),
         }
 
     def _apply(

@@ -89,8 +89,8 @@ class Panel(Gtk.Window):
         self._is_filling = True  # what changes now, the user has not changed
         try:
             self._prompt.set_text(choices.headline)
-            self._found.set_text(_found(session.matched))
-            self._found.set_visible(bool(session.matched))
+            self._found.set_text(session.found_text)
+            self._found.set_visible(bool(session.found_text))
             self._status.set_text(self._preview.sentence)
             self._fill_aspects(choices.aspect)
             self._how.set_active_id(choices.apply)
@@ -326,7 +326,3 @@ def _row(number: int, suggestion: Suggestion, thumbnail: Gtk.Image) -> Gtk.ListB
 
 def _title(preview: ImagePreview) -> str:
     return _("Smart Crop: {image}").format(image=isolated(preview.canvas.name))
-
-
-def _found(matched: tuple[str, ...]) -> str:
-    return _("Found: {names}").format(names=isolated(", ".join(matched)))

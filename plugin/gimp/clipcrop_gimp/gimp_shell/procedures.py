@@ -109,6 +109,9 @@ def _add_suggestions(procedure: Gimp.Procedure) -> None:
     )
     procedure.add_string_return_value("sentence", "sentence", "How it went", "", _READ_WRITE)
     _add_result(procedure)
+    procedure.add_string_array_return_value(
+        "perhaps", "perhaps", "What is perhaps what was asked for", _READ_WRITE
+    )
 
 
 def _add_box(procedure: Gimp.Procedure) -> None:

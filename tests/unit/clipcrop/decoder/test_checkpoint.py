@@ -32,6 +32,7 @@ class FakeEncoder:
     """An encoder that has a name and a fingerprint, and sees nothing."""
 
     min_score = 0.1
+    sure_score = 0.1
     min_query_score = 0.1
 
     def __init__(self, name: str = "fake", fingerprint: str = "0123456789abcdef") -> None:
@@ -42,6 +43,9 @@ class FakeEncoder:
         raise NotImplementedError
 
     def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
+        raise NotImplementedError
+
+    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
         raise NotImplementedError
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:

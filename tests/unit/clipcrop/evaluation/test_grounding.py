@@ -41,6 +41,7 @@ class FakeEncoder:
 
     name = "fake"
     min_score = 0.1
+    sure_score = 0.5
     min_query_score = 0.1
 
     def encode_images(self, images: Sequence[Image.Image]) -> ImageTokens:
@@ -55,6 +56,9 @@ class FakeEncoder:
             if text.head in ("person", "dog", "cup"):
                 rows[row, ("person", "dog", "cup").index(text.head)] = 1
         return rows
+
+    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+        return tokens.scores(text_embeddings)
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         return np.zeros((1, 3), np.float32)
@@ -105,9 +109,26 @@ def test_what_is_found_though_it_is_not_there_counts_against_what_is_right(photo
 
     report = evaluate_grounding(path, photos, FakeEncoder())
 
-    assert report.trust == (1, 1, 1, 2, 1)
+    # Of two that are not there one is found: half, as if there were one of each.
+    assert report.trust == (1, 2, (1, 1, 1), (0, 0, 0))
     assert report.figures[ALL]["fake"].n == 1
-    assert "0.500" in report.to_text()
+    assert "right: 0.667" in report.to_text()
+
+
+def test_what_is_perhaps_there_is_counted_apart(photos: Path) -> None:
+    class Unsure(FakeEncoder):
+        sure_score = 0.85
+
+    path = write_lines(
+        photos / "queries.jsonl",
+        {"image": "a.png", "query": "person", "boxes": [LEFT_HALF]},
+        {"image": "a.png", "query": "dog", "boxes": [LEFT_HALF]},
+    )
+
+    report = evaluate_grounding(path, photos, Unsure())
+
+    assert report.trust == (2, 0, (1, 1, 0), (1, 0, 0))
+    assert report.to_json()["trust"]["perhaps"]["right_share"] == 0
 
 
 def test_a_category_selects_all_of_its_instances(photos: Path) -> None:
