@@ -36,6 +36,10 @@ WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
 IS_EXCLUDED = "what looks like it here is to be left out"
 
 
+_PEER_SHARE = 0.7
+"""Boxes with at least this share of the best score, and of its confidence, may be meant as well."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GroundingOptions:
     """How texts select boxes."""
@@ -265,13 +269,37 @@ class _Scored:
             self.text.text, score, (x0, y0, x1, y1), score >= self.sure_score, token=token
         )
 
-    def select(self, options: GroundingOptions) -> list[TokenDetection]:
-        """The best box, or for a plural the best ones."""
-        if options.is_strict or self.text.max_count == 1:
+    def select(
+        self, options: GroundingOptions, others: Sequence[TokenDetection] = ()
+    ) -> list[TokenDetection]:
+        """The best box, or for a plural the best ones.
+
+        Args:
+            options: how texts select.
+            others: what else is asked for.
+        """
+        if options.is_strict:
             return [self.best]
+        if self.text.max_count == 1:
+            return [self._meant(options, others)]
         if self.text.max_count is not None:
             return self.distinct(options.min_counted_share, 0, options)[: self.text.max_count]
         return self.avoid(options)
+
+    def _meant(self, options: GroundingOptions, others: Sequence[TokenDetection]) -> TokenDetection:
+        """Of boxes that are about as likely the one that touches the others, large and central."""
+        peers = self.distinct(_PEER_SHARE, _PEER_SHARE * self.best.score, options)
+        if len(peers) < 2:
+            return self.best
+        boxes_xyxy, others_xyxy = _boxes(peers), _boxes(others)
+        shared = intersection(boxes_xyxy, others_xyxy)
+        is_same = iou(boxes_xyxy, others_xyxy) > options.max_iou
+        touches = ((shared > 0) & ~is_same).sum(axis=1)
+        centres = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+        off_centre = np.abs(centres - 0.5).max(axis=1)
+        prominence = np.sqrt(area(boxes_xyxy)) * (1 - off_centre)
+        values = prominence * np.array([peer.score for peer in peers])
+        return peers[int(np.lexsort((values, touches))[-1])]
 
     def avoid(self, options: GroundingOptions) -> list[TokenDetection]:
         """The best boxes, whatever the count."""
@@ -354,7 +382,9 @@ def _select_wanted(
         elif one.best.score < options.min_text_share * strongest:
             dropped.append(one.drop(WEAK_BESIDE_OTHERS))
         else:
-            selections.append(one.select(options))
+            others = [other.best for other in keywords if other is not one and other.is_known]
+            seen = [box for box in others if box.score >= options.min_score]
+            selections.append(one.select(options, seen))
     if whole is None:
         return selections, dropped
     if not whole.is_known or whole.best.score < options.floor_of(whole.text):

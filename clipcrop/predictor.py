@@ -238,6 +238,7 @@ class Predictor:
                     for text in found.kept
                 ),
                 *(f"not used: {instruction}" for instruction in parsed.unused),
+                *self._taken_for(parsed, found),
                 *_cut_note(ranking, found.detections),
             ),
         )
@@ -256,6 +257,16 @@ class Predictor:
             )
             found.append(boxes_xyxy[likely[kept]])
         return Surroundings(*found)
+
+    def _taken_for(self, prompt: Prompt, found: Grounding) -> list[str]:
+        """A note on each text that was found by less than it says."""
+        matched = {one.text for one in found.detections}
+        notes = {}
+        for text in prompt.texts:
+            other = self.encoder.taken_for(text) if text.text in matched else None
+            if other is not None:
+                notes[text.head or text.text] = f"taken for {other}: {text.head or text.text}"
+        return list(notes.values())
 
     def _propose(self, tokens: ImageTokens, found: Grounding) -> Proposals | None:
         """The decoder's crops; none where it needs a subject and nothing was found."""

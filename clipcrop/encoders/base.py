@@ -142,6 +142,9 @@ class Encoder(Protocol):
             [B, W, N]; the scores themselves, unless they were calibrated.
         """
 
+    def taken_for(self, text: Text) -> str | None:
+        """What a text is taken for, where its own meaning cannot be told from others ("rider")."""
+
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         """Encode an example of what to look for, an RGB image, as [1, E]."""
 

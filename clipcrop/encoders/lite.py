@@ -114,6 +114,10 @@ class LiteEncoder:
         kinds = text_embeddings[:, :NUM_CONCEPTS]
         return self._calibration.confidence(tokens.class_embeddings, kinds, scores)
 
+    def taken_for(self, text: Text) -> str | None:
+        """See `Encoder`: roles and professions mean any person."""
+        return "any person" if self._words.is_role(text) else None
+
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         """[1, E + A] what the example's main object is, scaled so that it would score itself 1."""
         with memory_errors_named("cpu"):

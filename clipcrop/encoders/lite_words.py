@@ -96,6 +96,24 @@ BODY_PARTS = frozenset(
 )
 """Whose they are says more: "the dog's head" is about the dog."""
 
+PERSON_WORDS = frozenset(
+    {"person", "people", "human", "man", "woman", "boy", "girl", "child", "kid", "baby", "infant"}
+    | {
+        "lady",
+        "gentleman",
+        "guy",
+        "adult",
+        "someone",
+        "somebody",
+        "everyone",
+        "everybody",
+        "toddler",
+    }
+    | {"anyone", "anybody", "individual", "teenager", "couple", "crowd", "family", "group"}
+    | {"figure", "face", "passer-by", "newborn"}
+)
+"""Other words for people say what they do or are: roles."""
+
 MIN_COMPOUND_TAIL, MIN_COMPOUND_START = 4, 3
 """Letters of an unknown compound's last part, and of what stands before it: snow|mobile.
 
@@ -208,6 +226,17 @@ class WordTable:
             total += role
         result: FloatArray = weights / np.float32(total or 1)
         return result
+
+    def is_role(self, text: Text) -> bool:
+        """Whether a text names a person by what they do or are ("rider"), not just a person."""
+        words = split_words(text.head or text.text)
+        if not words or PERSON_WORDS.intersection(singulars(words[-1])):
+            return False
+        weights = self.embed_phrase(" ".join(words))
+        if weights is None or not weights[_PERSON]:
+            return False
+        below = NUM_COCO + np.flatnonzero(self._parents == _PERSON)
+        return not np.delete(weights, [_PERSON, *below]).any()
 
     def embed_phrase(self, phrase: str) -> FloatArray | None:
         """The weights of one word or phrase.

@@ -195,6 +195,10 @@ class OwlVitEncoder:
         """See `Encoder`: the scores, which are not calibrated."""
         return tokens.scores(text_embeddings)
 
+    def taken_for(self, text: Text) -> str | None:
+        """See `Encoder`: the model reads words as they are."""
+        return None
+
     @torch.no_grad()
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         """Encode an example of what to look for, an RGB image, as [1, E].

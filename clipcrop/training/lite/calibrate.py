@@ -35,7 +35,7 @@ from ...grounding import GroundingOptions, ground
 from ...imaging.images import load_image
 from ...onnx_runtime import import_onnxruntime
 from ...prompt.parser import parse_prompt
-from ...weights.checkpoint import EMBEDDED_LITE
+from ...weights.registry import EMBEDDED_LITE
 from .photos import dev_photos
 from .scene_measure import MIN_FACE_SIDE, read_class_names, true_regions
 from .scene_photos import MaskTeacher, ScenePhoto, list_photos, read_mask, read_photo

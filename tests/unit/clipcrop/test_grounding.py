@@ -110,6 +110,34 @@ def test_the_surest_token_is_the_best_whatever_its_score() -> None:
     assert found.selected.tolist() == [1]
 
 
+SMALL: Box = (0.0, 0.0, 0.1, 0.2)
+
+
+def test_of_two_about_as_likely_the_larger_and_more_central_one_is_meant() -> None:
+    tokens = made_tokens((SMALL, {DOG: 0.9}), (MIDDLE, {DOG: 0.8}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dog")))
+
+    assert found.selected.tolist() == [1]
+
+
+def test_a_large_box_that_is_much_less_likely_is_not_meant() -> None:
+    tokens = made_tokens((SMALL, {DOG: 0.9}), (MIDDLE, {DOG: 0.5}))
+
+    found = ground(tokens, like(DOG), prompt_of(Text("dog")))
+
+    assert found.selected.tolist() == [0]
+
+
+def test_the_one_that_touches_the_other_thing_asked_for_is_meant() -> None:
+    hat = (0.05, 0.05, 0.15, 0.1)
+    tokens = made_tokens((MIDDLE, {DOG: 0.9}), (SMALL, {DOG: 0.8}), (hat, {HAT: 0.9}))
+
+    found = ground(tokens, like(DOG, HAT), prompt_of(Text("dog"), Text("hat")))
+
+    assert found.selected.tolist() == [1, 2]
+
+
 def test_a_text_selects_the_box_of_its_best_token() -> None:
     tokens = made_tokens((LEFT, {DOG: 0.6}), (RIGHT, {DOG: 0.9}), (MIDDLE, {CAT: 0.95}))
 

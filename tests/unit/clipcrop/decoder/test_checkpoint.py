@@ -48,6 +48,9 @@ class FakeEncoder:
     def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
         raise NotImplementedError
 
+    def taken_for(self, text: Text) -> str | None:
+        return None
+
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         raise NotImplementedError
 

@@ -98,6 +98,16 @@ def test_scores_are_between_nothing_and_one(embedded: LiteEncoder, samples: Path
     assert scores.max() <= 1.001
 
 
+@pytest.mark.parametrize("head", ["rider", "batter", "bride", "chef"])
+def test_a_role_is_taken_for_any_person(embedded: LiteEncoder, head: str):
+    assert embedded.taken_for(Text(f"the {head}", head)) == "any person"
+
+
+@pytest.mark.parametrize("head", ["woman", "person", "people", "dog", "pitcher", "qwrtzy", ""])
+def test_what_is_found_as_itself_is_not_taken_for_another(embedded: LiteEncoder, head: str):
+    assert embedded.taken_for(Text(head, head)) is None
+
+
 def test_an_unknown_text_is_a_zero_row(embedded: LiteEncoder):
     embeddings = embedded.encode_texts([Text("dog", "dog"), Text("qwrtzy", "qwrtzy")])
 

@@ -60,6 +60,9 @@ class FakeEncoder:
     def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
         return tokens.scores(text_embeddings)
 
+    def taken_for(self, text: Text) -> str | None:
+        return None
+
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         return np.zeros((1, 3), np.float32)
 
