@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -9,16 +8,11 @@ import pytest
 from polling import PATIENCE_S, wait_until
 
 from clipcrop_wire.client import CancelToken
-from clipcrop_wire.connection import Call, Connection
 from clipcrop_wire.errors import (
     Cancelled,
     InternalError,
-    InvalidRequest,
-    RequestTimeout,
-    Unavailable,
-    UnknownImage,
 )
-from clipcrop_wire.messages import Image, Progress, SuggestRequest
+from clipcrop_wire.messages import Image, Progress
 
 SLOW_S = 60.0  # what must never be waited for
 
@@ -77,29 +71,6 @@ def test_a_running_request_is_cancelled_between_stages(daemon, suggest):
         assert len(daemon.children()) == 1
 
 
-def test_a_request_that_takes_for_ever_is_cancelled_and_the_next_one_is_served(start, suggest):
-    daemon = start(stuck_s=0.3)
-    with daemon.client() as client:
-        suggest(client)
-        first = daemon.children()[0].pid
-
-        with pytest.raises((Cancelled, RequestTimeout)):
-            suggest(client, f"sleep {SLOW_S}", timeout_s=0.5)
-
-        assert suggest(client).suggestions
-        assert daemon.children()[0].pid != first
-
-
-def test_two_clients_are_served_in_turns(daemon, suggest):
-    with daemon.client() as first, daemon.client() as second:
-        outcomes = [
-            in_thread(lambda client=client: suggest(client, "steps 2"))
-            for client in (first, second)
-        ]
-        for outcome in outcomes:
-            assert outcome().suggestions
-
-
 def test_a_bug_is_told_by_its_id_and_logged_without_the_prompt(daemon, suggest):
     with daemon.client() as client:
         with pytest.raises(InternalError) as caught:
@@ -112,42 +83,12 @@ def test_a_bug_is_told_by_its_id_and_logged_without_the_prompt(daemon, suggest):
     assert "51423" not in daemon.text()
 
 
-def test_a_model_that_dies_is_told_and_the_next_request_is_served(daemon, suggest):
-    with daemon.client() as client:
-        with pytest.raises(Unavailable, match="signal 9"):
-            suggest(client, "die")
-        assert suggest(client).suggestions
-
-
-def test_values_out_of_their_limits_are_declined(daemon, suggest):
-    with daemon.client() as client:
-        with pytest.raises(InvalidRequest, match="count"):
-            suggest(client, count=33)
-        assert suggest(client).suggestions
-
-
 def test_eight_megabytes_arrive_whole(daemon):
     pixels = bytes(range(256)) * (2048 * 1366 * 3 // 256)
     image = Image.of(pixels, 2048, 1366, "rgb8")
 
     with daemon.client() as client:
         assert client.suggest(image, pixels, "the dog").is_image_cached
-
-
-def test_pixels_that_are_not_those_of_their_hash_are_declined_and_not_kept(daemon, suggest):
-    pixels = bytes(12)
-    image = Image.of(pixels, 2, 2, "rgb8")
-    false = dataclasses.replace(image, sha256=bytes(32))
-    by_hash = dataclasses.replace(false, is_inline=False)
-
-    with daemon.client() as client:
-        with pytest.raises(InvalidRequest, match="declared hash"):
-            client.suggest(false, pixels, "the dog")
-        assert client.suggest(image, pixels, "the dog").suggestions
-        assert client.status().num_cached_images == 1
-    call = ask_by_hash(daemon, by_hash)
-    with pytest.raises(UnknownImage):
-        call.result()
 
 
 def test_the_model_is_released_when_it_is_idle(start, suggest):
@@ -173,18 +114,6 @@ def test_stopping_answers_what_runs_and_leaves_nothing_behind(daemon, suggest):
     wait_until(lambda: not any(map(daemon.is_alive, children)))
     assert not daemon.path.exists()
     assert list((daemon.folder / "sockets").iterdir()) == []
-
-
-def ask_by_hash(daemon, image: Image) -> Call:
-    """Ask by hash, as no `Client` does by itself -> the finished call."""
-    info = daemon.info()
-    connection = Connection(info, "work", info.work[0])
-    call = connection.start(SuggestRequest(image, "the dog"), timeout_s=20)
-    while not call.is_done:
-        connection.pump()
-        connection.wait(0.1)
-    connection.close()
-    return call
 
 
 def in_thread(work: Callable[[], object]) -> Callable[[], object]:

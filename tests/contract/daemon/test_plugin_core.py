@@ -17,7 +17,7 @@ from select_loop import SelectLoop
 from clipcrop_plugin.choices import Choices
 from clipcrop_plugin.config import Config
 from clipcrop_plugin.daemon_client import DaemonClient
-from clipcrop_plugin.geometry import Placement, Rect, Size
+from clipcrop_plugin.geometry import Placement, Size
 from clipcrop_plugin.launcher import Launcher
 from clipcrop_plugin.picture import Picture, Raster
 from clipcrop_plugin.session import ASKING, FAILED, READY, STARTING, Session
@@ -111,27 +111,6 @@ def test_an_example_travels_with_the_picture(daemon, link_to, picture, wait):
     assert session.status == "1 suggestion."
 
 
-@pytest.mark.parametrize("text", ['"quoted"', "🐕‍🦺", "x" * 500, "אישה עם כלב", "100 % \\ <b>"])
-def test_odd_prompts_arrive(daemon, link_to, picture, wait, text: str):
-    session = Session(link_to(daemon.path))
-
-    session.ask(picture(), Choices(text, (text,)))
-    wait(session)
-
-    assert session.state == READY, session.status
-
-
-def test_many_images_share_a_link_and_take_turns(daemon, link_to, picture, wait):
-    client = link_to(daemon.path)
-    sessions = [Session(client) for _ in range(6)]
-
-    for number, session in enumerate(sessions):
-        session.ask(picture(number), Choices("sleep 0.05"))
-    wait(*sessions)
-
-    assert [session.state for session in sessions] == [READY] * 6
-
-
 def test_work_is_cancelled_and_the_next_question_is_answered(
     daemon, link_to, picture, wait, run_until
 ):
@@ -146,40 +125,6 @@ def test_work_is_cancelled_and_the_next_question_is_answered(
 
     assert session.state == READY
     assert time.monotonic() - started < 25
-
-
-def test_slow_work_ends_at_the_deadline(daemon, link_to, picture, wait):
-    session = Session(link_to(daemon.path), timeout_s=1.0)
-    session.ask(picture(), Choices("steps 1000"))
-
-    wait(session)
-
-    assert session.state == FAILED
-    assert "in time" in session.status
-
-
-def test_a_bug_of_the_daemon_is_told_with_the_id_that_its_log_has(daemon, link_to, picture, wait):
-    session = Session(link_to(daemon.path))
-    session.ask(picture(), Choices("error"))
-
-    wait(session)
-
-    assert session.state == FAILED
-    (identity,) = [word.rstrip(".") for word in session.status.split() if len(word) > 30]
-    assert identity in daemon.text()
-
-
-def test_a_model_that_is_killed_is_told_and_the_next_question_works(daemon, link_to, picture, wait):
-    session = Session(link_to(daemon.path))
-    session.ask(picture(), Choices("die"))
-    wait(session)
-    assert session.state == FAILED
-    assert "cannot do this now" in session.status
-
-    session.ask_again(Choices("the dog"))
-    wait(session)
-
-    assert session.state == READY
 
 
 def test_a_daemon_that_is_killed_is_told_and_the_next_one_is_found(
@@ -255,30 +200,3 @@ def test_two_editors_that_start_it_at_once_share_one_daemon(
     assert [session.state for session in sessions] == [READY, READY]
     info = read_connection_file(path)
     assert psutil.pid_exists(info.pid)
-
-
-def test_cancelling_while_it_starts_is_at_once_and_the_daemon_goes_on(
-    link_to, picture, wait, run_until, short_path, front
-):
-    session = Session(link_to(short_path / "connection.json", *front))
-    session.ask(picture(), Choices("the dog"))
-    run_until(lambda: session.state == STARTING)
-
-    session.cancel()
-    assert not session.is_busy
-    session.ask(picture(), Choices("the dog"))
-    wait(session)
-
-    assert session.state == READY
-
-
-def test_a_layer_with_an_offset_gets_its_crops_where_it_lies(daemon, link_to, picture, wait):
-    placement = Placement.of(Rect(-100, 50, 140, 40), Size(400, 300))
-    session = Session(link_to(daemon.path))
-
-    session.ask(picture(0, placement), Choices("the dog"))
-    wait(session)
-
-    assert placement.area == Rect(0, 50, 40, 40)
-    assert session.current is not None
-    assert session.current.rect == Rect(0, 50, 20, 40)
