@@ -92,15 +92,18 @@ def test_a_folder_that_others_can_write_to_is_a_problem(
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
-def test_a_connection_file_of_another_user_is_a_problem(
-    short_installation: FakeInstallation, connection_file: Path
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_belongs_to_another_user_is_a_problem(
+    short_installation: FakeInstallation, connection_file: Path, what: str
 ):
-    os.chown(connection_file, 12345, 12345)
+    path = connection_file if what == "file" else connection_file.parent
+    os.chown(path, 12345, 12345)
 
-    (finding,) = check_connection(short_installation.inspected)
+    finding = check_connection(short_installation.inspected)[0]
 
-    assert f"{connection_file} belongs to user 12345" in finding.text
-    assert finding.advice == "remove it"
+    assert finding.verdict == "problem"
+    assert f"{path} belongs to user 12345" in finding.text
+    assert finding.advice
 
 
 def test_a_damaged_connection_file_is_a_problem(

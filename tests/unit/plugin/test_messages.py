@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from clipcrop_plugin import messages, texts
-from clipcrop_plugin.errors import BadChoice
+from clipcrop_plugin.errors import BadChoice, NothingToCrop
 from clipcrop_plugin.messages import SENTENCES, progress_words, sentence
 from clipcrop_wire import errors
 from clipcrop_wire.messages import Progress
@@ -111,3 +111,17 @@ def test_a_bug_of_our_own_is_told_as_one():
 )
 def test_progress_is_told_in_words(progress, words):
     assert progress_words(progress) == words
+
+
+def test_what_a_canvas_lacks_is_said_with_the_field_that_it_is_about():
+    errors = [
+        messages.nothing_selected(),
+        messages.selection_outside(),
+        messages.unreadable_example("a.jpg", "no such file.\n"),
+    ]
+
+    assert [error.field for error in errors] == ["example"] * 3
+    assert "a.jpg" in str(errors[2])
+    assert "no such file" in str(errors[2])
+    assert isinstance(messages.no_layer(), NothingToCrop)
+    assert messages.not_one_layer(0) != messages.not_one_layer(2)
