@@ -81,8 +81,8 @@ class ImageToText:
         except (OSError, ValueError, KeyError, ImportError) as exc:
             first_line = reason_of(exc).splitlines()[0]
             raise CheckpointError(
-                f"no captioning model in {model!r}: {first_line}; name a folder or another model "
-                "of the Hugging Face hub"
+                f"no captioning model in {model!r}: {first_line}; check the network, or name a "
+                "folder or another model of the Hugging Face hub"
             ) from exc
         loaded = load_pretrained(
             AutoModelForImageTextToText, folder, "a captioning model", allow_pickle=True

@@ -122,20 +122,24 @@ def _read(
             f"no part {options.split!r} in {str(options.data)!r}, only {', '.join(by_split)}; "
             "choose one with --split"
         )
-    named = {name: with_text(of_split, variant) for name, of_split in by_split.items()}
-    for name, of_split in by_split.items():
-        if (lacking := len(of_split) - len(named[name])) and processes.is_first:
-            tqdm.write(
-                f"note: {lacking} of the {len(of_split)} photos of the part {name!r} have no text "
-                "and are left out",
-                file=sys.stderr,
-            )
+    named = {
+        name: with_text(by_split.get(name, []), variant)
+        for name in (options.split, options.validation_split)
+    }
     if not named[options.split]:
         raise InputError(
             f"no photo of the part {options.split!r} has a text, which the variant {variant!r} "
             "needs; name texts with --texts (`clipcrop data caption` makes some)"
         )
-    validation = named.get(options.validation_split, [])
+    for name, kept in named.items():
+        count = len(by_split.get(name, []))
+        if len(kept) < count and processes.is_first:
+            tqdm.write(
+                f"note: {count - len(kept)} of the {count} photos of the part {name!r} have no "
+                "text and are left out",
+                file=sys.stderr,
+            )
+    validation = named[options.validation_split]
     if not validation and options.validate_every and processes.is_first:
         tqdm.write(
             f"note: no part {options.validation_split!r} to look at while training", file=sys.stderr

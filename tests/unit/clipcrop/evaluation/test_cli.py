@@ -12,6 +12,7 @@ from PIL import Image
 from published_sets import write_fcdb, write_gaicd, write_labelme, write_photo
 
 from clipcrop.cli import main
+from clipcrop.errors import InputError
 from clipcrop.evaluation.tables import PAPER_TABLES
 
 LITE = ["--model", "lite", "--device", "cpu"]
@@ -290,6 +291,21 @@ def test_annotated_boxes_that_cannot_be_used_are_refused_in_one_sentence(
     assert reason in error
     assert "error: " in error
     assert "Traceback" not in error
+
+
+def test_the_encoder_of_the_tables_computes_in_float32(
+    horanyi: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked = {}
+
+    def load_encoder(name: str, device: str, **more: str) -> None:
+        asked.update(more)
+        raise InputError("far enough")
+
+    monkeypatch.setattr("clipcrop.encoders.load_encoder", load_encoder)
+
+    assert main(["evaluate", "table", "1", str(horanyi), *BASELINES]) == 2
+    assert asked == {"precision": "float32"}
 
 
 def test_cagic_has_to_be_asked_for():
