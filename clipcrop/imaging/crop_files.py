@@ -32,7 +32,6 @@ from .images import (
 )
 from .metadata import (
     Content,
-    TiffPage,
     box_tail,
     crop_exif,
     crop_xmp,
@@ -41,9 +40,9 @@ from .metadata import (
     note_boxes,
     png_head,
     png_notes,
-    tiff_tail,
 )
 from .output_files import FileId, file_id, keep_as, temporary_beside
+from .tiff import TiffPage, tiff_tail
 
 logger = logging.getLogger(__name__)
 

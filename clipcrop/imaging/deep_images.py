@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InvalidImage
 from ..extras import install_command
 from .limits import MAX_MISSING_SHARE, check_decoded
-from .metadata import TiffPage, exif_orientation, png_exif, png_missing_rows, tiff_pages
+from .metadata import exif_orientation, png_exif, png_missing_rows
+from .tiff import TiffPage, tiff_pages
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,8 +22,8 @@ from clipcrop.imaging.metadata import (
     jpeg_exif,
     jpeg_segments,
     png_chunks,
-    tiff_pages,
 )
+from clipcrop.imaging.tiff import tiff_pages
 
 BOX_PX = (5, 5, 25, 15)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" xmp:Rating="4"/>'
