@@ -16,7 +16,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .imaging.images import LoadedImage
     from .imaging.output_files import FileId
     from .imaging.photo_inputs import Photo
+    from .predictor import Predictor
     from .suggestions import Suggestions
 
     Ask = Callable[[LoadedImage], tuple[Suggestions, float]]
@@ -243,6 +244,12 @@ def _add_suggest(parser: argparse.ArgumentParser) -> None:
         default="default",
         help="how the prompt selects boxes: default, or as in the paper by the whole prompt "
         "(main), its keywords (key), or both",
+    )
+    model.add_argument(
+        "--min-score",
+        type=float,
+        metavar="SCORE",
+        help="what scores less, 0 to 1, is not in the photo (default: the model's own threshold)",
     )
     model.add_argument(
         "--decoder",
@@ -515,6 +522,7 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
     if not 1 <= options.count <= 100:
         raise InputError(f"no such count: {options.count}; ask for 1 to 100 crops")
     _check_jobs(options)
+    _check_min_score(options)
     if options.contact_sheet:
         from .imaging.contact_sheet import sheet_format
 
@@ -536,6 +544,23 @@ def _check_request(options: argparse.Namespace, prompt: str) -> dict[str, Any]:
         "image_query": query,
         "count": options.count,
     }
+
+
+def _check_min_score(options: argparse.Namespace) -> None:
+    if options.min_score is None:
+        return
+    if not 0 <= options.min_score <= 1:
+        raise InputError(f"no such --min-score: {options.min_score:g}; use 0 to 1")
+    if options.grounding != "default" or options.method == cagic_command.METHOD:
+        beside = (
+            f"--grounding {options.grounding}"
+            if options.grounding != "default"
+            else f"--method {options.method}"
+        )
+        raise InputError(
+            f"no --min-score {options.min_score:g} beside {beside}, which has no threshold; leave "
+            "out one of the two"
+        )
 
 
 def _check_jobs(options: argparse.Namespace) -> None:
@@ -570,13 +595,23 @@ def _check_daemon_options(options: argparse.Namespace) -> None:
             f"no --grounding {options.grounding} beside --daemon, which has its default only; "
             "leave out one of the two"
         )
+    if options.min_score is not None:
+        raise InputError(
+            f"no --min-score {options.min_score:g} beside --daemon, which has the model's own; "
+            "leave out one of the two"
+        )
     check_limits(options.model, options.count, options.exclude)
 
 
-def _grounding(name: str) -> GroundingOptions | None:
+def _grounding(options: argparse.Namespace, predictor: Predictor) -> GroundingOptions | None:
     from .grounding import GroundingOptions, Variant
 
-    return None if name == "default" else GroundingOptions.paper(cast("Variant", name))
+    if options.grounding != "default":
+        return GroundingOptions.paper(cast("Variant", options.grounding))
+    if options.min_score is None:
+        return None
+    floor: float = options.min_score
+    return replace(predictor.grounding_options(), min_score=floor, min_query_score=floor)
 
 
 def _ask_predictor(options: argparse.Namespace, request: dict[str, Any]) -> Ask:
@@ -584,7 +619,7 @@ def _ask_predictor(options: argparse.Namespace, request: dict[str, Any]) -> Ask:
     from .predictor import Predictor
 
     predictor = Predictor.load(options.model, options.device, options.decoder)
-    grounding = _grounding(options.grounding)
+    grounding = _grounding(options, predictor)
 
     def ask(image: LoadedImage) -> tuple[Suggestions, float]:
         encoded = predictor.encode(image)

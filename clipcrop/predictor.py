@@ -174,8 +174,8 @@ class Predictor:
             constraints: Aspect ratio and minimum size; free by default.
             count: Suggestions at most.
             grounding: How texts select boxes; ``GroundingOptions.paper()`` for the paper's way,
-                which reads a prompt that is a string by `clipcrop.prompt.paper`, too. By default
-                our own, with the texts that the decoder was trained for.
+                which reads a prompt that is a string by `clipcrop.prompt.paper`, too; by default
+                `grounding_options`.
 
         Raises:
             EmptyPrompt: The prompt has something in it, but no word.
@@ -191,7 +191,7 @@ class Predictor:
         # "the background" is a prompt, but nothing in it can be searched: no rows.
         size = encoded.tokens.class_embeddings.shape[2]
         embeddings = np.stack(rows) if rows else np.zeros((0, size), np.float32)
-        options = grounding or GroundingOptions.of(self.encoder, self._variant())
+        options = grounding or self.grounding_options()
         with memory_errors_named("cpu"):
             found = ground_with(self.encoder, encoded.tokens, embeddings, parsed, options)
             ranking = rank(
@@ -275,6 +275,10 @@ class Predictor:
         from .decoder.conditioning import propose
 
         return propose(self.decoder, tokens, found)
+
+    def grounding_options(self) -> GroundingOptions:
+        """Our own way: the encoder's thresholds, and the texts that the decoder was trained for."""
+        return GroundingOptions.of(self.encoder, self._variant())
 
     def _variant(self) -> Variant:
         """Which texts select: those that the decoder was trained for."""

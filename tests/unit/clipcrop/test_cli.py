@@ -153,6 +153,15 @@ def test_beside_an_example_image_a_name_of_an_image_is_no_prompt(
     assert "no such image: 'missing.jpg'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("floor", "kind"), [("0", "match"), ("1", "general")])
+def test_what_scores_less_than_the_threshold_is_not_there(
+    capsys: pytest.CaptureFixture[str], astronaut_path: Path, floor: str, kind: str
+):
+    (record,) = run_json(capsys, "suggest", str(astronaut_path), "the woman", "--min-score", floor)
+
+    assert record["kind"] == kind
+
+
 @pytest.mark.parametrize("variant", ["main", "key", "both"])
 def test_the_papers_grounding_can_be_asked_for(
     capsys: pytest.CaptureFixture[str], astronaut_path: Path, variant: str
@@ -183,6 +192,12 @@ def test_the_papers_grounding_can_be_asked_for(
         pytest.param(["{photo}", "dog", "--min-size", "big"], "no such minimum size", id="size"),
         pytest.param(["{photo}", "dog", "--min-size", "9999"], "does not fit", id="too large"),
         pytest.param(["{photo}", "dog", "--count", "0"], "no such count", id="count"),
+        pytest.param(["{photo}", "dog", "--min-score", "2"], "no such --min-score", id="score"),
+        pytest.param(
+            ["{photo}", "dog", "--min-score", ".2", "--grounding", "key"],
+            "no --min-score 0.2 beside --grounding key",
+            id="score of the paper's way",
+        ),
         pytest.param(["{photo}", "dog", "--model", "resnet"], "no such model", id="model"),
         pytest.param(["{photo}", "dog", "--device", "abacus"], "no such device", id="device"),
         pytest.param(["{photo}", "dog", "--model", "owlvit"], "not on this machine", id="weights"),

@@ -209,6 +209,9 @@ def test_a_terminal_shows_what_takes_so_long(
             "no --grounding main beside --daemon",
             id="grounding",
         ),
+        pytest.param(
+            ["the dog", "--min-score", "0.2"], "no --min-score 0.2 beside --daemon", id="threshold"
+        ),
         pytest.param(["the dog", "--model", "./mine"], "takes models by name only", id="a path"),
         pytest.param(["the dog", "--count", "33"], "ask the daemon for 1 to 32", id="count"),
         pytest.param(["the dog", "--count", "0"], "no such count: 0", id="no crops"),
