@@ -16,7 +16,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipcrop_wire.endpoint import FILE_NAME, MAX_IPC_PATH_BYTES, MAX_SOCKET_NAME_BYTES
+from clipcrop_wire.endpoint import (
+    FILE_NAME,
+    MAX_IPC_PATH_BYTES,
+    MAX_SOCKET_NAME_BYTES,
+    others_can_write,
+)
 
 from .errors import CannotPublish, UnsafeFolder
 
@@ -61,10 +66,7 @@ def make_folder(folder: Path) -> None:
     if sys.platform == "win32":
         return
     _check_owner(folder, found)
-    writers = found.st_mode & 0o022
-    if writers == 0o020 and _is_private_group(found.st_gid):
-        return
-    if writers:
+    if others_can_write(found):
         raise UnsafeFolder(
             f"others can write to {folder}, it has mode {stat.S_IMODE(found.st_mode):o}; "
             f"look what is in it and run `chmod go-w` on it, {ELSEWHERE}"
@@ -117,21 +119,6 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
         raise UnsafeFolder(
             f"{folder} belongs to user {found.st_uid}, not to you; remove it {ELSEWHERE}"
         )
-
-
-def _is_private_group(group_id: int) -> bool:
-    """Whether it is the user's own group, as many systems make one, with umask 002."""
-    if sys.platform == "win32":
-        return False
-    import grp
-    import pwd
-
-    try:
-        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(group_id)
-    except KeyError:
-        return False
-    is_own = user.pw_gid == group_id and user.pw_name == group.gr_name
-    return is_own and set(group.gr_mem) <= {user.pw_name}
 
 
 def _is_short_enough(folder: Path) -> bool:

@@ -187,6 +187,27 @@ def remove_connection_file(path: Path, session: str) -> None:
         return  # another daemon's by now, or gone: not ours to remove
 
 
+def others_can_write(found: os.stat_result) -> bool:
+    """Whether other users can write to a folder; a group of the user alone is none of them."""
+    writers = found.st_mode & 0o022
+    return bool(writers) and not (writers == 0o020 and _is_private_group(found.st_gid))
+
+
+def _is_private_group(group_id: int) -> bool:
+    """Whether it is the user's own group, as many systems make one, with umask 002."""
+    if sys.platform == "win32":
+        return False
+    import grp
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(group_id)
+    except KeyError:
+        return False
+    is_own = user.pw_gid == group_id and user.pw_name == group.gr_name
+    return is_own and set(group.gr_mem) <= {user.pw_name}
+
+
 def _read_own_file(path: Path) -> bytes:
     """Check and read the same open file, so that none can be put in its place between."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

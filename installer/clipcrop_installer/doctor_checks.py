@@ -17,6 +17,7 @@ from typing import Any, Literal
 from clipcrop_wire.endpoint import (
     MAX_IPC_PATH_BYTES,
     MAX_SOCKET_NAME_BYTES,
+    others_can_write,
     read_connection_file,
 )
 from clipcrop_wire.endpoint import PATH_VARIABLE as CONNECTION_VARIABLE
@@ -502,7 +503,7 @@ def _open_folder(folder: Path) -> list[Finding]:
         text = f"{folder} belongs to user {found.st_uid}, not to you"
         advice = f"make it yours again: sudo chown -R $USER {shlex.quote(str(folder))}"
         return [Finding("problem", "connection", text, advice)]
-    if found.st_mode & 0o022:
+    if others_can_write(found):
         text = f"others can write to {folder}: it has mode {stat.S_IMODE(found.st_mode):o}"
         return [Finding("problem", "connection", text, f"chmod go-w {folder}")]
     return []

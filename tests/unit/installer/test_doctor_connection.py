@@ -91,6 +91,21 @@ def test_a_folder_that_others_can_write_to_is_a_problem(
     )
 
 
+def test_a_folder_that_a_group_of_the_user_alone_can_write_to_is_ok(
+    short_installation: FakeInstallation, connection_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    grp, pwd = pytest.importorskip("grp"), pytest.importorskip("pwd")
+    user = pwd.getpwuid(os.geteuid())
+    group = grp.struct_group((user.pw_name, "x", user.pw_gid, []))
+    monkeypatch.setattr(grp, "getgrgid", lambda number: group)
+    os.chown(connection_file.parent, -1, user.pw_gid)
+    connection_file.parent.chmod(0o775)
+
+    (finding,) = check_connection(short_installation.inspected)
+
+    assert finding.verdict == "ok"
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_what_belongs_to_another_user_is_a_problem(
