@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -308,9 +309,16 @@ class Predictor:
 
 
 def _cut_note(ranking: Ranking, detections: Sequence[Detection]) -> list[str]:
-    """What of what was asked for does not fit into the first crop."""
-    cut = [found.text for found, is_cut in zip(detections, ranking.is_cut, strict=True) if is_cut]
-    return [f"does not fit the crop as a whole: {', '.join(dict.fromkeys(cut))}"] if cut else []
+    """What of what was asked for the first crop cannot hold as a whole."""
+    texts = Counter(found.text for found in detections)
+    cut = Counter(
+        found.text for found, is_cut in zip(detections, ranking.is_cut, strict=True) if is_cut
+    )
+    names = [
+        text if texts[text] == 1 else f"{text} ({number} of {texts[text]})"
+        for text, number in cut.items()
+    ]
+    return [f"does not fit this ratio, so a part is cut: {', '.join(names)}"] if names else []
 
 
 def _find_objects(tokens: ImageTokens) -> FloatArray:

@@ -23,10 +23,10 @@ FREE_ASPECTS = (16 / 9, 3 / 2, 4 / 3, 1.0, 4 / 5, 2 / 3)
 WIDEST = 2.4
 """Where the ratio is free, frames follow the shape of what they hold, up to this ratio."""
 
-AIR = 0.12
+AIR = 0.08
 """Least air around the union box, in units of the mean of its sides in pixels."""
 
-HEAD_AIR = 0.16
+HEAD_AIR = 0.12
 """The same above it: people hate cut heads."""
 
 TOUCHES = 0.01

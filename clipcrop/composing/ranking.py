@@ -40,11 +40,12 @@ MAX_LOST = 0.04
 """Where no frame holds all of the subject, those that lose so much more of it than they have to are
 left out. Otherwise all that lose any of it are."""
 
-KEPT = 0.98
+KEPT = 0.99
 """A subject of which this share is in the frame is kept; boxes are not exact to the pixel."""
 
 UPPER_PART = 0.3
-"""Share of a subject's height, from its top, that is worse to lose than the rest."""
+"""Share of a subject's height, from its top, that is worse to lose than the rest, if it has no
+face."""
 
 VISIBLE = 0.02
 """An excluded thing of which no more than this is in the frame is out of it."""
@@ -79,6 +80,9 @@ FACE_INSIDE = 0.6
 HAIR, EARS, CHIN = 0.45, 0.3, 0.25
 """How far a head is beyond the box of its face: above, on both sides, below, in units of the
 height, the width and the height of the face."""
+
+MAX_PARTS = 4
+"""So many subjects have frames of their own where not all of them fit in."""
 
 BYSTANDER_IOU = 0.5
 """A person or an animal that overlaps a subject by more than this is that subject."""
@@ -209,10 +213,14 @@ def rank(
     Raises:
         InputError: The minimum size is larger than any frame of the image.
     """
-    whole_xyxy = _with_heads(subjects_xyxy, surroundings.faces_xyxy)
+    whole_xyxy, parts_xyxy = _with_heads(subjects_xyxy, surroundings.faces_xyxy)
     if union_box_xyxy is not None:
         union_box_xyxy = union_box(np.concatenate([union_box_xyxy[None], whole_xyxy]))
     frames = _find_frames(union_box_xyxy, excluded_xyxy, constraints, width_px, height_px)
+    if len(frames) and _lost(whole_xyxy, parts_xyxy, frames).min() > 0:
+        frames = np.concatenate(
+            [frames, *_frames_round_parts(parts_xyxy, constraints, width_px, height_px)]
+        )
     proposed = proposals or Proposals(as_boxes([]), np.zeros(0, np.float32))
     fitted, which = fit(proposed.frames_xyxy, constraints, width_px, height_px)
     frames = np.concatenate([fitted, frames])
@@ -233,10 +241,13 @@ def rank(
         quality *= 1 - BYSTANDER_COST * _cut_bystanders(
             surroundings.bystanders_xyxy, whole_xyxy, frames
         )
-    lost = _lost(whole_xyxy, frames)
+    lost = _lost(whole_xyxy, parts_xyxy, frames)
     rank_key, quality, is_visible = _apply_wishes(frames, quality, lost, excluded_xyxy)
     is_well_framed = allows_whole and bool(rank_key[-1] >= rank_key.max() - WELL_FRAMED_MARGIN)
-    is_offered = lost <= (MAX_LOST + lost.min() if lost.min() > 0 else 0.0)
+    whole_faces = _whole_faces(surroundings.faces_xyxy, subjects_xyxy, frames)
+    is_offered = whole_faces == whole_faces.max()
+    least_lost = lost[is_offered].min()
+    is_offered &= lost <= (MAX_LOST + least_lost if least_lost > 0 else 0.0)
     offered = np.flatnonzero(is_offered)
     frames, rank_key, quality = frames[offered], rank_key[offered], quality[offered]
     first: list[int] = []
@@ -297,20 +308,48 @@ def _best_of_widths(
     return [*best[:1], *sorted(best[1:], key=lambda at: -float(key[at]))]
 
 
-def _with_heads(subjects_xyxy: FloatArray, faces_xyxy: FloatArray) -> FloatArray:
-    """[S, 4], [A, 4] -> [S, 4] the subjects, each with the whole heads of its faces."""
+def _with_heads(subjects_xyxy: FloatArray, faces_xyxy: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What is to be kept of subjects.
+
+    Returns:
+        [S, 4] the subjects, each with the whole heads of its faces, and [S, 4] what matters most
+        of each one: its heads, or its upper part.
+    """
+    upper_xyxy = subjects_xyxy.copy()
+    upper_xyxy[:, 3] -= (1 - UPPER_PART) * (subjects_xyxy[:, 3] - subjects_xyxy[:, 1])
     if not len(subjects_xyxy) or not len(faces_xyxy):
-        return subjects_xyxy
+        return subjects_xyxy, upper_xyxy
     width, height = (faces_xyxy[:, 2:] - faces_xyxy[:, :2]).T
     grown = np.stack([EARS * width, HAIR * height, -EARS * width, -CHIN * height], axis=1)
     heads_xyxy = clip_to_image(faces_xyxy - grown)
     is_theirs = coverage(faces_xyxy, subjects_xyxy).T >= FACE_INSIDE  # [S, A]
-    corners = np.broadcast_to(heads_xyxy, (*is_theirs.shape, 4))
-    low = np.where(is_theirs[..., None], corners[..., :2], 1.0).min(axis=1)
-    high = np.where(is_theirs[..., None], corners[..., 2:], 0.0).max(axis=1)
-    return np.concatenate(
+    low = np.where(is_theirs[..., None], heads_xyxy[:, :2], 1.0).min(axis=1)
+    high = np.where(is_theirs[..., None], heads_xyxy[:, 2:], 0.0).max(axis=1)
+    heads_xyxy = np.concatenate([low, high], axis=1)  # [S, 4], inside out where there is none
+    whole_xyxy = np.concatenate(
         [np.minimum(subjects_xyxy[:, :2], low), np.maximum(subjects_xyxy[:, 2:], high)], axis=1
     )
+    return whole_xyxy, np.where(is_theirs.any(axis=1)[:, None], heads_xyxy, upper_xyxy)
+
+
+def _whole_faces(
+    faces_xyxy: FloatArray, subjects_xyxy: FloatArray, frames_xyxy: FloatArray
+) -> IntArray:
+    """[A, 4], [S, 4], [F, 4] -> [F] how many faces of the subjects are whole in each frame."""
+    if len(faces_xyxy) and len(subjects_xyxy):
+        is_theirs = coverage(faces_xyxy, subjects_xyxy).max(axis=1) >= FACE_INSIDE
+        faces_xyxy = faces_xyxy[is_theirs]
+    result: IntArray = (coverage(faces_xyxy, frames_xyxy) >= KEPT).sum(axis=0)
+    return result
+
+
+def _frames_round_parts(
+    parts_xyxy: FloatArray, constraints: Constraints, width_px: int, height_px: int
+) -> list[FloatArray]:
+    """[S, 4] what matters most -> frames round all of it, and round each part."""
+    boxes = [union_box(parts_xyxy), *parts_xyxy[:MAX_PARTS]] if len(parts_xyxy) > 1 else parts_xyxy
+    found = [candidates(box, constraints, width_px, height_px) for box in boxes]
+    return [frames[:: -(-len(frames) * len(found) // MAX_FRAMES)] for frames in found]
 
 
 def _cut_bystanders(
@@ -521,22 +560,19 @@ def _regions_without(
     return [region for region in regions if float(area(region)) < 1.0] if len(excluded_xyxy) else []
 
 
-def _lost(subjects_xyxy: FloatArray, frames_xyxy: FloatArray) -> FloatArray:
-    """[S, 4], [F, 4] -> [F] how much of the subjects each frame loses, 0 to 1.
+def _lost(subjects_xyxy: FloatArray, parts_xyxy: FloatArray, frames_xyxy: FloatArray) -> FloatArray:
+    """[S, 4], [S, 4], [F, 4] -> [F] how much of the subjects each frame loses, 0 to 1.
 
     Shares are squared, so that half a subject is worth much less than half: where not all of them
-    fit in, some are kept whole. Of one that does not fit in, the upper part
-    is kept first: heads.
+    fit in, some are kept whole. Of one that does not fit in, what matters most is kept first.
     """
     if not len(subjects_xyxy):
         return np.zeros(len(frames_xyxy), np.float32)
-    upper_xyxy, top = subjects_xyxy.copy(), subjects_xyxy[:, 1]
-    upper_xyxy[:, 3] = top + UPPER_PART * (subjects_xyxy[:, 3] - top)
-    kept, kept_upper = (
+    kept, kept_part = (
         np.minimum(coverage(boxes_xyxy, frames_xyxy) / KEPT, 1)  # [S, F]
-        for boxes_xyxy in (subjects_xyxy, upper_xyxy)
+        for boxes_xyxy in (subjects_xyxy, parts_xyxy)
     )
-    result: FloatArray = 1 - np.square(kept * kept_upper**2).mean(axis=0)
+    result: FloatArray = 1 - np.square(kept * kept_part**2).mean(axis=0)
     return result
 
 

@@ -42,7 +42,7 @@ WIDE_TIMES = 2.0
 FORCED_WIDE_TIMES = 1.6
 """...and at least so many times the area of a medium one that the ratio has made larger."""
 
-DISTINCT_TIMES = 1.25
+DISTINCT_TIMES = 1.3
 """Widths whose areas differ by less than this factor are one."""
 
 FREE_IOU = 0.85

@@ -292,6 +292,21 @@ def test_a_face_keeps_its_hair_ears_and_chin_at_every_rank(scorer):
     assert float(coverage(head, found.frames_xyxy).min()) > 0.98
 
 
+def test_of_a_person_that_does_not_fit_the_face_is_kept_wherever_it_is(scorer):
+    lying = floats([[0.1, 0.2, 0.9, 0.8]])
+    face = floats([[0.75, 0.6, 0.85, 0.75]])
+
+    found = suggest(
+        scorer,
+        subjects=lying,
+        surroundings=Surroundings(face, NOTHING),
+        constraints=Constraints(aspect=3.0),
+    )
+
+    assert found.is_cut.all()
+    assert float(coverage(face, found.frames_xyxy).min()) > 0.98
+
+
 def test_of_two_things_that_do_not_fit_the_one_that_is_cut_is_told(scorer):
     men = floats([[0.02, 0.2, 0.3, 0.9], [0.7, 0.2, 0.98, 0.9]])
 
