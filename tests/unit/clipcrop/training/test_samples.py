@@ -11,6 +11,8 @@ from clipcrop.decoder.network import Decoder
 from clipcrop.decoder.tensor_boxes import cxcywh_to_xyxy, iou
 from clipcrop.errors import InputError
 from clipcrop.training.config import TrainConfig
+from clipcrop.training.criterion import CriterionConfig
+from clipcrop.training.identity import identity_of, sample_key
 from clipcrop.training.samples import ViewEncoder, collate, decode
 from clipcrop.training.token_store import TokenStore, rounded
 from clipcrop.training.views import ViewMaker, plain_view
@@ -85,6 +87,15 @@ def test_a_text_that_is_too_long_is_named_with_its_line(tower, examples):
 
     with pytest.raises(InputError, match=r"texts.jsonl, line 1: prompt of 800 characters"):
         ViewEncoder(tower, CONFIG, "full").encode([view])
+
+
+def test_samples_of_another_precision_are_not_shared(tower, examples, small_decoder):
+    def key(precision):
+        config = replace(CONFIG, precision=precision)
+        identity = identity_of(config, small_decoder, CriterionConfig(), tower, examples, [])
+        return sample_key(identity)
+
+    assert key("float32") == key("float32") != key("bfloat16")
 
 
 def test_a_kept_sample_comes_back_as_it_was_used_first(tmp_path, plain_samples):
