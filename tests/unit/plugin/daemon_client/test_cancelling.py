@@ -12,7 +12,7 @@ from clipcrop_wire.errors import (
 from clipcrop_wire.messages import Progress, SuggestReply
 
 
-def test_before_anything_was_done(ask, wait, client, daemon):
+def test_cancelling_before_anything_was_done(ask, wait, client, daemon):
     asked = ask()
 
     client.cancel(asked.pending)
@@ -23,7 +23,7 @@ def test_before_anything_was_done(ask, wait, client, daemon):
     assert asked.pending.request_id == ""
 
 
-def test_while_it_is_being_connected(ask, wait, client, daemon, run_until):
+def test_cancelling_while_it_is_being_connected(ask, wait, client, daemon, run_until):
     daemon.is_mute = True
     asked = ask()
     run_until(lambda: daemon.received_bytes > 100)
@@ -33,7 +33,7 @@ def test_while_it_is_being_connected(ask, wait, client, daemon, run_until):
     assert isinstance(wait(asked), Cancelled)
 
 
-def test_while_the_daemon_works(ask, wait, client, daemon, run_until):
+def test_cancelling_while_the_daemon_works(ask, wait, client, daemon, run_until):
     daemon.reply_of["suggest"] = never
     asked = ask()
     run_until(lambda: bool(suggestions(daemon)))
@@ -44,7 +44,7 @@ def test_while_the_daemon_works(ask, wait, client, daemon, run_until):
     assert daemon.cancelled.wait(120)
 
 
-def test_when_the_answer_is_there_already(ask, wait, client):
+def test_cancelling_when_the_answer_is_there_already(ask, wait, client):
     asked = ask()
     wait(asked)
 
@@ -53,7 +53,9 @@ def test_when_the_answer_is_there_already(ask, wait, client):
     assert isinstance(asked.answer, SuggestReply)
 
 
-def test_while_the_daemon_is_being_started(link_to, picture, short_path, loop, run_until):
+def test_cancelling_while_the_daemon_is_being_started(
+    link_to, picture, short_path, loop, run_until
+):
     client = link_to(Config(short_path / "connection.json", SLEEPER))
     asked = Asked(client, picture)
     run_until(lambda: asked.stages == [LAUNCHING])
@@ -65,7 +67,7 @@ def test_while_the_daemon_is_being_started(link_to, picture, short_path, loop, r
     assert not loop.run_until(lambda: False, 30)  # nothing is left that would look for it
 
 
-def test_while_pixels_are_about_to_be_sent_again(ask, wait, client, daemon, run_until):
+def test_cancelling_while_pixels_are_about_to_be_sent_again(ask, wait, client, daemon, run_until):
     wait(ask())
     daemon.reply_of["suggest"] = never
     asked = ask()
@@ -80,7 +82,7 @@ def test_while_pixels_are_about_to_be_sent_again(ask, wait, client, daemon, run_
     assert len(suggestions(daemon)) == 2
 
 
-def test_progress_that_was_under_way_is_not_told_any_more(ask, wait, client, daemon, run_until):
+def test_after_cancelling_no_progress_is_reported(ask, wait, client, daemon, run_until):
     daemon.reply_of["suggest"] = lambda request: [
         protocol.encode_reply(request.id, "progress", Progress("loading"))
     ]
@@ -95,7 +97,7 @@ def test_progress_that_was_under_way_is_not_told_any_more(ask, wait, client, dae
     assert len(asked.stages) == told
 
 
-def test_all_at_once_by_closing(ask, client, loop, daemon, run_until):
+def test_closing_cancels_everything(ask, client, loop, daemon, run_until):
     daemon.reply_of["suggest"] = never
     asked = [ask(), ask(), ask()]
     run_until(lambda: len(suggestions(daemon)) == 2)

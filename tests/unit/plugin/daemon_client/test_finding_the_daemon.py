@@ -34,13 +34,15 @@ def info(daemon, short_path):
     return write
 
 
-def test_fails_with_its_reason_when_there_is_no_file(link_to, picture, wait, short_path):
+def test_finding_the_daemon_fails_with_its_reason_when_there_is_no_file(
+    link_to, picture, wait, short_path
+):
     asked = Asked(link_to(Config(short_path / "connection.json")), picture)
 
     assert isinstance(wait(asked), DaemonNotRunning)
 
 
-def test_fails_for_all_that_wait(link_to, picture, wait, short_path):
+def test_finding_the_daemon_fails_for_all_that_wait(link_to, picture, wait, short_path):
     client = link_to(Config(short_path / "connection.json"))
     asked = [Asked(client, picture) for _ in range(5)]
 
@@ -49,13 +51,15 @@ def test_fails_for_all_that_wait(link_to, picture, wait, short_path):
     assert {type(one.answer) for one in asked} == {DaemonNotRunning}
 
 
-def test_tries_the_endpoints_in_turn(info, ask, wait):
+def test_finding_the_daemon_tries_the_endpoints_in_turn(info, ask, wait):
     info("nobody", "work")
 
     assert isinstance(wait(ask()), SuggestReply)
 
 
-def test_leaves_one_that_says_nothing(info, ask, wait, daemon, monkeypatch, short_path):
+def test_finding_the_daemon_leaves_one_that_says_nothing(
+    info, ask, wait, daemon, monkeypatch, short_path
+):
     import socket
 
     monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 0.1)
@@ -67,21 +71,21 @@ def test_leaves_one_that_says_nothing(info, ask, wait, daemon, monkeypatch, shor
         assert isinstance(wait(ask()), SuggestReply)
 
 
-def test_tells_of_one_that_says_nothing(ask, wait, daemon, monkeypatch):
+def test_finding_the_daemon_tells_of_one_that_says_nothing(ask, wait, daemon, monkeypatch):
     monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 0.1)
     daemon.is_mute = True
 
     assert isinstance(wait(ask()), RequestTimeout)
 
 
-def test_sends_nothing_to_a_peer_without_the_key(ask, wait, daemon):
+def test_finding_the_daemon_sends_nothing_to_a_peer_without_the_key(ask, wait, daemon):
     daemon.answer_to_hello = lambda frames: sealing.seal_hello(secrets.token_bytes(32), b"x")
 
     assert isinstance(wait(ask()), NotAuthentic)
     assert b"the dog" not in daemon.received
 
 
-def test_knows_another_version_by_the_file(ask, wait, daemon):
+def test_finding_the_daemon_knows_another_version_by_the_file(ask, wait, daemon):
     text = daemon.path.read_text(encoding="utf-8")
     protocol_field = '"protocol": [\n  2,'
     assert protocol_field in text
@@ -90,32 +94,32 @@ def test_knows_another_version_by_the_file(ask, wait, daemon):
     assert isinstance(wait(ask()), VersionMismatch)
 
 
-def test_knows_another_version_by_the_answer(ask, wait, daemon):
+def test_finding_the_daemon_knows_another_version_by_the_answer(ask, wait, daemon):
     daemon.answer_to_hello = lambda frames: [b"CCW\x07"]
 
     assert isinstance(wait(ask()), VersionMismatch)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-def test_trusts_no_file_that_others_can_read(ask, wait, daemon):
+def test_finding_the_daemon_trusts_no_file_that_others_can_read(ask, wait, daemon):
     daemon.path.chmod(0o644)
 
     assert isinstance(wait(ask()), BadConnectionFile)
 
 
-def test_takes_no_damaged_file(ask, wait, daemon):
+def test_finding_the_daemon_takes_no_damaged_file(ask, wait, daemon):
     daemon.path.write_bytes(b"{")
 
     assert isinstance(wait(ask()), BadConnectionFile)
 
 
-def test_passes_on_what_the_daemon_declines(ask, wait, daemon):
+def test_what_the_daemon_declines_is_passed_on(ask, wait, daemon):
     daemon.declines_hello = Unavailable("the daemon is stopping")
 
     assert isinstance(wait(ask()), Unavailable)
 
 
-def test_passes_on_a_bug_with_the_id_of_the_request(ask, wait, daemon):
+def test_a_bug_is_passed_on_with_the_id_of_the_request(ask, wait, daemon):
     daemon.reply_of["suggest"] = error_to(InternalError("internal error"))
     asked = ask()
 
@@ -123,7 +127,7 @@ def test_passes_on_a_bug_with_the_id_of_the_request(ask, wait, daemon):
     assert asked.pending.request_id == suggestions(daemon)[0].id
 
 
-def test_takes_no_nonsense_for_an_answer(ask, wait, daemon):
+def test_nonsense_is_no_answer(ask, wait, daemon):
     daemon.frames_of["suggest"] = lambda channel, request: channel.seal(b"\xc1")
 
     assert isinstance(wait(ask()), MalformedMessage)

@@ -11,7 +11,7 @@ from clipcrop_wire.errors import (
 from clipcrop_wire.messages import SuggestReply
 
 
-def test_while_it_works(ask, wait, daemon):
+def test_losing_the_daemon_while_it_works(ask, wait, daemon):
     def die(request):
         daemon.hang_up()
         return []
@@ -22,7 +22,7 @@ def test_while_it_works(ask, wait, daemon):
     assert isinstance(wait(ask()), DaemonNotRunning)
 
 
-def test_and_asking_the_next_one(ask, wait, daemon, short_path):
+def test_losing_the_daemon_and_asking_the_next_one(ask, wait, daemon, short_path):
     daemon.reply_of["suggest"] = lambda request: daemon.hang_up() or []
     assert isinstance(wait(ask()), DaemonLost)
     for name in ("work", "control"):
@@ -36,13 +36,13 @@ def test_and_asking_the_next_one(ask, wait, daemon, short_path):
         other.stop()
 
 
-def test_because_it_is_told_to_stop(ask, wait, daemon):
+def test_losing_the_daemon_because_it_is_told_to_stop(ask, wait, daemon):
     daemon.reply_of["suggest"] = error_to(Cancelled("the daemon is stopping"))
 
     assert isinstance(wait(ask()), DaemonLost)
 
 
-def test_between_two_questions(ask, wait, daemon, short_path):
+def test_losing_the_daemon_between_two_questions(ask, wait, daemon, short_path):
     wait(ask())
     daemon.stop()
     for name in ("work", "control"):
@@ -55,7 +55,7 @@ def test_between_two_questions(ask, wait, daemon, short_path):
         other.stop()
 
 
-def test_to_another_that_the_file_names_now(ask, wait, daemon, tmp_path_factory):
+def test_losing_the_daemon_to_another_that_the_file_names_now(ask, wait, daemon, tmp_path_factory):
     import shutil
     import tempfile
     from pathlib import Path
@@ -72,7 +72,7 @@ def test_to_another_that_the_file_names_now(ask, wait, daemon, tmp_path_factory)
         shutil.rmtree(str(folder))
 
 
-def test_is_not_feared_because_its_file_is_gone(ask, wait, daemon):
+def test_a_removed_connection_file_is_no_lost_daemon(ask, wait, daemon):
     wait(ask())
     daemon.path.unlink()
 

@@ -19,7 +19,9 @@ from clipcrop_wire.errors import (
 from clipcrop_wire.messages import SuggestReply
 
 
-def test_when_it_is_needed(link_to, short_path, picture, wait, program_that_serves):
+def test_starting_the_daemon_when_it_is_needed(
+    link_to, short_path, picture, wait, program_that_serves
+):
     client = link_to(Config(short_path / "connection.json", program_that_serves))
     first, second = Asked(client, picture), Asked(client, picture, "the cat")
 
@@ -30,7 +32,7 @@ def test_when_it_is_needed(link_to, short_path, picture, wait, program_that_serv
     assert first.stages == second.stages == [LAUNCHING]
 
 
-def test_after_one_that_left_its_file_behind(
+def test_starting_the_daemon_after_one_that_left_its_file_behind(
     daemon, link_to, short_path, picture, wait, program_that_serves
 ):
     daemon.stop()
@@ -41,7 +43,9 @@ def test_after_one_that_left_its_file_behind(
     assert isinstance(wait(Asked(client, picture), seconds=20), SuggestReply)
 
 
-def test_over_a_damaged_file(link_to, short_path, picture, wait, program_that_serves):
+def test_starting_the_daemon_over_a_damaged_file(
+    link_to, short_path, picture, wait, program_that_serves
+):
     path = short_path / "connection.json"
     path.write_bytes(b"")
     path.chmod(0o600)
@@ -50,21 +54,23 @@ def test_over_a_damaged_file(link_to, short_path, picture, wait, program_that_se
     assert isinstance(wait(Asked(client, picture), seconds=20), SuggestReply)
 
 
-def test_with_a_program_that_is_not_there(link_to, short_path, picture, wait):
+def test_starting_the_daemon_with_a_program_that_is_not_there(link_to, short_path, picture, wait):
     client = link_to(Config(short_path / "connection.json", ("/no/such/program",)))
 
     assert isinstance(wait(Asked(client, picture)), NotStarted)
     assert isinstance(wait(Asked(client, picture)), NotStarted)
 
 
-def test_with_a_program_that_fails(link_to, short_path, picture, wait):
+def test_starting_the_daemon_with_a_program_that_fails(link_to, short_path, picture, wait):
     fails = (sys.executable, "-c", "raise SystemExit(1)")
     client = link_to(Config(short_path / "connection.json", fails))
 
     assert isinstance(wait(Asked(client, picture)), NotStarted)
 
 
-def test_with_a_program_that_never_listens(link_to, short_path, picture, wait, monkeypatch):
+def test_starting_the_daemon_with_a_program_that_never_listens(
+    link_to, short_path, picture, wait, monkeypatch
+):
     monkeypatch.setattr(connector, "LAUNCH_TIMEOUT_S", 0.3)
     client = link_to(Config(short_path / "connection.json", SLEEPER))
     asked = Asked(client, picture)
@@ -73,13 +79,13 @@ def test_with_a_program_that_never_listens(link_to, short_path, picture, wait, m
     assert asked.stages == [LAUNCHING]
 
 
-def test_within_the_time_of_the_question(link_to, short_path, picture, wait):
+def test_starting_the_daemon_within_the_time_of_the_question(link_to, short_path, picture, wait):
     client = link_to(Config(short_path / "connection.json", SLEEPER))
 
     assert isinstance(wait(Asked(client, picture, timeout_s=0.3)), RequestTimeout)
 
 
-def test_that_runs_and_binds_anew_because_its_sockets_were_deleted(
+def test_starting_the_daemon_anew_after_its_sockets_were_deleted(
     daemon, link_to, short_path, picture, wait, run_until
 ):
     gone = dataclasses.replace(daemon.info, work=(f"ipc://{short_path}/gone",))
@@ -93,7 +99,9 @@ def test_that_runs_and_binds_anew_because_its_sockets_were_deleted(
     assert isinstance(wait(asked), SuggestReply)
 
 
-def test_and_finding_a_squatter_there(daemon, link_to, short_path, picture, wait, run_until):
+def test_starting_the_daemon_and_finding_a_squatter_there(
+    daemon, link_to, short_path, picture, wait, run_until
+):
     info = daemon.path.read_bytes()
     daemon.path.unlink()
     daemon.answer_to_hello = lambda frames: sealing.seal_hello(secrets.token_bytes(32), b"x")

@@ -8,21 +8,21 @@ from clipcrop_wire.errors import (
 )
 
 
-def test_runs_out_while_the_daemon_works(ask, wait, daemon):
+def test_time_runs_out_while_the_daemon_works(ask, wait, daemon):
     daemon.reply_of["suggest"] = never
 
     assert isinstance(wait(ask(timeout_s=0.2)), RequestTimeout)
     assert daemon.cancelled.wait(120)
 
 
-def test_runs_out_while_the_listener_says_nothing(ask, wait, daemon):
+def test_time_runs_out_while_the_listener_says_nothing(ask, wait, daemon):
     daemon.is_mute = True
 
     assert isinstance(wait(ask(timeout_s=0.2)), RequestTimeout)
     assert suggestions(daemon) == []
 
 
-def test_runs_out_in_the_queue(ask, wait, daemon):
+def test_time_runs_out_in_the_queue(ask, wait, daemon):
     daemon.reply_of["suggest"] = never
     ask()
     ask()
@@ -30,7 +30,7 @@ def test_runs_out_in_the_queue(ask, wait, daemon):
     assert isinstance(wait(ask(timeout_s=0.2)), RequestTimeout)
 
 
-def test_runs_out_at_the_daemon_first(ask, wait, daemon):
+def test_time_runs_out_at_the_daemon_first(ask, wait, daemon):
     daemon.reply_of["suggest"] = error_to(Cancelled("time is over"))
 
     assert isinstance(wait(ask(timeout_s=0.9)), RequestTimeout)
