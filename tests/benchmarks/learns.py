@@ -46,7 +46,7 @@ from clipcrop.evaluation.methods import CentreCrop, EncoderBox, Suggested, Whole
 from clipcrop.evaluation.methods import ClipCrop as Trained
 from clipcrop.imaging.images import LoadedImage, upright_size
 from clipcrop.predictor import CachedEncoder, Predictor
-from clipcrop.prompt.parser import parse_prompt
+from clipcrop.prompt.paper import paper_prompt
 from clipcrop.suggestions import WIDTHS
 from clipcrop.training.config import TrainConfig
 from clipcrop.training.criterion import CriterionConfig
@@ -161,7 +161,7 @@ class UnionBox:
     def crops(self, photo: LoadedImage, text: str) -> FloatArray:
         """See `clipcrop.evaluation.methods.Method`."""
         tokens = TokenTensors.of(self.cached_encoder(photo).tokens)
-        texts = texts_for(parse_prompt(text), "full")
+        texts = texts_for(paper_prompt(text), "full")
         found = self.cached_encoder.predictor.encoder.encode_texts(texts)
         embeddings = stack_texts([torch.from_numpy(found)])
         union_cxcywh = condition(tokens, embeddings).union_box_cxcywh.numpy()
