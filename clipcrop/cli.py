@@ -620,10 +620,13 @@ def _ask_predictor(options: argparse.Namespace, request: dict[str, Any]) -> Ask:
 
     predictor = Predictor.load(options.model, options.device, options.decoder)
     grounding = _grounding(options, predictor)
+    tell = (lambda: _print_status("looking closer")) if sys.stderr.isatty() else None
 
     def ask(image: LoadedImage) -> tuple[Suggestions, float]:
         encoded = predictor.encode(image)
-        suggestions = predictor.suggest(encoded, grounding=grounding, **request)
+        suggestions = predictor.suggest(
+            encoded, grounding=grounding, on_closer_look=tell, **request
+        )
         return suggestions, encoded.seconds
 
     return ask

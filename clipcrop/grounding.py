@@ -9,7 +9,7 @@ The axis letters are those of `encoders.base`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -35,6 +35,9 @@ TOO_WEAK = "nothing in the image is like it"
 WEAK_BESIDE_OTHERS = "far less likely here than the rest of the prompt"
 IS_EXCLUDED = "what looks like it here is to be left out"
 
+
+_SMALL = 0.02
+"""Share of the image: boxes of smaller things are better in parts of it."""
 
 _PEER_SHARE = 0.7
 """Boxes with at least this share of the best score, and of its confidence, may be meant as well."""
@@ -228,12 +231,62 @@ def ground_with(
     options = options or GroundingOptions.of(encoder)
     if not prompt.all_texts:
         return ground(tokens, text_embeddings, prompt, options)
-    confidence = encoder.confidence(tokens, text_embeddings)[0]
+    confidence = _confidence(encoder, tokens, text_embeddings, prompt)
+    return ground(tokens, text_embeddings, prompt, options, confidence)
+
+
+def ground_closely(
+    encoder: Encoder,
+    tokens: ImageTokens,
+    text_embeddings: FloatArray,
+    prompt: Prompt,
+    options: GroundingOptions | None = None,
+    look_closer: Callable[[], ImageTokens | None] = lambda: None,
+) -> tuple[Grounding, ImageTokens]:
+    """Find what a prompt asks for; what is small or not surely there, in parts of the image too.
+
+    Args:
+        encoder: as for `ground_with`.
+        tokens: of the whole image.
+        text_embeddings: as for `ground_with`.
+        prompt: as for `ground_with`.
+        options: as for `ground_with`.
+        look_closer: gives the tokens of parts of the image; None without a closer look.
+
+    Returns:
+        What was found, and the tokens that it was found in.
+    """
+    options = options or GroundingOptions.of(encoder)
+    found = ground_with(encoder, tokens, text_embeddings, prompt, options)
+    is_missing = any(one.was_wanted and not one.is_unknown for one in found.dropped)
+    is_doubtful = any(
+        not one.is_sure or area(as_boxes(one.box_xyxy))[0] < _SMALL for one in found.detections
+    )
+    if options.is_strict or not (is_missing or is_doubtful):
+        return found, tokens
+    parts = look_closer()
+    if parts is None:
+        return found, tokens
+    num_whole = tokens.mask.shape[1]
+    tokens = tokens.with_more(parts)
+    confidence = _confidence(encoder, tokens, text_embeddings, prompt)
+    of_whole = np.where(tokens.mask[0, :num_whole], confidence[:, :num_whole], -1)
+    boxes_xyxy = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0, of_whole.argmax(axis=1)])
+    is_settled = (of_whole.max(axis=1) >= options.sure_score) & (area(boxes_xyxy) >= _SMALL)
+    confidence[is_settled, num_whole:] = -1  # else it would be found in pieces, too
+    return ground(tokens, text_embeddings, prompt, options, confidence), tokens
+
+
+def _confidence(
+    encoder: Encoder, tokens: ImageTokens, text_embeddings: FloatArray, prompt: Prompt
+) -> FloatArray:
+    """[W, N] of the texts of a prompt, W >= 1."""
+    confidence: FloatArray = encoder.confidence(tokens, text_embeddings)[0]
     # Calibration is for words: an example's score is its likeness.
     is_example = np.array([text is IMAGE_QUERY for text in prompt.all_texts], np.bool_)
     if is_example.any():
         confidence[is_example] = tokens.scores(text_embeddings[is_example])[0]
-    return ground(tokens, text_embeddings, prompt, options, confidence)
+    return confidence
 
 
 def texts_of_variant(texts: Sequence[Text], variant: Variant) -> tuple[Text, ...]:

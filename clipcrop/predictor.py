@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +26,9 @@ from .composing.ranking import NO_SURROUNDINGS, Proposals, Ranking, Surroundings
 from .constraints import Constraints
 from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
-from .encoders.base import Encoder, ImageTokens
+from .encoders.base import CloserEncoder, Encoder, ImageTokens
 from .extras import has_extra, require_extra
-from .grounding import Grounding, GroundingOptions, Variant, ground_with
+from .grounding import Grounding, GroundingOptions, Variant, ground_closely
 from .imaging.images import LoadedImage, prepare_image
 from .prompt.paper import paper_prompt
 from .prompt.parser import IMAGE_QUERY, Prompt, Text, parse_prompt
@@ -77,6 +77,9 @@ class EncodedImage:
 
     surroundings: Surroundings = NO_SURROUNDINGS
     """Faces, people and animals, whatever is asked for."""
+
+    image: Image.Image | None = None
+    """RGB, for a closer look at parts; without it there is none."""
 
 
 class Predictor:
@@ -151,6 +154,7 @@ class Predictor:
             height_px=loaded.height_px,
             seconds=time.perf_counter() - started,
             surroundings=surroundings,
+            image=loaded.rgb if isinstance(self.encoder, CloserEncoder) else None,
         )
 
     def suggest(
@@ -163,6 +167,7 @@ class Predictor:
         constraints: Constraints | None = None,
         count: int = DEFAULT_COUNT,
         grounding: GroundingOptions | None = None,
+        on_closer_look: Callable[[], None] | None = None,
     ) -> Suggestions:
         """Find the best crops for a prompt; the fast half.
 
@@ -177,6 +182,8 @@ class Predictor:
             grounding: How texts select boxes; ``GroundingOptions.paper()`` for the paper's way,
                 which reads a prompt that is a string by `clipcrop.prompt.paper`, too; by default
                 `grounding_options`.
+            on_closer_look: Called before the encoder looks at parts of the image, since something
+                was not surely found in the whole.
 
         Raises:
             EmptyPrompt: The prompt has something in it, but no word.
@@ -194,7 +201,14 @@ class Predictor:
         embeddings = np.stack(rows) if rows else np.zeros((0, size), np.float32)
         options = grounding or self.grounding_options()
         with memory_errors_named("cpu"):
-            found = ground_with(self.encoder, encoded.tokens, embeddings, parsed, options)
+            found, tokens = ground_closely(
+                self.encoder,
+                encoded.tokens,
+                embeddings,
+                parsed,
+                options,
+                lambda: self._look_closer(encoded, on_closer_look),
+            )
             ranking = rank(
                 found.union_box_xyxy,
                 _boxes_of(found.detections),
@@ -205,7 +219,7 @@ class Predictor:
                 encoded.height_px,
                 self._scorer,
                 count,
-                self._propose(encoded.tokens, found),
+                self._propose(tokens, found),
                 surroundings=encoded.surroundings,
                 width=parsed.width,
             )
@@ -258,6 +272,17 @@ class Predictor:
             )
             found.append(boxes_xyxy[likely[kept]])
         return Surroundings(*found)
+
+    def _look_closer(
+        self, encoded: EncodedImage, on_closer_look: Callable[[], None] | None
+    ) -> ImageTokens | None:
+        """Tokens of the image's parts; None from an encoder for which they have no more to show."""
+        encoder = self.encoder
+        if encoded.image is None or not isinstance(encoder, CloserEncoder):
+            return None
+        if on_closer_look is not None:
+            on_closer_look()
+        return encoder.encode_parts(encoded.image)
 
     def _taken_for(self, prompt: Prompt, found: Grounding) -> list[str]:
         """A note on each text that was found by less than it says."""

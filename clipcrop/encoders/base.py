@@ -67,6 +67,15 @@ class ImageTokens(NamedTuple):
         """The arrays that the encoder gives, by name."""
         return {name: value for name, value in self._asdict().items() if value is not None}
 
+    def with_more(self, more: ImageTokens) -> ImageTokens:
+        """These and other tokens of the same images; for the decoder only where both have them."""
+        joined: dict[str, Any] = {
+            name: np.concatenate([value, getattr(more, name)], axis=1)
+            for name, value in self.parts().items()
+            if getattr(more, name) is not None
+        }
+        return ImageTokens(**{"tokens": None, **joined})
+
     def scores(self, text_embeddings: FloatArray) -> FloatArray:
         """How well each token matches each text.
 
@@ -150,6 +159,19 @@ class Encoder(Protocol):
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits: the same for the same image weights, on every machine."""
+
+
+@runtime_checkable
+class CloserEncoder(Encoder, Protocol):
+    """An encoder that sees more in a part of an image than in the whole."""
+
+    def encode_parts(self, image: Image.Image) -> ImageTokens:
+        """Encode overlapping parts of an RGB image.
+
+        Returns:
+            Tokens of all parts as those of one image, boxes normalised to the whole; without what
+            a part cuts off.
+        """
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ between 0 and 1. The texts need no network: `lite_words` looks them up in a tabl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 _MERGED_TOKENS = 150
 _SAME_IOU = 0.6
 _NAMED_FINE_TOKENS = 200
+
+_PART_SIDE = 0.6  # share of a side, for a closer look
+_EDGE = 0.015  # of a part: what comes closer to its edge goes on beyond it
 _MAX_LOG_SIZE = 8.0  # of a box, in units of its cell's stride
 
 
@@ -96,6 +100,17 @@ class LiteEncoder:
             return ImageTokens(
                 **{name: np.concatenate([one[name] for one in padded]) for name in names}
             )
+
+    def encode_parts(self, image: Image.Image) -> ImageTokens:
+        """See `CloserEncoder`: objects and faces of four parts; scenery is seen best as a whole."""
+        with memory_errors_named("cpu"):
+            parts = [
+                _of_part(self._encode(image.crop(box_px)), share) for share, box_px in _parts(image)
+            ]
+            first, *others = parts
+            for other in others:
+                first = first.with_more(other)
+            return first
 
     def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
         """[W, E + A] weights over the concepts, then over the colours that are asked for.
@@ -173,6 +188,37 @@ class LiteEncoder:
             mask=np.pad(inside, (0, len(added)), constant_values=True)[None],
             attributes=_colours(image, boxes_xyxy, prominence)[None],
         )
+
+
+def _parts(image: Image.Image) -> list[tuple[FloatArray, tuple[int, int, int, int]]]:
+    """Four overlapping parts: [4] xyxy as shares of the image, and in pixels."""
+    spans = ((0.0, _PART_SIDE), (1 - _PART_SIDE, 1.0))
+    parts = []
+    for top, bottom in spans:
+        for left, right in spans:
+            x0, y0 = int(left * image.width), int(top * image.height)
+            x1 = max(math.ceil(right * image.width), x0 + 1)
+            y1 = max(math.ceil(bottom * image.height), y0 + 1)
+            share = np.array([x0, y0, x1, y1], np.float32) / ([image.width, image.height] * 2)
+            parts.append((share.astype(np.float32), (x0, y0, x1, y1)))
+    return parts
+
+
+def _of_part(tokens: ImageTokens, part_xyxy: FloatArray) -> ImageTokens:
+    """Tokens of a part as tokens of the whole image, without those that its inner edges cut."""
+    boxes_xyxy = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh)  # [1, N, 4]
+    start, end = part_xyxy[:2], part_xyxy[2:]
+    is_cut = ((boxes_xyxy[..., :2] < _EDGE) & (start > 0)) | (
+        (boxes_xyxy[..., 2:] > 1 - _EDGE) & (end < 1)
+    )
+    embeddings = tokens.class_embeddings.copy()
+    embeddings[:, :, FIRST_SCENE:FACE] = 0
+    size = np.tile(end - start, 2)
+    return tokens._replace(
+        class_embeddings=embeddings,
+        initial_boxes_cxcywh=xyxy_to_cxcywh(boxes_xyxy * size + np.tile(start, 2)),
+        mask=tokens.mask & ~is_cut.any(axis=-1),
+    )
 
 
 def _scene(output: LiteOutput, width_px: int, height_px: int) -> tuple[FloatArray, FloatArray]:

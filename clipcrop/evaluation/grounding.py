@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,15 +27,16 @@ import numpy as np
 from ..arrays import FloatArray
 from ..boxes import WHOLE_IMAGE_XYXY, area, as_boxes
 from ..datasets.records import expect_text, read_records
+from ..encoders.base import CloserEncoder
 from ..errors import InputError
-from ..grounding import GroundingOptions, ground_with
+from ..grounding import GroundingOptions, ground_closely
 from ..imaging.images import load_image
 from ..prompt.parser import parse_prompt
 from .grounding_metrics import Answer, CaseScore, score_case
 from .metrics import without_nan
 
 if TYPE_CHECKING:
-    from ..encoders.base import Encoder
+    from ..encoders.base import Encoder, ImageTokens
 
 PERSON = "person"
 """The query of the row that people have to themselves: to most encoders they are the easiest."""
@@ -241,7 +242,13 @@ def make_ask(encoder: Encoder, options: GroundingOptions) -> Ask:
     """Answer queries as the predictor would, the photo encoded once."""
 
     def ask(image_path: Path, queries: Sequence[str]) -> list[Answer]:
-        tokens = encoder.encode_images([load_image(image_path).rgb])
+        image = load_image(image_path).rgb
+        tokens = encoder.encode_images([image])
+
+        @cache
+        def look_closer() -> ImageTokens | None:
+            return encoder.encode_parts(image) if isinstance(encoder, CloserEncoder) else None
+
         answers = []
         for query in queries:
             prompt = parse_prompt(query)
@@ -251,7 +258,7 @@ def make_ask(encoder: Encoder, options: GroundingOptions) -> Ask:
                 answers.append(Answer(None, None, is_general=True))
                 continue
             embeddings = encoder.encode_texts(prompt.all_texts)
-            found = ground_with(encoder, tokens, embeddings, prompt, options)
+            found, _ = ground_closely(encoder, tokens, embeddings, prompt, options, look_closer)
             best = as_boxes(found.best.box_xyxy)[0] if found.best else None
             union = best if found.union_box_xyxy is None else found.union_box_xyxy
             is_sure = found.best is not None and found.best.is_sure

@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from clipcrop.imaging.images import LoadedImage
 
 EnterStage = Callable[[str, str], None]
-"""Told a stage ("loading", "encoding", "searching") and words for it when it begins; may raise
-`clipcrop_wire.errors.Cancelled` to stop the work there."""
+"""Told a stage ("loading", "encoding", "searching", "looking-closer") and words for it when it
+begins; may raise `clipcrop_wire.errors.Cancelled` to stop the work there."""
 
 ERRORS: dict[type[Exception], type[RequestError]] = {
     InputError: InvalidRequest,
@@ -173,12 +173,18 @@ class Service:
             enter_stage("searching", "searching the image")
             with _timed(seconds, "search"):
                 return resident.predictor.suggest(
-                    replace(encoded, width_px=image.width_px, height_px=image.height_px),
+                    replace(
+                        encoded,
+                        width_px=image.width_px,
+                        height_px=image.height_px,
+                        image=image.rgb,
+                    ),
                     request.prompt,
                     exclude=request.exclude,
                     image_query=image_query,
                     constraints=constraints,
                     count=request.count,
+                    on_closer_look=lambda: enter_stage("looking-closer", "looking closer"),
                 )
 
         found, resident = self._model_pool.run(
@@ -257,7 +263,7 @@ class Service:
         if held is not None:
             return held
         enter_stage("encoding", "looking at the image")
-        encoded = resident.predictor.encode(loaded)
+        encoded = replace(resident.predictor.encode(loaded), image=None)  # it is held as pixels
         if resident.predictor.decoder is None:  # only a decoder reads these
             encoded = replace(encoded, tokens=encoded.tokens._replace(tokens=None))
         self._cache.keep_encoded(image, resident.name, resident.device, encoded)

@@ -28,6 +28,7 @@ _STAGES = {
     "loading": N_("Loading the model…"),
     "encoding": N_("Looking at the image…"),
     "searching": N_("Looking for crops…"),
+    "looking-closer": N_("Looking closer…"),
 }
 _OTHER_STAGE = N_("Working…")
 

@@ -57,8 +57,12 @@ class FakePredictor:
         image_query: LoadedImage | None = None,
         constraints: Constraints | None = None,
         count: int = 8,
+        on_closer_look: Callable[[], None] | None = None,
     ) -> Suggestions:
         self._machine.take("suggest", self._device)
+        if self._machine.looks_closer and on_closer_look is not None:
+            assert encoded.image is not None
+            on_closer_look()
         size_px = (encoded.width_px, encoded.height_px)
         query_rgb = image_query.rgb.getpixel((0, 0)) if image_query else None
         self._machine.asked.append((prompt, exclude, query_rgb, constraints, count, size_px))
@@ -73,6 +77,7 @@ class FakeMachine:
     """(what, device) for which there is no memory; what is "load", "encode" or "suggest"."""
 
     decoder: object | None = None
+    looks_closer: bool = False
 
     loads: list[tuple[str, str]] = field(default_factory=list)
     encoded: list[tuple[tuple[int, int, int], str]] = field(default_factory=list)

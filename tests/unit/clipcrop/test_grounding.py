@@ -15,6 +15,7 @@ from clipcrop.grounding import (
     WEAK_BESIDE_OTHERS,
     GroundingOptions,
     ground,
+    ground_closely,
     ground_with,
 )
 from clipcrop.prompt.parser import IMAGE_QUERY, Prompt, Text
@@ -100,6 +101,65 @@ def test_an_example_is_as_sure_as_it_is_alike() -> None:
     found = ground_with(Doubter(), made_tokens((LEFT, {DOG: 0.6})), like(DOG), prompt)  # type: ignore[arg-type]
 
     assert found.detections[0].score == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("score", "looks"),
+    [
+        pytest.param(0.9, False, id="found"),
+        pytest.param(0.6, True, id="perhaps"),
+        pytest.param(0.1, True, id="not found"),
+    ],
+)
+def test_parts_are_looked_at_where_something_is_not_surely_found(score: float, looks: bool) -> None:
+    whole, parts = made_tokens((LEFT, {DOG: score})), made_tokens((RIGHT, {DOG: 0.95}))
+    looked: list[bool] = []
+
+    def look_closer() -> ImageTokens:
+        looked.append(True)
+        return parts
+
+    found, tokens = ground_closely(
+        Doubter(),  # type: ignore[arg-type]
+        whole,
+        like(DOG),
+        prompt_of(Text("dog")),
+        look_closer=look_closer,
+    )
+
+    assert bool(looked) is looks
+    assert found.best is not None
+    assert_close(found.best.box_xyxy, RIGHT if looks else LEFT)
+    assert tokens.mask.shape[1] == (2 if looks else 1)
+
+
+def test_what_is_surely_found_in_the_whole_is_not_looked_for_in_parts() -> None:
+    whole = made_tokens((LEFT, {DOG: 0.9}), (MIDDLE, {CAT: 0.5}))
+    parts = made_tokens((RIGHT, {DOG: 0.95, CAT: 0.9}))
+
+    found, _ = ground_closely(
+        Doubter(),  # type: ignore[arg-type]
+        whole,
+        like(DOG, CAT),
+        prompt_of(Text("dogs", max_count=None), Text("cat")),
+        look_closer=lambda: parts,
+    )
+
+    assert found.selected.tolist() == [0, 2]
+    assert_close([one.box_xyxy for one in found.detections], [LEFT, RIGHT])
+
+
+def test_parts_cannot_show_what_the_encoder_does_not_know() -> None:
+    def look_closer() -> ImageTokens:
+        pytest.fail("looked closer")
+
+    ground_closely(
+        Doubter(),  # type: ignore[arg-type]
+        made_tokens((LEFT, {DOG: 0.9})),
+        like(None),
+        prompt_of(Text("zorb")),
+        look_closer=look_closer,
+    )
 
 
 def test_the_surest_token_is_the_best_whatever_its_score() -> None:

@@ -31,6 +31,17 @@ def cat(predictor: Predictor, samples: Path) -> EncodedImage:
     return predictor.encode(load_image(samples / "chelsea.jpg"))
 
 
+@pytest.mark.parametrize(("prompt", "looks"), [("the cat", False), ("the car", True), ("", False)])
+def test_a_closer_look_is_told_where_something_is_not_surely_found(
+    predictor: Predictor, cat: EncodedImage, prompt: str, looks: bool
+):
+    told: list[str] = []
+
+    predictor.suggest(cat, prompt, on_closer_look=lambda: told.append("closer"))
+
+    assert bool(told) is looks
+
+
 def test_crops_keep_what_was_asked_for(predictor: Predictor, cat: EncodedImage):
     answer = predictor.suggest(cat, "the cat")
 

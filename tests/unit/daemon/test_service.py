@@ -58,6 +58,16 @@ def test_slow_stages_are_told_and_what_was_done_before_is_not_done_again():
     assert said == [("searching", "searching the image")]
 
 
+def test_a_closer_look_is_told_also_at_an_image_that_is_held():
+    machine, said = FakeMachine(looks_closer=True), []
+    service = machine.service()
+    suggest(service)
+
+    suggest(service, enter_stage=lambda stage, text: said.append(stage))
+
+    assert said == ["searching", "looking-closer"]
+
+
 def test_everything_that_is_asked_reaches_the_predictor():
     machine = FakeMachine()
     query = Image.of(BLUE, 8, 8, "rgb8")

@@ -135,6 +135,30 @@ def test_the_embedded_weights_find_what_the_samples_show(
     assert iou(found[None], floats([box_xyxy])) > 0.5
 
 
+def test_parts_show_where_a_small_thing_is_in_the_whole(embedded: LiteEncoder, samples: Path):
+    with Image.open(samples / "chelsea.jpg") as photo:
+        cat = photo.convert("RGB").resize((120, 80))
+    image = Image.new("RGB", (1200, 800), "grey")
+    image.paste(cat, (900, 600))
+
+    parts = embedded.encode_parts(image)
+
+    scores = parts.scores(embedded.encode_texts([Text("cat", "cat")]))[0, 0]
+    found = cxcywh_to_xyxy(parts.initial_boxes_cxcywh[0, scores.argmax()])
+    assert iou(found[None], floats([(0.75, 0.75, 0.85, 0.85)])) > 0.5
+    assert (found > 0.7).all()
+
+
+def test_what_a_part_cuts_off_is_not_found_in_it(embedded: LiteEncoder, samples: Path):
+    with Image.open(samples / "chelsea.jpg") as photo:
+        parts = embedded.encode_parts(photo.convert("RGB"))
+
+    boxes = cxcywh_to_xyxy(parts.initial_boxes_cxcywh[0, parts.mask[0]])
+    # Each part holds three fifths of a side: nothing in it spans the middle and an edge of it.
+    is_long = (boxes[:, :2] < 0.4) & (boxes[:, 2:] > 0.6)
+    assert not is_long.any()
+
+
 def test_a_colour_tells_two_of_a_kind_apart(embedded: LiteEncoder, samples: Path):
     with Image.open(samples / "chelsea.jpg") as photo:
         cat = photo.convert("RGB")
