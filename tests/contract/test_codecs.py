@@ -82,7 +82,8 @@ def just_outside(rule: Rule) -> list[Any]:
             odd = ["\n" * rule._min] if rule._pattern else []
             return [*short, *odd, "x" * (rule._max + 1), b"x" * rule._max, "\ud800", None]
         case rules.Choice():
-            return ["", rule._choices[0].upper(), rule._choices[0].encode(), 0, None]
+            values = ["", rule._choices[-1].upper(), rule._choices[-1].encode(), 0, None]
+            return [value for value in values if value not in rule._choices]
         case rules.Whole():
             return [rule._low - 1, rule._high + 1, True, float(rule._high), str(rule._low), None]
         case rules.Real():

@@ -11,6 +11,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fake_daemon import FakeDaemon
@@ -18,6 +20,7 @@ from fake_daemon import FakeDaemon
 from clipcrop import Predictor, Suggestions
 from clipcrop.cli import main
 from clipcrop.imaging.images import load_image
+from clipcrop_daemon.convert import suggest_reply
 from clipcrop_wire import messages, protocol
 from clipcrop_wire.errors import Cancelled, InvalidRequest
 from clipcrop_wire.messages import Progress, SuggestReply
@@ -42,25 +45,9 @@ def found(samples: Path) -> Suggestions:
 
 def as_reply(found: Suggestions, *notes: str) -> SuggestReply:
     """The same on the wire."""
-    return SuggestReply(
-        model=found.model,
-        device="cpu",
-        kind=found.kind,
-        is_well_framed=found.is_well_framed,
-        is_image_cached=False,
-        matched=tuple(
-            messages.Detection(one.text, one.score, one.box_xyxy) for one in found.matched
-        ),
-        dropped=tuple(messages.Dropped(one.text, one.score, one.reason) for one in found.dropped),
-        excluded=tuple(
-            messages.Detection(one.text, one.score, one.box_xyxy) for one in found.excluded
-        ),
-        suggestions=tuple(
-            messages.Suggestion(one.crop_xyxy, one.crop_px, one.quality) for one in found.crops
-        ),
-        seconds={"encode": 0.5, "search": 0.25},
-        notes=notes,
-    )
+    resident: Any = SimpleNamespace(name=found.model, device="cpu", notes=notes)
+    seconds = {"encode": 0.5, "search": 0.25}
+    return suggest_reply(found, resident, is_image_cached=False, seconds=seconds)
 
 
 def always(daemon: FakeDaemon, reply: SuggestReply) -> None:
@@ -104,7 +91,7 @@ def test_every_output_is_that_of_a_model_in_this_process(
         outputs.append((text, record, stages, written))
 
     assert outputs[0] == outputs[1]
-    assert len(outputs[0][3]) == 4
+    assert len(outputs[0][3]) == len(found.crops) + 1  # the crops and the sheet
     assert found.matched
     assert found.dropped
     assert prompts(daemon) == ["the woman and a giraffe"] * 2
