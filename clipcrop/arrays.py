@@ -22,9 +22,10 @@ def sigmoid(logits: FloatArray) -> FloatArray:
 
 def softmax(logits: FloatArray, axis: int = -1) -> FloatArray:
     """Logits of any shape -> probabilities that sum to 1 over an axis, by default the last."""
-    powers = np.exp(logits - logits.max(axis, keepdims=True))
-    result: FloatArray = powers / powers.sum(axis, keepdims=True)
-    return result
+    powers: FloatArray = logits - logits.max(axis, keepdims=True)
+    np.exp(powers, out=powers)  # in place: fresh memory for a large map costs as much
+    powers /= powers.sum(axis, keepdims=True)
+    return powers
 
 
 def descending(values: FloatArray) -> IntArray:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..arrays import FloatArray, IntArray, largest, sigmoid
@@ -31,7 +32,7 @@ from .lite_words import FACE, FIRST_SCENE, NUM_COCO, NUM_CONCEPTS, WordTable
 
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
 
-_COLOUR_SIDE_PX = 208  # colours are looked at in a small copy
+_COLOUR_STEP = 2  # colours are looked at in every second row and column
 _COLOURED_TOKENS = 100  # and only of the likeliest objects
 _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 
@@ -186,7 +187,7 @@ class LiteEncoder:
             initial_boxes_cxcywh=xyxy_to_cxcywh(boxes_xyxy)[None],
             objectness=np.pad(objectness, (0, len(added)))[None],
             mask=np.pad(inside, (0, len(added)), constant_values=True)[None],
-            attributes=_colours(image, boxes_xyxy, prominence)[None],
+            attributes=_colours(view.rgb, boxes_xyxy, prominence)[None],
         )
 
 
@@ -269,13 +270,11 @@ def _named_by_imagenet(objectness: FloatArray, strides: FloatArray) -> IntArray:
     return np.concatenate([np.flatnonzero(is_coarse), best])
 
 
-def _colours(image: Image.Image, boxes_xyxy: FloatArray, objectness: FloatArray) -> FloatArray:
+def _colours(rgb: NDArray[np.uint8], boxes_xyxy: FloatArray, objectness: FloatArray) -> FloatArray:
     """[K, 11] colours of the likeliest objects, zeros for the other tokens."""
-    small = image.copy()
-    small.thumbnail((_COLOUR_SIDE_PX, _COLOUR_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0)
     likely = largest(objectness, _COLOURED_TOKENS)
     shares = np.zeros((len(objectness), len(COLOURS)), np.float32)
-    shares[likely] = colour_shares(np.asarray(small), boxes_xyxy[likely])
+    shares[likely] = colour_shares(rgb[::_COLOUR_STEP, ::_COLOUR_STEP], boxes_xyxy[likely])
     return shares
 
 

@@ -109,9 +109,11 @@ class Calibration:
             [B, W, N] by the curve of the kind that gives most of the score.
         """
         kind = kinds(class_embeddings, text_embeddings)
-        curves = [np.interp(scores, *self._curves[name]) for name in KINDS]
-        chosen: FloatArray = np.choose(kind, curves).astype(np.float32)
-        return chosen
+        confidence: FloatArray = np.empty_like(scores)
+        for index, name in enumerate(KINDS):
+            is_kind = kind == index
+            confidence[is_kind] = np.interp(scores[is_kind], *self._curves[name])
+        return confidence
 
 
 def kinds(class_embeddings: FloatArray, text_embeddings: FloatArray) -> IntArray:

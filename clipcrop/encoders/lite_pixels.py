@@ -39,6 +39,9 @@ class View(NamedTuple):
     height_px: int
     """The same downwards."""
 
+    rgb: NDArray[np.uint8]
+    """[height_px, width_px, 3] the image alone, as scaled."""
+
 
 def letterbox(image: Image.Image) -> View:
     """Scale an RGB image so that its long side is 416 px; pad only to the next multiple of 32."""
@@ -47,8 +50,9 @@ def letterbox(image: Image.Image) -> View:
     resized = image.resize((width_px, height_px), Image.Resampling.BILINEAR, reducing_gap=3.0)
     sides = [math.ceil(side / _MULTIPLE_PX) * _MULTIPLE_PX for side in (height_px, width_px)]
     view = np.full((*sides, 3), PADDING, np.uint8)
-    view[:height_px, :width_px] = np.asarray(resized)
-    return View(to_network_input(view), width_px, height_px)
+    rgb = np.asarray(resized)
+    view[:height_px, :width_px] = rgb
+    return View(to_network_input(view), width_px, height_px, rgb)
 
 
 def to_network_input(view: NDArray[np.uint8]) -> FloatArray:
