@@ -286,6 +286,9 @@ def _confidence(
     is_example = np.array([text is IMAGE_QUERY for text in prompt.all_texts], np.bool_)
     if is_example.any():
         confidence[is_example] = tokens.scores(text_embeddings[is_example])[0]
+    # That a person is there does not say that it is the rider: never sure.
+    is_taken = np.array([encoder.taken_for(text) is not None for text in prompt.all_texts])
+    confidence[is_taken] *= encoder.sure_score
     return confidence
 
 

@@ -83,6 +83,9 @@ class Doubter:
     def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
         return tokens.scores(text_embeddings) / 2
 
+    def taken_for(self, text: Text) -> str | None:
+        return "any dog" if text.head == "beagle" else None
+
 
 def test_what_the_encoder_is_less_sure_of_is_perhaps_there() -> None:
     tokens = made_tokens((LEFT, {DOG: 0.9}), (RIGHT, {CAT: 0.6}), (MIDDLE, {HAT: 0.3}))
@@ -93,6 +96,17 @@ def test_what_the_encoder_is_less_sure_of_is_perhaps_there() -> None:
     assert [(one.text, one.is_sure) for one in found.detections] == [("dog", True), ("cat", False)]
     assert_close([one.score for one in found.detections], [0.45, 0.3])
     assert [(one.text, one.reason) for one in found.dropped] == [("hat", TOO_WEAK)]
+
+
+def test_what_is_taken_for_something_else_is_never_surely_found() -> None:
+    prompt = prompt_of(Text("the beagle", "beagle"), Text("the dog", "dog"))
+
+    found = ground_with(Doubter(), made_tokens((LEFT, {DOG: 1.0})), like(DOG, DOG), prompt)  # type: ignore[arg-type]
+
+    assert [(one.text, one.is_sure) for one in found.detections] == [
+        ("the beagle", False),
+        ("the dog", True),
+    ]
 
 
 def test_an_example_is_as_sure_as_it_is_alike() -> None:
