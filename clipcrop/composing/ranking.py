@@ -81,15 +81,23 @@ HAIR, EARS, CHIN = 0.45, 0.3, 0.25
 """How far a head is beyond the box of its face: above, on both sides, below, in units of the
 height, the width and the height of the face."""
 
+CLEARLY_BETTER = 1.7
+"""A frame of another width is the first only if it is better than all medium ones by this factor,
+or its width was asked for."""
+
 MAX_PARTS = 4
 """So many subjects have frames of their own where not all of them fit in."""
 
 BYSTANDER_IOU = 0.5
-"""A person or an animal that overlaps a subject by more than this is that subject."""
+"""A person or an animal that overlaps a subject by more than this is that subject..."""
+
+BYSTANDER_INSIDE = 0.8
+"""...and one of which more than this lies in a subject belongs to it."""
 
 BYSTANDER_COST = 0.35
-"""A frame that ends in the middle of somebody who was not asked for loses this share of its
-quality, if what is to be seen of them takes a tenth of the frame; less where it takes less."""
+"""A frame that ends in the middle of a person or an animal that was not asked for, or of its head,
+loses this share of its quality if what is to be seen of it takes a tenth of the frame; less where
+it takes less."""
 
 MAX_LIKELY = 120
 """Of the frames of a subject so many, the best, are considered for the list..."""
@@ -204,7 +212,7 @@ def rank(
         proposals: Crops that join the candidates; they obey the same rules.
         surroundings: Faces, people and animals in the image.
         width: Of the first frame, where one of that width keeps the subjects as well as others;
-            medium by default.
+            by default medium, where others are not clearly better.
 
     Returns:
         The suggestions. Close, medium and wide are among the first four, where the image has room
@@ -237,10 +245,9 @@ def rank(
     if union_box_xyxy is not None:
         aims = subject_targets(union_box_xyxy, constraints, width_px, height_px)
         widths = aims.width_of(frames)
-        quality *= aims.likeness(frames, WIDTHS.index(width or "medium"))
-        quality *= 1 - BYSTANDER_COST * _cut_bystanders(
-            surroundings.bystanders_xyxy, whole_xyxy, frames
-        )
+        wanted = WIDTHS.index(width or "medium")
+        quality *= aims.likeness(frames, wanted)
+        quality *= 1 - BYSTANDER_COST * _cut_bystanders(surroundings, whole_xyxy, frames)
     lost = _lost(whole_xyxy, parts_xyxy, frames)
     rank_key, quality, is_visible = _apply_wishes(frames, quality, lost, excluded_xyxy)
     is_well_framed = allows_whole and bool(rank_key[-1] >= rank_key.max() - WELL_FRAMED_MARGIN)
@@ -253,9 +260,10 @@ def rank(
     first: list[int] = []
     if widths is not None:
         widths = widths[offered]
-        first = _best_of_widths(
-            frames, widths, rank_key, is_visible[offered], WIDTHS.index(width or "medium")
-        )[:count]
+        best, usual = rank_key.argmax(), rank_key[widths == wanted]
+        if width is None and len(usual) and rank_key[best] > CLEARLY_BETTER * usual.max() > 0:
+            wanted = int(widths[best])
+        first = _best_of_widths(frames, widths, rank_key, is_visible[offered], wanted)[:count]
     if first:
         first = pick_representative(frames, rank_key, count, first).tolist()
     picked = pick_different(frames, rank_key, count, first=first)
@@ -353,19 +361,22 @@ def _frames_round_parts(
 
 
 def _cut_bystanders(
-    bystanders_xyxy: FloatArray, subjects_xyxy: FloatArray, frames_xyxy: FloatArray
+    surroundings: Surroundings, subjects_xyxy: FloatArray, frames_xyxy: FloatArray
 ) -> FloatArray:
-    """[P, 4], [S, 4], [F, 4] -> [F] how badly the worst of those not asked for is cut, 0 to 1."""
+    """[S, 4], [F, 4] -> [F] how badly the worst of those not asked for is cut, 0 to 1."""
+    faces_xyxy, bystanders_xyxy = surroundings
     if len(bystanders_xyxy) and len(subjects_xyxy):
         is_other = iou(bystanders_xyxy, subjects_xyxy).max(axis=1) <= BYSTANDER_IOU
-        is_other &= coverage(bystanders_xyxy, subjects_xyxy).max(axis=1) <= FACE_INSIDE
+        is_other &= coverage(bystanders_xyxy, subjects_xyxy).max(axis=1) <= BYSTANDER_INSIDE
         bystanders_xyxy = bystanders_xyxy[is_other]
     if not len(bystanders_xyxy):
         return np.zeros(len(frames_xyxy), np.float32)
+    bystanders_xyxy, parts_xyxy = _with_heads(bystanders_xyxy, faces_xyxy)
     shown = coverage(bystanders_xyxy, frames_xyxy)  # [P, F]
+    head_shown = coverage(parts_xyxy, frames_xyxy)
     of_frame = shown * area(bystanders_xyxy)[:, None] / np.maximum(area(frames_xyxy), 1e-9)
-    cut = 4 * shown * (1 - shown) * np.minimum(of_frame / 0.1, 1)
-    result: FloatArray = cut.max(axis=0)
+    cut = np.maximum(4 * shown * (1 - shown), 4 * head_shown * (1 - head_shown))
+    result: FloatArray = (np.minimum(of_frame / 0.1, 1) * cut).max(axis=0)
     return result
 
 

@@ -261,6 +261,26 @@ def test_the_width_that_is_asked_for_is_the_first(scorer, width, aspect):
     assert bool((np.diff(found.quality) <= 0).all())
 
 
+def test_a_clearly_better_wide_frame_is_the_first_unless_another_width_is_asked_for():
+    thing = floats([[0.4, 0.4, 0.6, 0.6]])
+
+    class WideScorer(SizeScorer):
+        def score(self, frames_xyxy, objects_xyxy, num_subjects, image_aspect):
+            sides = objects_xyxy[0, 2:] - objects_xyxy[0, :2]
+            return np.where(area(frames_xyxy) > 6 * sides.prod(), 1.0, 0.2).astype(np.float32)
+
+    assert suggest(WideScorer(), subjects=thing).widths[0] == "wide"
+    assert suggest(WideScorer(), subjects=thing, width="medium").widths[0] == "medium"
+
+
+def test_the_first_frame_does_not_behead_a_bystander():
+    bicycle, rider = floats([[0.4, 0.5, 0.6, 0.8]]), floats([[0.42, 0.33, 0.55, 0.78]])
+
+    ranking = suggest(ConstantScorer(), subjects=bicycle, surroundings=Surroundings(NOTHING, rider))
+
+    assert float(coverage(rider, ranking.frames_xyxy[:1])[0, 0]) > 0.98
+
+
 def test_a_width_that_would_show_what_is_excluded_does_not_come_first():
     car = floats([[0.56, 0.3, 0.8, 0.8]])
 
