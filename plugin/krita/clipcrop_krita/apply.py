@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 from clipcrop_plugin.geometry import Rect
 from krita import Krita, Selection
@@ -18,16 +18,7 @@ def apply_crop(document: Any, rect: Rect, how: str) -> Any:
         rect: On its canvas.
         how: One of `clipcrop_plugin.choices.APPLIES`.
     """
-    if how == "new_image":
-        return _new_document(document, rect)
-    if how == "selection":
-        _note_selection_for_undo(document)
-        select(document, rect)
-    elif how == "guides":
-        _add_guides(document, rect)
-    else:
-        _crop(document, rect, is_canvas_only=how == "canvas")
-    return document
+    return _WAYS[how](document, rect)
 
 
 def select(document: Any, rect: Rect) -> None:
@@ -35,6 +26,12 @@ def select(document: Any, rect: Rect) -> None:
     chosen = Selection()
     chosen.select(*rect, _FULL)
     document.setSelection(chosen)
+
+
+def _select(document: Any, rect: Rect) -> Any:
+    _note_selection_for_undo(document)
+    select(document, rect)
+    return document
 
 
 def _note_selection_for_undo(document: Any) -> None:
@@ -51,14 +48,21 @@ def _note_selection_for_undo(document: Any) -> None:
         document.waitForDone()
 
 
-def _crop(document: Any, rect: Rect, *, is_canvas_only: bool) -> None:
+def _crop(document: Any, rect: Rect) -> Any:
     """One step of undo, with all layers and frames."""
     # A transform mask may show what lies beyond the crop, and would have nothing to show there.
-    if is_canvas_only or _has_transform_mask(document.rootNode()):
-        document.resizeImage(*rect)
-    else:
-        document.crop(*rect)
+    if _has_transform_mask(document.rootNode()):
+        return _crop_canvas(document, rect)
+    document.crop(*rect)
     document.waitForDone()
+    return document
+
+
+def _crop_canvas(document: Any, rect: Rect) -> Any:
+    """One step of undo; layers keep what lies beyond."""
+    document.resizeImage(*rect)
+    document.waitForDone()
+    return document
 
 
 def _has_transform_mask(node: Any) -> bool:
@@ -67,12 +71,13 @@ def _has_transform_mask(node: Any) -> bool:
     )
 
 
-def _add_guides(document: Any, rect: Rect) -> None:
+def _add_guides(document: Any, rect: Rect) -> Any:
     """No step of undo in Krita."""
     across, down = document.horizontalGuides(), document.verticalGuides()
     document.setHorizontalGuides([*across, float(rect.y), float(rect.bottom)])
     document.setVerticalGuides([*down, float(rect.x), float(rect.right)])
     document.setGuidesVisible(True)
+    return document
 
 
 def _new_document(document: Any, rect: Rect) -> Any:
@@ -80,7 +85,17 @@ def _new_document(document: Any, rect: Rect) -> Any:
     copy = document.clone()
     copy.setFileName("")  # saving must not overwrite the original
     copy.setSelection(None)
-    _crop(copy, rect, is_canvas_only=False)
+    _crop(copy, rect)
     copy.setModified(True)  # it is nowhere but here
     Krita.instance().activeWindow().addView(copy)
     return copy
+
+
+_WAYS: dict[str, Callable[[Any, Rect], Any]] = {
+    "selection": _select,
+    "crop": _crop,
+    "canvas": _crop_canvas,
+    "guides": _add_guides,
+    "new_image": _new_document,
+}
+"""One of `clipcrop_plugin.choices.APPLIES` -> what does it."""

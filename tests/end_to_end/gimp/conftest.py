@@ -157,6 +157,12 @@ def gimp(start_gimp: StartGimp) -> Gimp:
 
 
 @pytest.fixture
+def photo(gimp: Gimp, astronaut_path: Path) -> int:
+    """The number of an open photo."""
+    return int(gimp.run("result = load(path).get_id()", path=str(astronaut_path)))
+
+
+@pytest.fixture
 def keep_screenshot() -> Callable[[Path], None]:
     """Keeps a picture for the README where CLIPCROP_SCREENSHOTS names a folder for them."""
     return screenshots.keep

@@ -6,77 +6,25 @@ import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from driver import FailedInGimp, Gimp, Process, wait_for
+from procedures import (
+    APPLY,
+    ASK,
+    MASK,
+    NEXT,
+    PREVIOUS,
+    REPEAT,
+    STRUCTURE,
+    ask,
+    boxes,
+    call,
+    make_soft_selection,
+    selection,
+)
 
 pytestmark = pytest.mark.gimp
-
-ASK, REPEAT = "plug-in-clipcrop", "plug-in-clipcrop-repeat"
-NEXT, PREVIOUS = "plug-in-clipcrop-next", "plug-in-clipcrop-previous"
-APPLY = "plug-in-clipcrop-apply"
-
-Answer = dict[str, Any]
-
-# All that a crop must leave alone, as a text.
-STRUCTURE = """
-image = image_of(photo)
-result = str([
-    [layer.get_name(), layer.get_width(), layer.get_height(), layer.get_offsets()[1:],
-     layer.get_mask() is not None] for layer in image.get_layers()
-] + [one.get_name() for one in image.get_channels() + image.get_selected_layers()]
-  + [image.is_dirty()])
-"""
-
-# A soft selection, as its bytes.
-MASK = """
-mask = image_of(photo).get_selection()
-whole = Gegl.Rectangle.new(0, 0, mask.get_width(), mask.get_height())
-import hashlib
-data = mask.get_buffer().get(whole, 1.0, "Y float", Gegl.AbyssPolicy.NONE)
-result = hashlib.sha256(bytes(data)).hexdigest()
-"""
-
-
-@pytest.fixture
-def photo(gimp: Gimp, astronaut_path: Path) -> int:
-    """The number of an open photo."""
-    return int(gimp.run("result = load(path).get_id()", path=str(astronaut_path)))
-
-
-def call(gimp: Gimp, name: str, photo: int, **choices: object) -> Answer:
-    """Call a procedure; its return values, or the error."""
-    source = "result = call(name, image_of(photo), **choices)"
-    answer = gimp.run(source, name=name, photo=photo, choices=choices)
-    assert isinstance(answer, dict)
-    return answer
-
-
-def ask(gimp: Gimp, photo: int, **choices: object) -> Answer:
-    answer = call(gimp, ASK, photo, **choices)
-    assert answer["status"] == "success", answer
-    return answer
-
-
-def boxes(answer: Answer) -> list[list[int]]:
-    return [answer["boxes"][start : start + 4] for start in range(0, len(answer["boxes"]), 4)]
-
-
-def selection(gimp: Gimp, photo: int) -> list[int] | None:
-    found: list[int] | None = gimp.run("result = selection(image_of(photo))", photo=photo)
-    return found
-
-
-def make_soft_selection(gimp: Gimp, photo: int) -> str:
-    """Select a feathered ellipse; the mask's hash."""
-    source = """
-image = image_of(photo)
-image.select_ellipse(Gimp.ChannelOps.REPLACE, 100, 60, 200, 300)
-Gimp.Selection.feather(image, 20)
-"""
-    gimp.run(source + MASK, photo=photo)
-    return str(gimp.run(MASK, photo=photo))
 
 
 def test_the_best_suggestion_is_selected_and_all_are_returned(gimp: Gimp, photo: int):
@@ -134,68 +82,6 @@ image_of(photo).attach_parasite(Gimp.Parasite.new("clipcrop-suggestions", 0, lis
     assert "There are no suggestions for this image" in answer["error"]
 
 
-def test_cropping_leaves_the_users_selection_and_all_else(gimp: Gimp, photo: int):
-    make_soft_selection(gimp, photo)
-    wanted = boxes(ask(gimp, photo, prompt="the woman", aspect="1:1", apply="guides"))[0]
-    expected = gimp.run(
-        """
-copy = image_of(photo).duplicate()
-copy.crop(wanted[2], wanted[3], wanted[0], wanted[1])
-photo = copy.get_id()
-"""
-        + MASK,
-        photo=photo,
-        wanted=wanted,
-    )
-
-    applied = call(gimp, APPLY, photo, apply="crop")
-
-    assert applied["box"] == wanted
-    size = "result = [image_of(photo).get_width(), image_of(photo).get_height()]"
-    assert gimp.run(size, photo=photo) == wanted[2:]
-    assert gimp.run(MASK, photo=photo) == expected
-
-
-def test_layers_keep_what_lies_beyond_a_cropped_canvas(gimp: Gimp, photo: int):
-    box = boxes(ask(gimp, photo, prompt="the woman", apply="canvas"))[0]
-
-    layer = gimp.run(
-        "image = image_of(photo); layer = image.get_layers()[0]\n"
-        "result = [image.get_width(), image.get_height(), layer.get_width(), layer.get_height(),"
-        " *layer.get_offsets()[1:]]",
-        photo=photo,
-    )
-    assert layer == [*box[2:], 512, 512, -box[0], -box[1]]
-
-
-def test_guides_stand_at_the_crops_four_edges(gimp: Gimp, photo: int):
-    before = make_soft_selection(gimp, photo)
-
-    x, y, width, height = boxes(ask(gimp, photo, prompt="the shuttle", apply="guides"))[0]
-
-    edges = {
-        ("vertical", x),
-        ("vertical", x + width),
-        ("horizontal", y),
-        ("horizontal", y + height),
-    }
-    found = gimp.run("result = guides(image_of(photo))", photo=photo)
-    assert {tuple(guide) for guide in found} == edges
-    assert gimp.run(MASK, photo=photo) == before
-
-
-def test_a_new_image_is_the_crop_and_the_old_one_is_untouched(gimp: Gimp, photo: int):
-    before, structure = make_soft_selection(gimp, photo), gimp.run(STRUCTURE, photo=photo)
-
-    answer = ask(gimp, photo, prompt="the woman", aspect="4:5", apply="new_image")
-
-    assert answer["result"] != photo
-    size = "result = [image_of(n).get_width(), image_of(n).get_height(), selection(image_of(n))]"
-    assert gimp.run(size, n=answer["result"]) == [*boxes(answer)[0][2:], None]
-    assert gimp.run(MASK, photo=photo) == before
-    assert gimp.run(STRUCTURE, photo=photo) == structure
-
-
 def test_masks_channels_and_layers_are_untouched_by_a_selection(gimp: Gimp, photo: int):
     gimp.run(
         """
@@ -218,23 +104,6 @@ image.clean_all()
     call(gimp, NEXT, photo)
 
     assert gimp.run(STRUCTURE, photo=photo) == before
-
-
-def test_a_cropped_image_is_so_in_its_saved_file(gimp: Gimp, photo: int):
-    wanted = boxes(ask(gimp, photo, prompt="the woman", aspect="16:9", apply="crop"))[0]
-
-    size = gimp.run(
-        """
-file = Gio.File.new_for_path(path)
-Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image_of(photo), file, None)
-saved = load(path)
-result = [saved.get_width(), saved.get_height()]
-""",
-        photo=photo,
-        path=str(gimp.folder / "cropped.xcf"),
-    )
-
-    assert size == wanted[2:]
 
 
 def test_two_images_have_suggestions_of_their_own(gimp: Gimp, photo: int, samples: Path):

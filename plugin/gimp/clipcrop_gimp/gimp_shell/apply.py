@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from gi.repository import Gimp
 
 from clipcrop_plugin.errors import NothingToCrop
@@ -22,22 +24,33 @@ def apply_crop(image: Gimp.Image, rect: Rect, how: str) -> Gimp.Image:
     Raises:
         NothingToCrop: GIMP refuses.
     """
-    if how == "new_image":
-        return _new_image(image, rect)
-    if how == "selection":
-        _check(image.select_rectangle(Gimp.ChannelOps.REPLACE, *rect))
-    elif how == "crop":
-        with one_undo(image):
-            _check(image.crop(rect.width_px, rect.height_px, rect.x, rect.y))
-    elif how == "canvas":
-        with one_undo(image):
-            _check(image.resize(rect.width_px, rect.height_px, -rect.x, -rect.y))
-    else:
-        with one_undo(image):
-            for x in (rect.x, rect.right):
-                image.add_vguide(x)
-            for y in (rect.y, rect.bottom):
-                image.add_hguide(y)
+    return _WAYS[how](image, rect)
+
+
+def _select(image: Gimp.Image, rect: Rect) -> Gimp.Image:
+    _check(image.select_rectangle(Gimp.ChannelOps.REPLACE, *rect))
+    return image
+
+
+def _crop(image: Gimp.Image, rect: Rect) -> Gimp.Image:
+    with one_undo(image):
+        _check(image.crop(rect.width_px, rect.height_px, rect.x, rect.y))
+    return image
+
+
+def _crop_canvas(image: Gimp.Image, rect: Rect) -> Gimp.Image:
+    """Layers keep what lies beyond."""
+    with one_undo(image):
+        _check(image.resize(rect.width_px, rect.height_px, -rect.x, -rect.y))
+    return image
+
+
+def _add_guides(image: Gimp.Image, rect: Rect) -> Gimp.Image:
+    with one_undo(image):
+        for x in (rect.x, rect.right):
+            image.add_vguide(x)
+        for y in (rect.y, rect.bottom):
+            image.add_hguide(y)
     return image
 
 
@@ -49,6 +62,16 @@ def _new_image(image: Gimp.Image, rect: Rect) -> Gimp.Image:
     _check(copy.crop(rect.width_px, rect.height_px, rect.x, rect.y))
     copy.undo_enable()
     return copy
+
+
+_WAYS: dict[str, Callable[[Gimp.Image, Rect], Gimp.Image]] = {
+    "selection": _select,
+    "crop": _crop,
+    "canvas": _crop_canvas,
+    "guides": _add_guides,
+    "new_image": _new_image,
+}
+"""One of `clipcrop_plugin.choices.APPLIES` -> what does it."""
 
 
 def _check(is_done: bool) -> None:
