@@ -12,6 +12,7 @@ image. Views grow from that to the whole image; a frame is judged in the smalles
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -24,6 +25,8 @@ from ..constraints import Constraints
 from ..suggestions import WIDTHS, Width
 from .candidates import candidates, fit, subject_targets, to_pixels
 from .widths import DISTINCT_TIMES
+
+logger = logging.getLogger(__name__)
 
 WELL_FRAMED_MARGIN = 0.0
 """The whole image may be this much worse than the best frame and still count as well framed.
@@ -216,7 +219,9 @@ def rank(
 
     Returns:
         The suggestions. Close, medium and wide are among the first four, where the image has room
-        for frames that differ so.
+        for frames that differ so. What the quality of each is made of is logged: composition,
+        by the scorer and the decoder; surround, the share left for how much of the image round the
+        subjects is shown and what of others is cut; lost, the share of the subjects outside.
 
     Raises:
         InputError: The minimum size is larger than any frame of the image.
@@ -241,13 +246,14 @@ def rank(
     quality = judge(frames, union_box_xyxy, objects, len(subjects_xyxy), image_aspect, scorer)
     is_proposed = np.arange(len(frames)) < len(which)
     quality[is_proposed] += DECODER_SHARE * (proposed.quality[which] - quality[is_proposed])
-    widths = None
+    composition, widths = quality.copy(), None
     if union_box_xyxy is not None:
         aims = subject_targets(union_box_xyxy, constraints, width_px, height_px)
         widths = aims.width_of(frames)
         wanted = WIDTHS.index(width or "medium")
         quality *= aims.likeness(frames, wanted)
         quality *= 1 - BYSTANDER_COST * _cut_bystanders(surroundings, whole_xyxy, frames)
+    surround = quality / np.maximum(composition, 1e-9)
     lost = _lost(whole_xyxy, parts_xyxy, frames)
     rank_key, quality, is_visible = _apply_wishes(frames, quality, lost, excluded_xyxy)
     is_well_framed = allows_whole and bool(rank_key[-1] >= rank_key.max() - WELL_FRAMED_MARGIN)
@@ -279,6 +285,13 @@ def rank(
     picked, frames_px = picked[different], frames_px[different]
     size_px = np.array([width_px, height_px, width_px, height_px], np.float32)
     frames_xyxy = (frames_px / size_px).astype(np.float32)
+    for number, index in enumerate(picked, start=1):
+        logger.debug(
+            "crop.ranked number=%d quality=%.3f composition=%.3f surround=%.3f lost=%.3f",
+            number,
+            quality[index],
+            *(part[offered[index]] for part in (composition, surround, lost)),
+        )
     return Ranking(
         frames_xyxy=frames_xyxy,
         frames_px=frames_px,

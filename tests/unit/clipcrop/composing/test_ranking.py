@@ -79,6 +79,20 @@ def test_suggestions_are_different_ranked_and_inside_the_image(scorer):
     assert bool(((ranking.frames_xyxy >= 0) & (ranking.frames_xyxy <= 1)).all())
 
 
+def test_what_the_quality_of_each_suggestion_is_made_of_is_logged(scorer, caplog):
+    with caplog.at_level("DEBUG", "clipcrop.composing.ranking"):
+        ranking = suggest(scorer)
+
+    parts = [
+        dict(part.split("=") for part in record.message.split()[1:]) for record in caplog.records
+    ]
+    assert [int(one["number"]) for one in parts] == list(range(1, len(ranking.quality) + 1))
+    for one in parts:
+        product = float(one["composition"]) * float(one["surround"]) * (1 - float(one["lost"]))
+        assert float(one["quality"]) == pytest.approx(product, abs=0.003)
+    assert {float(one["surround"]) for one in parts} != {1.0}
+
+
 def test_pixels_and_normalised_frames_are_the_same_frames(scorer):
     ranking = suggest(scorer)
 
