@@ -644,16 +644,10 @@ def _ask_daemon(options: argparse.Namespace, request: dict[str, Any]) -> Iterato
     """The model in the running daemon."""
     from .remote import RemotePredictor
 
-    # Slow stages are shown while they run; notes are shown with the answer, below.
     tell = (lambda stage: _print_status(f"daemon: {stage}")) if sys.stderr.isatty() else None
-    told: set[str] = set()
 
     def ask(image: LoadedImage) -> tuple[Suggestions, float]:
         answer = predictor.suggest(image, **request)
-        for note in answer.notes:
-            if note not in told:
-                _print_status(f"note: {note}")
-                told.add(note)
         return answer.suggestions, answer.encode_s
 
     with RemotePredictor(options.model, on_slow_stage=tell) as predictor:

@@ -55,13 +55,11 @@ class RemoteAnswer:
     """What the daemon answered."""
 
     suggestions: Suggestions
-    """As `Predictor.suggest` gives them."""
+    """As `Predictor.suggest` gives them; the notes are also about the model, such as that memory
+    ran out and the CPU was used."""
 
     encode_s: float
     """What looking at the image took; 0 where the daemon had done that before."""
-
-    notes: tuple[str, ...]
-    """Sentences for the user, such as that memory ran out and the CPU was used."""
 
 
 class RemotePredictor:
@@ -205,8 +203,9 @@ def _answer(reply: messages.SuggestReply) -> RemoteAnswer:
         excluded=tuple(_detection(found) for found in reply.excluded),
         crops=tuple(_suggestion(one) for one in reply.suggestions),
         seconds=reply.seconds.get("search", 0.0),
+        notes=reply.notes,
     )
-    return RemoteAnswer(suggestions, reply.seconds.get("encode", 0.0), reply.notes)
+    return RemoteAnswer(suggestions, reply.seconds.get("encode", 0.0))
 
 
 def _detection(found: messages.Detection) -> Detection:

@@ -11,8 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from fake_daemon import FakeDaemon
@@ -21,10 +19,13 @@ from clipcrop import Predictor, Suggestions
 from clipcrop.cli import main
 from clipcrop.imaging.images import load_image
 from clipcrop_daemon.convert import suggest_reply
+from clipcrop_daemon.model_pool import Resident
 from clipcrop_wire import messages, protocol
 from clipcrop_wire.errors import Cancelled, InvalidRequest
 from clipcrop_wire.messages import Progress, SuggestReply
 from clipcrop_wire.protocol import Request
+
+PROMPT = "the woman and a giraffe, rule of thirds"
 
 GENERAL = SuggestReply("lite", "cpu", "general", False, False)
 
@@ -40,12 +41,14 @@ def found(samples: Path) -> Suggestions:
     """What the lite encoder finds of a woman without a rocket."""
     predictor = Predictor.load("lite", "cpu")
     encoded = predictor.encode(load_image(samples / "astronaut.jpg"))
-    return predictor.suggest(encoded, "the woman and a giraffe", exclude=["rocket"], count=3)
+    return predictor.suggest(
+        encoded, "the woman and a giraffe, rule of thirds", exclude=["rocket"], count=3
+    )
 
 
 def as_reply(found: Suggestions, *notes: str) -> SuggestReply:
     """The same on the wire."""
-    resident: Any = SimpleNamespace(name=found.model, device="cpu", notes=notes)
+    resident = Resident(None, found.model, "cpu", notes)
     seconds = {"encode": 0.5, "search": 0.25}
     return suggest_reply(found, resident, is_image_cached=False, seconds=seconds)
 
@@ -68,7 +71,7 @@ def test_every_output_is_that_of_a_model_in_this_process(
     tmp_path: Path,
 ):
     always(daemon, as_reply(found))
-    ask = ["suggest", str(astronaut_path), "the woman and a giraffe", "--exclude", "rocket"]
+    ask = ["suggest", str(astronaut_path), PROMPT, "--exclude", "rocket"]
     ask += ["--count", "3"]
     outputs = []
 
@@ -94,7 +97,8 @@ def test_every_output_is_that_of_a_model_in_this_process(
     assert len(outputs[0][3]) == len(found.crops) + 1  # the crops and the sheet
     assert found.matched
     assert found.dropped
-    assert prompts(daemon) == ["the woman and a giraffe"] * 2
+    assert found.notes
+    assert prompts(daemon) == [PROMPT] * 2
 
 
 def test_what_stages_took_is_what_the_daemon_says(
@@ -108,17 +112,17 @@ def test_what_stages_took_is_what_the_daemon_says(
     assert (seconds["encode"], seconds["suggest"]) == (0.5, 0.25)
 
 
-def test_each_image_of_a_folder_is_asked_for_and_a_note_is_told_once(
+def test_each_image_of_a_folder_is_asked_for_and_notes_are_in_its_answer(
     capsys: pytest.CaptureFixture[str], daemon: FakeDaemon, found: Suggestions, samples: Path
 ):
     always(daemon, as_reply(found, "not enough memory on cuda:0; the CPU was used"))
 
     assert main(["suggest", str(samples), "the woman", "--daemon", "--json"]) == 0
 
-    captured = capsys.readouterr()
-    assert len(captured.out.splitlines()) == 4
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    note = "not enough memory on cuda:0; the CPU was used"
+    assert [record["notes"] for record in records] == [[note, *found.notes]] * 4
     assert prompts(daemon) == ["the woman"] * 4
-    assert captured.err.count("note: not enough memory on cuda:0; the CPU was used\n") == 1
 
 
 def test_an_image_that_the_daemon_refuses_is_named_and_skipped(

@@ -80,9 +80,9 @@ def test_the_answer_is_what_a_predictor_gives(daemon: FakeDaemon, predictor: Rem
             excluded=(Detection("car", 0.5, (0.5, 0.5, 0.75, 0.75)),),
             crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 320, 480), 0.625),),
             seconds=0.5,
+            notes=("not enough memory on cuda:0; the CPU was used",),
         ),
         encode_s=2.0,
-        notes=("not enough memory on cuda:0; the CPU was used",),
     )
 
 
