@@ -23,6 +23,10 @@ FREE_ASPECTS = (16 / 9, 3 / 2, 4 / 3, 1.0, 4 / 5, 2 / 3)
 WIDEST = 2.4
 """Where the ratio is free, frames follow the shape of what they hold, up to this ratio."""
 
+FILLED = 0.5
+"""A box with air of more than this share of the photo leaves room for few ratios, so one between
+its own and the photo's is tried too."""
+
 AIR = 0.08
 """Least air around the union box, in units of the mean of its sides in pixels."""
 
@@ -265,6 +269,8 @@ def _free_aspects(image_aspect: float, kept: list[float] | None) -> list[float]:
     own = []
     if kept is not None:
         own = [_own_aspect(kept, image_aspect)]
+        if (kept[2] - kept[0]) * (kept[3] - kept[1]) > FILLED:  # few other ratios can hold it
+            own.append(math.sqrt(own[0] * image_aspect))
     for aspect in (*FREE_ASPECTS, *own):
         if all(abs(math.log(aspect / other)) > 0.04 for other in aspects):
             aspects.append(aspect)

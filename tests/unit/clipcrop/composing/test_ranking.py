@@ -246,6 +246,12 @@ def test_a_thing_that_fills_the_photo_keeps_it(scorer):
     assert float(area(suggest(scorer, subjects=bus).frames_xyxy[0])) > 0.9
 
 
+def test_a_thing_that_is_nearly_as_high_as_the_photo_has_several_suggestions(scorer):
+    person = floats([[0.05, 0.01, 0.73, 0.97]])
+
+    assert len(suggest(scorer, subjects=person, size_px=(512, 512)).frames_px) >= 3
+
+
 def test_several_things_are_whole_at_every_rank(scorer):
     things = floats([[0.1, 0.3, 0.2, 0.5], [0.4, 0.2, 0.5, 0.9], [0.7, 0.5, 0.95, 0.7]])
 
