@@ -10,8 +10,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from ..suggestions import Width
-from .names import join_names, spell_out
+from .names import HYPHEN, join_names
 
 
 class Clauses(NamedTuple):
@@ -23,26 +22,127 @@ class Clauses(NamedTuple):
     excluded: tuple[str, ...]
     """What to avoid, without the words that say so."""
 
-    unused: tuple[str, ...]
-    """Instructions about the crop ("rule of thirds"), spelled out."""
-
-    width: Width | None = None
-    """How much of its surroundings the crop is to show, where the prompt says so."""
+    demanded: tuple[str, ...] = ()
+    """What has to be in the crop as a whole ("don't cut off the feet"); an empty one stands for
+    all that is wanted."""
 
 
 _DETERMINER = (
     r"(?:the|a|an|my|your|her|his|their|our|its|this|that|these|those"
     r"|all|both|some|several|two|three|four|five|six|every|everyone)"
 )
-_PEOPLE_FREE = re.compile(r"\b(?:with |and )?(?:no one|no-one|nobody|noone)\b(?! but| except)")
-_NOTHING_BUT = re.compile(r"\b(?:nothing|no one|nobody|none) (?:but|except)(?: for)?\b")
-_ALL_BUT = re.compile(
-    r"\b(everything|everyone|everybody|anything|anyone|all) (?:but|besides|except)(?: for)?\b"
+_DEMAND = "\ue000"
+"""Before what must not be cut off; `normalise` leaves none of it in a prompt."""
+
+_PICTURE = (
+    r"(?:(?:the |this |my |our )?(?:frame|picture|photo|photograph|image|shot|view|crop|scene|pic"
+    r"|composition|it|sight))"
 )
-_DOUBLE_NEGATIVE = re.compile(
-    r"\b(?:do not|don't|dont|never|without) (?:cut|crop|chop|remov|los|exclud|hid|ignor|leav)"
-    r"(?:e|ing|ting|ping|ping)?(?: off| out| away)?\b"
+_START = r"(?:^|(?<=[,;.!?] )|(?<=\band )|(?<=\bbut ))"
+_X = r"(?P<x>(?!(?:to|in|the frame)\b)[^,;.!?\ue000]+?)"
+_NEVER = r"(?:(?:n't| not|nt| never)(?: to)?(?: be)?)"
+_SHOULD = r"(?:should|must|may|shall|can|ca|need|has to|have to|needs to|ought to|is|are|to)"
+_WHOLE = (
+    r"(?:(?:fully|completely|entirely|totally|all|still|both|clearly) )*(?:whole|complete|visible"
+    rf"|intact|uncropped|uncut|shown|seen|included|present|in full|in (?:its|their) entirety"
+    rf"|(?:in|inside|within) {_PICTURE})"
 )
+_OFF = r"(?: (?:off|out|away|into|through))?"
+_CUT = rf"(?:cut|cropped|chopped|trimmed){_OFF}"
+_END = r"(?=$|[,;.!?]| (?:and|but|please)\b)"
+
+_REWRITES = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # What belongs to nothing.
+        (r"\bwhatever you do,? ", ""),
+        (r"^(?:please )?(?:can|could|would|will) (?:you|we|i) (?:please )?", ""),
+        (r"^surprise (?:me|us)$", ""),
+        (r"(?:,| and|\bwith)? nothing else\b", ""),
+        (r"\b(?:without|no|exclude|not|minus): ?[^.;]*", "<list>"),
+        (r"^(?:please )?(?:crop|frame|cut)(?: it| this| the \w+)? so(?: that)? ", ""),
+        # Demands: in whole, not cut.
+        (
+            rf"\b(?:i|we) (?:do not|don't|dont|never) want {_X} (?:to be |being )?{_CUT}{_END}",
+            rf"{_DEMAND} \g<x>",
+        ),
+        (
+            r"\b(?:(?:be careful |take care |try )?not to|do not|don't|dont|never|without|avoid) "
+            r"(?:cut|crop|chop|remov|los|exclud|hid|ignor|leav|trim|slic)"
+            rf"(?:e|ing|ting|ping|ming)?{_OFF}\b(?! (?:too|so)\b)",
+            f", {_DEMAND}",
+        ),
+        (rf"{_START}{_X} {_SHOULD}{_NEVER} {_CUT}{_END}", rf"{_DEMAND} \g<x>"),
+        (rf"\b(?:with|and) (?:nothing|none of it) {_CUT}{_END}", f", {_DEMAND}"),
+        (rf" with {_X} not {_CUT}{_END}", rf", {_DEMAND} \g<x>"),
+        # Exclusions.
+        (
+            r"\b(?:make sure|ensure|be sure|see that)(?: that)?(?: there (?:is|are))? no "
+            rf"{_X}(?: (?:is|are))?(?: (?:visible|seen|there|in {_PICTURE}))?{_END}",
+            r"without \g<x>",
+        ),
+        (rf"\bthere (?:should|must|may|can) be no {_X}(?: in {_PICTURE})?{_END}", r"without \g<x>"),
+        (
+            rf"{_START}(?:make sure(?: that)? |ensure(?: that)? )?{_X} {_SHOULD}{_NEVER} "
+            rf"(?:visible|seen|shown|included|there|present|important|needed|wanted|part of"
+            rf"|(?:in|on|inside|within) {_PICTURE})(?: {_PICTURE})?{_END}",
+            r"without \g<x>",
+        ),
+        (
+            rf"\bkeep {_X} in(?:side)? and (?P<y>[^,;.!?]+?) out(?: of {_PICTURE})?{_END}",
+            r"keep \g<x>, without \g<y>",
+        ),
+        (
+            rf"\b(?:keep|crop|cut|take|leave|get|edit|move) {_X} out(?: of {_PICTURE})?{_END}",
+            r"without \g<x>",
+        ),
+        (
+            r"\b(?:leave|cut|crop|take|keep|get|edit) out (?=(?:the|an?|any|all|my|that|this|those"
+            r"|these)\b)",
+            "without ",
+        ),
+        (rf" with {_X} (?:out of|outside|not in) {_PICTURE}{_END}", r" without \g<x>"),
+        (r"\b(?:i|we) (?:do not|don't|dont) (?:care|mind) about ", "without "),
+        (
+            r"\b(?:i|we)(?: would|'d)? (?:want|like|need|prefer)(?: to (?:see|have))? no ",
+            "without ",
+        ),
+        (r"\b(?:instead of|rather than|free (?:of|from)|away with|no need for) ", "without "),
+        (r"\bnever mind(?: about)? ", "without "),
+        (r"\bwith the exception of ", "except "),
+        (r"\b(?:nothing|no one|nobody|none) (?:but|except)(?: for)?\b", "only"),
+        (
+            r"\b(everything|everyone|everybody|anything|anyone|all) (?:but|besides|except"
+            r"|apart from|without|other than)(?: for)?\b",
+            r"\1 except",
+        ),
+        (r"\b(?:with |and )?(?:no one|no-one|nobody|noone)\b(?! but| except)", "without people"),
+        # Demands, said of what should be there.
+        (
+            rf"\b(?:make sure|ensure|be sure|see to it)(?: that)? {_X} "
+            rf"(?:is|are|stays?|remains?|gets?) {_WHOLE}{_END}",
+            rf"{_DEMAND} \g<x>",
+        ),
+        (
+            rf"{_START}{_X} (?:should|must|needs? to|has to|have to|ought to|is to|are to)"
+            rf"(?: be| stay| remain)? {_WHOLE}{_END}",
+            rf"{_DEMAND} \g<x>",
+        ),
+        (rf" with {_X} {_WHOLE}{_END}", rf", {_DEMAND} \g<x>"),
+        (rf"(?<=,) (?:(?:all|both|fully|completely|entirely) )+{_WHOLE}{_END}", f" {_DEMAND}"),
+        (
+            rf"{_START}(?:(?:keep|show|include) )?{_X} (?:(?:from )?head to (?:toe|foot)|in full"
+            rf"|in (?:its|their) entirety){_END}",
+            rf"{_DEMAND} \g<x>",
+        ),
+        (
+            rf"\b(?:the )?(?:full|whole)(?:[ {HYPHEN}-](?:body|length|figure))(?: (?:shot|portrait"
+            r"|photo|picture|view|crop))? of ",
+            f"{_DEMAND} ",
+        ),
+        (r"\ball of (?=(?:the|my|her|his) (?:[\w'-]*[^s\W])(?:$|,))", f"{_DEMAND} "),
+    )
+]
 _CUE = re.compile(
     r"""
     \b(?<!-)(?:and\ |but\ |or\ )?(?:
@@ -50,15 +150,16 @@ _CUE = re.compile(
         | (?:i|we)\ (?:do\ not|don't|dont)\ (?:want|need|like)(?:\ to\ (?:see|have|show))?
         | without | minus | sans | excluding | excepting | except(?:\ for)?
         | other\ than | aside\ from | apart\ from | leaving\ out | cropping\ out | cutting\ out
-        | none\ of | neither | nor | avoiding | omitting
+        | free\ of | none\ of(?:\ the)? | neither | nor | avoiding | omitting
         | zero(?=\ (?:people|men|women|children|\w*[^\Wsui]s)
             (?:$|[,.;!?]|\ (?:in|on|at|and|or|near|please)\b))
         | (?:do\ )?not(?!\ only|\ just|\ too|\ sure|\ a\ big)
         | no(?!\ (?:matter|doubt|longer|surprise|idea|way|problem|thanks)\b)
     )\b(?!['-])(?:\ any\b)?
-    | (?:^|(?<=[,;.!?]\ )|\b(?:and|but|then|please|also|to)\ )
+    | (?:^|(?<=[,;.!?]\ )|\b(?:and|but|then|please|also|to|you)\ )
       (?:exclude|omit|avoid|ignore|remove|leave\ out|cut\ out|crop\ out|get\ rid\ of
-        | (?:drop|hide)(?=\ (?:the|a|an|any|all|my|that|this|those|these)\b))\b(?!['-])
+        | take\ out | eliminate | delete | erase | forget | disregard
+        | (?:drop|hide|skip|lose)(?=\ (?:the|a|an|any|all|my|that|this|those|these)\b))\b(?!['-])
     | (?:^|(?<=[\s,]))-(?=[^\W\d])
     """,
     re.VERBOSE,
@@ -74,58 +175,6 @@ _LIST_BREAK = re.compile(
 )
 _OR_LIST = re.compile(r"\b(?:or|nor)\b")
 
-_AMOUNT = (
-    r"(?: (?:a|bit of|little|some|more|enough|plenty of|lots of|lot of|extra|much|empty|negative"
-    r"|breathing|copy|head|white|free))"
-)
-_SPACE = r" (?:space|room|air|headroom|margin|padding)"
-_WHERE = (
-    r"(?: (?:above|below|over|under|around|beside|in front of|behind)"
-    r"| (?:on|to|at) (?:the |its |both |all |either )?(?:left|right|top|bottom|sides?)(?: side)?"
-    r"| for (?:(?:a|the|some) )?(?:text|titles?|headlines?|copy|logos?|words|captions?))"
-)
-_ENDS = r"(?=$|[,.;!?]| (?:and|but|or|of|without|the|a|an|my|her|his|its|their)\b)"
-_RATIO = (
-    r"(?:1:1|2:1|1:2|3:2|2:3|4:3|3:4|5:4|4:5|7:5|5:7|16:9|9:16|16:10|10:16|21:9|9:21|1\.91:1"
-    r"|2\.35:1|2\.39:1)"
-)
-_IN = r"(?:\b(?:in|as|to|at|for|with)(?: an?| the)? )?"
-_INSTRUCTIONS = [
-    re.compile(pattern)
-    for pattern in (
-        r"(?:\b(?:using|with|by|on|in|following|according to) )?(?:\bthe )?\b(?:rule of thirds?"
-        r"|golden (?:ratio|spiral|section))\b(?: (?:crop|composition|framing|grid|lines)\b)?",
-        rf"\b(?:leav(?:e|ing)|giv(?:e|ing)(?: it| her| him| them)?|add(?:ing)?){_AMOUNT}*{_SPACE}"
-        rf"\b{_WHERE}*{_ENDS}",
-        rf"\b(?:with|have|having|keep|keeping)(?:{_AMOUNT}+{_SPACE}\b{_WHERE}*|{_SPACE}\b{_WHERE}+)"
-        rf"{_ENDS}",
-        rf"{_IN}(?:aspect(?: ratio)?(?: of)? )?(?<![\d.:]){_RATIO}(?![\d:])"
-        r"(?: (?:aspect )?(?:ratio|format|crop|frame)\b)?",
-        rf"{_IN}\b(?:square|portrait|landscape|vertical|horizontal|panoramic|wide ?screen)"
-        rf" (?:crop|format|orientation|mode|framing|aspect)\b{_ENDS}",
-        r"(?:\b(?:for|as) )?(?:\b(?:an?|my) )?\binstagram (?:story|stories|post|reel|format)\b",
-        rf"{_IN}\b\d{{3,5}} ?x ?\d{{3,5}}\b(?: ?px| pixels)?",
-        r"(?<=\ball )but (?:one|two|three|four|five|a few|\d+)\b",
-        r"\bbut (?:one|two|three|four|five)$",
-    )
-]
-"""What the crop should be like, and nothing to look for."""
-
-_WIDTHS: dict[Width, re.Pattern[str]] = {
-    "wide": re.compile(
-        r"\b(?:with|leaving|leave|give (?:it|her|him|them)) (?:a )?(?:lots?|plenty) of "
-        rf"(?:air|space|room)\b{_WHERE}*{_ENDS}"
-        r"|\b(?:in|with|showing) (?:its|her|his|their|the|all the|some of the) "
-        r"(?:surroundings|environment)\b"
-        r"|(?<=, )(?:very )?wide(?:ly)?(?=$|,)"
-    ),
-    "close": re.compile(
-        r"\b(?:(?:as|in|an?) )*(?:very |extreme )?(?:tight|close)[- ]?(?:up|crop|framing)\b"
-        r"(?: (?:photo|shot|view|picture|crop)\b)?(?=$|,| of\b)"
-        r"|(?<=, )(?:very |really )?(?:tight|close)(?:ly)?(?=$|,)|\btightly$"
-    ),
-}
-
 _IMAGE_WORDS = r"(?:image|photo|photograph|picture|pic|shot|frame|crop|view)"
 _COMMANDS = [
     re.compile(pattern)
@@ -133,7 +182,7 @@ _COMMANDS = [
         r"^(?:please|ok|okay|hey|hi|just|only|now|then|and|but|also|so|maybe|or|,)\s+",
         r"^(?:can|could|would|will) (?:you|we|i)\s+",
         r"^let'?s\s+",
-        r"^(?:i|we)(?: would|'d| d)? (?:just |only |really )?(?:want|need|like|wanna|prefer)"
+        r"^(?:i|we)(?: would|'d| d)? (?:just |only |really )?(?:want|need|like|love|wanna|prefer)"
         r"(?: you)?(?: to)?\s+",
         r"^make sure(?: that)?(?: you| to)*\s+",
         rf"^(?:crop|cut|trim|zoom|focus|concentrate|tighten|cent(?:er|re)|close)"
@@ -180,6 +229,8 @@ def normalise(prompt: str) -> str:
     line = "".join(characters).lower()
     line = re.sub(r"\bw/o\b", "without", line)
     line = re.sub(r"\bw/\s*", "with ", line)
+    line = re.sub(r"\b(people|person|tourist|crowd|car)-free (\w+)", r"\2 without \1", line)
+    line = line.replace("without person", "without people")
     line = re.sub(r"\s-\s", ", ", line)
     line = re.sub(r"\betc\b\.?|\b(?:e\.g\.|i\.e\.),?", ",", line)
     line = re.sub(r"\s+&\s*|\s*&\s+|(?<=\w{3})&(?=\w)|(?<=\w)&(?=\w{3})", " and ", line)
@@ -200,18 +251,14 @@ def _symbol_name(symbol: str) -> str:
 
 
 def split_clauses(line: str) -> Clauses:
-    """Tell what is wanted from what is excluded.
+    """Tell what is wanted, what is excluded, and what must not be cut off.
 
     Args:
-        line: a prompt after `normalise`.
+        line: a prompt after `normalise`, with joined names and without instructions.
     """
-    line, width = _take_width(line)
-    line, unused = _take_instructions(join_names(line))
-    line = _DOUBLE_NEGATIVE.sub("keep", line)
-    line = _NOTHING_BUT.sub("only", line)
-    line = _ALL_BUT.sub(r"\1 except", line)
-    line = _PEOPLE_FREE.sub("without people", line)
-
+    for said, replacement in _REWRITES:
+        line = said.sub(_as_list if replacement == "<list>" else replacement, line)
+    line, demanded = _take_demands(line)
     wanted: list[str] = []
     excluded: list[str] = []
     position = 0
@@ -229,38 +276,27 @@ def split_clauses(line: str) -> Clauses:
     parts = [part for part in map(_tidy_wanted, wanted) if part]
     return Clauses(
         wanted=", ".join(parts),
-        excluded=tuple(part for part in map(_tidy, excluded) if part),
-        unused=tuple(unused),
-        width=width,
+        excluded=tuple(part for part in map(_tidy_excluded, excluded) if part),
+        demanded=tuple(map(_tidy_wanted, demanded)),
     )
 
 
-def _take_width(line: str) -> tuple[str, Width | None]:
-    """Take what says how wide the crop is to be out of a line."""
-    for width, pattern in _WIDTHS.items():
-        rest = pattern.sub(",", line)
-        if rest != line:
-            rest = re.sub(r",+ of\b", ",", rest)  # "close-up of the dog"
-            return re.sub(r"\s*,[\s,]*", ", ", rest).strip(" ,"), width
-    return line, None
+def _as_list(match: re.Match[str]) -> str:
+    """Say "without: car, bin" as "without car or bin"."""
+    return match[0].replace(":", "", 1).replace(", ", " or ")
 
 
-def _take_instructions(line: str) -> tuple[str, list[str]]:
-    """Take instructions out of a line.
-
-    Returns:
-        The rest, and the instructions, spelled out.
-    """
-    taken: list[tuple[int, str]] = []
-    for instruction in _INSTRUCTIONS:
-        taken += [(match.start(), match[0]) for match in instruction.finditer(line)]
-        line = instruction.sub(lambda match: "," * len(match[0]), line)  # places stay
-    if not taken:
-        return line, []
-    line = re.sub(r"\ball ,+", "all", line)  # "all but one of the dogs"
-    line = re.sub(r",+ of\b", ",", line)  # "square crop of the dog"
-    line = re.sub(r"\s*,[\s,]*", ", ", line)
-    return line.strip(" ,"), [spell_out(text) for _, text in sorted(taken)]
+def _take_demands(line: str) -> tuple[str, list[str]]:
+    """Take what must be whole out of a line: each up to the next comma, cue or clause."""
+    demanded: list[str] = []
+    while (start := line.find(_DEMAND)) >= 0:
+        after = start + len(_DEMAND)
+        ends = [line.find(sign, after) for sign in (",", _DEMAND)]
+        ends += [found.start() for cue in (_CLAUSE_END, _CUE) if (found := cue.search(line, after))]
+        end = min((end for end in ends if end >= 0), default=len(line))
+        demanded.append(line[after:end].strip())
+        line = f"{line[:start]}, {line[end:]}"
+    return re.sub(r"\s*,[\s,]*", ", ", line).strip(" ,"), demanded
 
 
 def split_list(clause: str) -> list[str]:
@@ -303,6 +339,13 @@ def _tidy_wanted(clause: str) -> str:
         for command in _COMMANDS:
             clause = command.sub("", clause, count=1)
     return _tidy(clause)
+
+
+_IN_PICTURE = re.compile(rf" (?:in|from|out of|on) {_PICTURE}$")
+
+
+def _tidy_excluded(clause: str) -> str:
+    return _IN_PICTURE.sub("", _tidy(clause))
 
 
 def _tidy(clause: str) -> str:

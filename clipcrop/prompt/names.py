@@ -13,6 +13,9 @@ import re
 _JOINED = str.maketrans(" .-'&/%$€£¥+:", "ᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼ")
 _SPELLED_OUT = {joined: spelled for spelled, joined in _JOINED.items()}
 
+HYPHEN = " -".translate(_JOINED)[1]
+"""Stands for the hyphen in a joined name."""
+
 _SIGN = (
     r"(?:signs?|posters?|stickers?|notices?|symbols?|placards?|boards?|banners?|decals?|labels?"
     r"|tape|plaques?|buttons?|stencils?|graffiti|zones?|areas?)"
@@ -39,7 +42,8 @@ _NAMES = [
         rf"\bno (?:{_FORBIDDEN}|[\w'-]+(?: [\w'-]+){{0,2}} (?:allowed|permitted|beyond[\w ]*?)"
         rf"|(?:[\w'-]+ )?{_PLURAL}) {_SIGN}\b",
         r"\bno (?:parking|stopping|smoking|entry|trespassing|littering|loitering)(?=$|[,.;!?])",
-        r"\b(?:do not|don't|dont) (?!(?:include|show|want|have|keep|contain|like|focus|cut|crop)\b)"
+        r"\b(?:do not|don't|dont) (?!(?:include|show|want|have|keep|contain|like|focus|cut|crop"
+        r"|chop|trim|lose|slice|leave|remove|exclude|forget)\b)"
         rf"\w+(?: (?!{_SIGN}\b)[\w'-]+){{0,3}}(?<! the)(?<! a)(?<! an)(?<! that) {_SIGN}\b",
         rf"\b(?:\w+ )?not (?:allowed|permitted|for sale|in use|in service|a toy) {_SIGN}\b",
         rf"{_DETERMINED}(?:no|zero|not) (?!one\b)[\w'-]+",
@@ -50,6 +54,8 @@ _NAMES = [
         r"\b(?:mr|mrs|ms|dr|st|mt|ft|prof|rev|gen|capt|lt|sgt|sr|jr|hon|gov|inc|ltd|bros|ave|blvd"
         r"|vs|approx)\. \w+",
         r"(?<![\w.'-])(?:(?:[a-z]\.){2,}[a-z]?|[a-z](?:\.[a-z])+|[a-z]\.(?=\s+(?!the|an?|no)\w))(?!\w)",
+        # Numbers of players, rooms, buses.
+        r"\bnumber \d+\b",
         # Hyphens: "x-ray", "F-16", "no-name", "8-year-old".
         r"\b\w+(?:-\w+)+\b",
         # Signs between letters or at a number: "H&M", "AC/DC", "24/7", "A+", "$5", "50 %".

@@ -24,7 +24,7 @@ MEASURES = frozenset(
     | {"dozen", "dozens", "handful", "row", "line", "set", "pile", "stack", "heap", "school"}
     | {"swarm", "band", "gang", "cluster", "collection", "number", "variety", "assortment", "trio"}
     | {"family", "litter", "couples", "groups", "hundreds", "load", "loads", "plenty", "kind"}
-    | {"kinds", "sort", "type", "part", "parts", "piece", "rest", "majority", "few", "class"}
+    | {"kinds", "sort", "type", "part", "parts", "rest", "majority", "few", "class"}
 )
 """Before "of" they count what follows and are not searched for themselves."""
 
@@ -82,7 +82,7 @@ PLACE_WORDS = frozenset(
     | {"back", "rear", "edge", "end", "distance", "half", "area", "region", "section", "portion"}
     | {"focus", "attention", "subject", "way", "bit", "thing", "part", "rest", "something"}
     | {"anything", "everything", "nothing", "frame", "border", "third", "thirds", "one", "ones"}
-    | {"detail", "details", "kind", "sort", "type", "stuff", "place", "spot", "up", "portrait"}
+    | {"detail", "details", "kind", "sort", "type", "stuff", "place", "spot", "up"}
 )
 """They name a place in the photo, unless they are described as a thing is ("pink top")."""
 
@@ -122,3 +122,38 @@ PEOPLE_PRONOUNS = {
     "they": None,
 }
 """A person, or several, where a prompt names nothing else ("focus on him")."""
+
+ONES = frozenset({"one", "ones"})
+"""They stand for a thing named before, or for a person."""
+
+WHOLE = frozenset({"whole", "entire", "complete"})
+"""Before a noun: it must not be cut off."""
+
+CONTAINERS = frozenset(
+    {"bowl", "cup", "glass", "mug", "plate", "bottle", "jar", "basket", "bucket", "box", "bag"}
+    | {"pot", "pitcher", "carton", "tray", "bouquet"}
+)
+"""With "of" and a bare noun one thing: "a cup of coffee"."""
+
+PORTIONS = frozenset({"slice", "piece", "loaf", "scoop"})
+"""The same, but what it is is named by the noun: "a slice of pizza"."""
+
+BODY_PARTS = frozenset(
+    {"face", "head", "eye", "ear", "nose", "mouth", "neck", "leg", "foot", "hair", "body", "chest"}
+    | {"belly", "skin", "tail", "paw", "fur", "beak", "snout", "mane", "smile", "hand", "arm"}
+    | {"wing", "horn", "antler", "hoof", "knee", "elbow", "shoulder", "finger", "toe", "chin"}
+    | {"forehead", "cheek", "lip", "tooth", "torso", "waist", "hip", "feather", "trunk", "toes"}
+)
+"""What a model may know only with the whole to which it belongs."""
+
+ANIMAL_PARTS = frozenset(
+    {"tail", "paw", "fur", "beak", "snout", "mane", "wing", "horn", "antler", "hoof", "feather"}
+    | {"trunk"}
+)
+"""Those that no person has."""
+
+COLOURS = frozenset(
+    {"red", "blue", "green", "yellow", "white", "black", "pink", "purple", "orange", "brown"}
+    | {"grey", "gray", "beige", "gold", "silver", "turquoise", "violet"}
+)
+"""What people are dressed in: "the woman in red"."""

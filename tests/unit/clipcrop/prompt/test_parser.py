@@ -19,6 +19,7 @@ from clipcrop.prompt.parser import (
     Text,
     parse_prompt,
 )
+from clipcrop.prompt.places import TOUCHING
 
 MANY = None
 
@@ -32,24 +33,66 @@ def exclusions(prompt: Prompt) -> list[tuple[str, int | None]]:
 
 
 LIST = Path(__file__).with_name("prompts.jsonl")
-"""A prompt a line: the texts with their counts that are ``wanted`` and ``excluded`` (null: as many
-as are clear), the instructions that are ``unused``, the ``width`` of the crop, and in some
-the ``whole`` text."""
+"""What prompts of photographers mean, one a line.
+
+wanted, excluded   texts, each with its count (null: as many as are clear) and, where one of several
+                   is chosen, the place
+demands            texts that must not be cut off
+aspect, width, space, min_size, unused, corrected
+                   what is said about the crop, and what of it cannot be obeyed
+whole              in some: the text that stands for the whole prompt
+fails              true where the prompt is still read otherwise
+"""
 
 
-@pytest.mark.parametrize(
-    "case",
-    [json.loads(line) for line in LIST.read_text("utf-8").splitlines()],
-    ids=lambda case: case["prompt"],
-)
+def cases() -> list[Any]:
+    lines = LIST.read_text("utf-8").splitlines()
+    return [
+        pytest.param(
+            case, id=case["prompt"], marks=[pytest.mark.xfail] if case.get("fails") else []
+        )
+        for case in map(json.loads, lines)
+    ]
+
+
+def meaning(text: Text) -> list[Any]:
+    """A text as the list has it; "with the hat" is left out, since the hat is a text of its own."""
+    places = [str(place) for place in text.places if place.relation != TOUCHING]
+    return [text.text, text.max_count, *([", ".join(places)] if places else [])]
+
+
+@pytest.mark.parametrize("case", cases())
 def test_prompts_of_the_list_are_read_as_it_says(case: dict[str, Any]) -> None:
     parsed = parse_prompt(case["prompt"])
 
-    assert keywords(parsed) == [tuple(pair) for pair in case["wanted"]]
-    assert exclusions(parsed) == [tuple(pair) for pair in case.get("excluded", ())]
-    assert list(parsed.unused) == case.get("unused", [])
-    assert parsed.width == case.get("width")
+    said = parsed.instructions
+    assert {
+        "wanted": [meaning(text) for text in parsed.keywords],
+        "excluded": [meaning(text) for text in parsed.exclusions],
+        "demands": [text.text for text in parsed.keywords if text.is_demanded],
+        "aspect": said.aspect,
+        "width": said.width or "",
+        "space": list(said.space),
+        "min_size": list(said.min_size_px or ()),
+        "unused": list(said.unused),
+        "corrected": [list(pair) for pair in parsed.corrections],
+    } == {
+        "wanted": case["wanted"],
+        "aspect": case.get("aspect", ""),
+        "width": case.get("width", ""),
+        **{name: case.get(name, []) for name in LISTS},
+    }
     assert case.get("whole") in (None, parsed.texts[0].text if parsed.texts else None)
+
+
+LISTS = ("excluded", "demands", "space", "min_size", "unused", "corrected")
+
+
+def test_of_the_list_no_more_than_one_prompt_in_twenty_is_read_otherwise() -> None:
+    listed = [json.loads(line) for line in LIST.read_text("utf-8").splitlines()]
+
+    assert len(listed) >= 400
+    assert sum(case.get("fails", False) for case in listed) <= 0.05 * len(listed)
 
 
 def test_names_stay_whole_in_the_exclude_field() -> None:
