@@ -18,6 +18,7 @@ import numpy as np
 
 from .arrays import FloatArray, IntArray, descending
 from .boxes import area, as_boxes, clip_to_image, cxcywh_to_xyxy, intersection, iou, union_box
+from .choosing import choose
 from .encoders.base import Encoder, ImageTokens
 from .prompt.parser import IMAGE_QUERY, Prompt, Text
 from .suggestions import (
@@ -72,6 +73,10 @@ class GroundingOptions:
     """The same for a count ("three dogs"): the user knows that there are so many, so the third dog
     may score less than ``min_score``."""
 
+    min_placed_share: float = 0.3
+    """The same where the prompt chooses among several ("the dog on the left"): a weaker box is
+    taken for something else."""
+
     max_iou: float = 0.6
     """Boxes that overlap more are the same thing."""
 
@@ -98,6 +103,7 @@ class GroundingOptions:
             "min_text_share",
             "min_box_share",
             "min_counted_share",
+            "min_placed_share",
             "max_iou",
             "max_covered",
         )
@@ -156,6 +162,10 @@ class Grounding:
     kept: tuple[str, ...]
     """Of the things to avoid those that are found only where what was asked for is: it stays."""
 
+    unplaced: tuple[str, ...]
+    """Texts with their places ("woman (second from the left)") of which too few were found to
+    choose among; the surest were taken."""
+
     best: TokenDetection | None
     """The strongest box for what was asked, also where it was dropped as too weak: for measuring.
     None where the encoder knows none of the texts."""
@@ -192,15 +202,17 @@ def ground(
     wanted = _of_variant(found[: len(prompt.texts)], options.variant)
     unwanted = found[len(prompt.texts) :]
 
+    chooser = _Chooser(found, options)
     if options.is_strict:
         selections = [one.select(options) for one in wanted if one.is_known]
         dropped = [one.drop(UNKNOWN) for one in wanted if not one.is_known]
     else:
-        selections, dropped = _select_wanted(wanted, options)
+        chooser.avoid([one for one in unwanted if one.text.places])
+        selections, dropped = _select_wanted(wanted, options, chooser)
     excluded: list[TokenDetection] = []
     kept: list[str] = []
     for one in unwanted:
-        avoided, is_wanted = _select_unwanted(one, selections, options)
+        avoided, is_wanted = _select_unwanted(one, selections, options, chooser)
         excluded += avoided
         if is_wanted:
             kept.append(one.text.text)
@@ -209,7 +221,7 @@ def ground(
     if excluded and not options.is_strict:
         selections, lost = _without_excluded(selections, excluded, options)
         dropped += lost
-    return _assemble(selections, dropped, excluded, kept, wanted, options)
+    return _assemble(selections, dropped, excluded, kept, chooser, wanted, options)
 
 
 def ground_with(
@@ -391,6 +403,65 @@ class _Scored:
         return [self.detection(token) for token in kept]
 
 
+class _Chooser:
+    """Selects boxes for the texts of a prompt, by their places where they have some."""
+
+    def __init__(self, found: Sequence[_Scored], options: GroundingOptions) -> None:
+        self._options = options
+        self._found = {one.text.text: one for one in reversed(found) if self._is_found(one)}
+        self._avoided: list[TokenDetection] = []
+        self._excluded: dict[Text, list[TokenDetection]] = {}
+        self.unplaced: dict[str, None] = {}
+
+    def avoid(self, unwanted: Sequence[_Scored]) -> None:
+        """What a place excludes is not what the other texts mean: "the dog, not the left one"."""
+        for one in unwanted:
+            if self._is_found(one):
+                self._excluded[one.text] = self._choose(one)
+        self._avoided = [box for boxes in self._excluded.values() for box in boxes]
+
+    def select(self, one: _Scored, others: Sequence[TokenDetection] = ()) -> list[TokenDetection]:
+        """The boxes of a text, best first; `others` are those of what else is asked for."""
+        if one.text in self._excluded:
+            return self._excluded[one.text]
+        if not one.text.places and not self._avoided:
+            return one.select(self._options, others)
+        return self._choose(one)
+
+    def best(self, one: _Scored) -> TokenDetection:
+        """The box of a text that is taken for one thing."""
+        return self.select(one)[0] if one.text.places else one.best
+
+    def _is_found(self, one: _Scored) -> bool:
+        return one.is_known and one.best.score >= self._options.floor_of(one.text)
+
+    def _choose(self, one: _Scored) -> list[TokenDetection]:
+        is_plural = one.text.max_count is None
+        share = self._options.min_box_share if is_plural else self._options.min_placed_share
+        floor = self._options.floor_of(one.text) if is_plural else 0.0
+        pool = one.distinct(share, floor, self._options)
+        free = [box for box in pool if not self._is_avoided(box)]
+        pool = free or pool
+        chosen = choose(_boxes(pool), one.text.places, self._anchors(one), one.text.max_count)
+        if chosen is None:
+            self.unplaced[one.text.described] = None
+            return pool[: one.text.max_count]
+        return [pool[index] for index in chosen]
+
+    def _is_avoided(self, box: TokenDetection) -> bool:
+        if not self._avoided:
+            return False
+        return bool((iou(_boxes([box]), _boxes(self._avoided)) > self._options.max_iou).any())
+
+    def _anchors(self, one: _Scored) -> dict[str, FloatArray]:
+        names = {place.anchor for place in one.text.places if place.relation}
+        return {
+            name: _boxes(self._found[name].select(self._options))
+            for name in names
+            if name in self._found
+        }
+
+
 def _score(
     tokens: ImageTokens,
     text_embeddings: FloatArray,
@@ -422,7 +493,7 @@ def _of_variant(found: Sequence[_Scored], variant: Variant) -> list[_Scored]:
 
 
 def _select_wanted(
-    wanted: Sequence[_Scored], options: GroundingOptions
+    wanted: Sequence[_Scored], options: GroundingOptions, chooser: _Chooser
 ) -> tuple[list[list[TokenDetection]], list[Dropped]]:
     """Let the keywords select, and the whole prompt where it agrees with them or stands alone."""
     keywords = [one for one in wanted if not one.text.is_whole_prompt]
@@ -440,16 +511,16 @@ def _select_wanted(
         else:
             others = [other.best for other in keywords if other is not one and other.is_known]
             seen = [box for box in others if box.score >= options.min_score]
-            selections.append(one.select(options, seen))
+            selections.append(chooser.select(one, seen))
     if whole is None:
         return selections, dropped
     if not whole.is_known or whole.best.score < options.floor_of(whole.text):
         if not keywords:
             dropped.append(whole.drop(TOO_WEAK if whole.is_known else UNKNOWN))
     elif not selections:
-        selections.append(whole.select(options))
-    elif _growth(selections, whole.best) <= options.max_growth:
-        selections.insert(0, [whole.best])
+        selections.append(chooser.select(whole))
+    elif _growth(selections, chooser.best(whole)) <= options.max_growth:
+        selections.insert(0, [chooser.best(whole)])
     return selections, dropped
 
 
@@ -462,7 +533,10 @@ def _growth(selections: Iterable[Sequence[TokenDetection]], added: TokenDetectio
 
 
 def _select_unwanted(
-    one: _Scored, selections: Sequence[Sequence[TokenDetection]], options: GroundingOptions
+    one: _Scored,
+    selections: Sequence[Sequence[TokenDetection]],
+    options: GroundingOptions,
+    chooser: _Chooser,
 ) -> tuple[list[TokenDetection], bool]:
     """What to avoid: not what was asked for and is at least as much like that.
 
@@ -471,6 +545,8 @@ def _select_unwanted(
     """
     if not one.is_known or one.best.score < options.floor_of(one.text):
         return [], False
+    if one.text.places and not options.is_strict:
+        return chooser.select(one), False
     found = one.avoid(options)
     wanted = [box for boxes in selections for box in boxes]
     if found and wanted:
@@ -511,6 +587,7 @@ def _assemble(
     dropped: Sequence[Dropped],
     excluded: Sequence[TokenDetection],
     kept: Sequence[str],
+    chooser: _Chooser,
     wanted: Sequence[_Scored],
     options: GroundingOptions,
 ) -> Grounding:
@@ -523,6 +600,7 @@ def _assemble(
         union_box_xyxy=union_box(_boxes(selected)) if selected else None,
         excluded=tuple(excluded),
         kept=tuple(kept),
+        unplaced=tuple(chooser.unplaced),
         best=max(selected or known, key=lambda box: box.score, default=None),
     )
 

@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from .arrays import FloatArray, largest
-from .boxes import as_boxes, clip_to_image, cxcywh_to_xyxy, non_maximum_suppression
+from .boxes import area, as_boxes, clip_to_image, cxcywh_to_xyxy, non_maximum_suppression
 from .composing.composition import CompositionScorer
 from .composing.ranking import NO_SURROUNDINGS, Proposals, Ranking, Surroundings, rank
 from .constraints import Constraints
@@ -28,11 +28,13 @@ from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
 from .encoders.base import CloserEncoder, Encoder, ImageTokens
 from .extras import has_extra, require_extra
+from .framing import at_least, obey, with_room
 from .grounding import Grounding, GroundingOptions, Variant, ground_closely
 from .imaging.images import LoadedImage, prepare_image
+from .prompt.instructions import Side
 from .prompt.paper import paper_prompt
 from .prompt.parser import IMAGE_QUERY, Prompt, Text, parse_prompt
-from .suggestions import Detection, Suggestion, Suggestions
+from .suggestions import Detection, Suggestion, Suggestions, Understood
 from .weights.decoders import find_decoder
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ DEFAULT_COUNT = 8
 
 MAX_OBJECTS = 10
 """Objects of the image that the composition score looks at, as many as it was trained with."""
+
+MIN_SHARE = 0.1
+"""Crops that leave out what is excluded take this share of the photo at least, by default."""
 
 _OBJECT_POOL = 200  # best tokens, among which the objects are looked for
 _OBJECT_MAX_IOU = 0.5
@@ -168,6 +173,7 @@ class Predictor:
         count: int = DEFAULT_COUNT,
         grounding: GroundingOptions | None = None,
         on_closer_look: Callable[[], None] | None = None,
+        min_share: float = MIN_SHARE,
     ) -> Suggestions:
         """Find the best crops for a prompt; the fast half.
 
@@ -184,6 +190,8 @@ class Predictor:
                 `grounding_options`.
             on_closer_look: Called before the encoder looks at parts of the image, since something
                 was not surely found in the whole.
+            min_share: Of the photo's area; crops that leave out what is excluded are not smaller
+                than that, unless what is kept is.
 
         Raises:
             EmptyPrompt: The prompt has something in it, but no word.
@@ -195,11 +203,15 @@ class Predictor:
         if isinstance(prompt, str):
             read = paper_prompt if grounding is not None and grounding.is_strict else parse_prompt
             prompt = read(prompt, exclude)
-        parsed, rows = self._encode_prompt(prompt, image_query)
+        parsed, rows, whole_only = self._encode_prompt(prompt, image_query)
         # "the background" is a prompt, but nothing in it can be searched: no rows.
         size = encoded.tokens.class_embeddings.shape[2]
         embeddings = np.stack(rows) if rows else np.zeros((0, size), np.float32)
         options = grounding or self.grounding_options()
+        size_px = (encoded.width_px, encoded.height_px)
+        said = parsed.instructions
+        framing = obey(said, constraints or Constraints(), *size_px)
+        notes = [f"I only know the whole {whole}: {part}" for part, whole in whole_only]
         with memory_errors_named("cpu"):
             found, tokens = ground_closely(
                 self.encoder,
@@ -209,20 +221,44 @@ class Predictor:
                 options,
                 lambda: self._look_closer(encoded, on_closer_look),
             )
-            ranking = rank(
-                found.union_box_xyxy,
-                _boxes_of(found.detections),
-                encoded.objects_xyxy,
-                _boxes_of(found.excluded),
-                constraints or Constraints(),
-                encoded.width_px,
-                encoded.height_px,
-                self._scorer,
-                count,
-                self._propose(tokens, found),
-                surroundings=encoded.surroundings,
-                width=parsed.width,
-            )
+            kept_box_xyxy, space = found.union_box_xyxy, said.space
+            if kept_box_xyxy is not None:
+                kept_box_xyxy, space = with_room(kept_box_xyxy, said.space)
+                notes += [
+                    f"the photo has no more space: {side}"
+                    for side in said.space
+                    if side not in space
+                ]
+            else:
+                space = ()
+                notes += [f"not used: space {side}" for side in said.space]
+            proposals = self._propose(tokens, found)
+
+            def rank_within(limits: Constraints) -> Ranking:
+                return rank(
+                    kept_box_xyxy,
+                    _boxes_of(found.detections),
+                    encoded.objects_xyxy,
+                    _boxes_of(found.excluded),
+                    limits,
+                    *size_px,
+                    self._scorer,
+                    count,
+                    proposals,
+                    surroundings=encoded.surroundings,
+                    width=parsed.width,
+                )
+
+            ranking = rank_within(framing.constraints)
+            if found.excluded and _is_scrap(ranking, kept_box_xyxy, min_share):
+                larger = at_least(min_share, framing.constraints, *size_px)
+                if larger is not None:
+                    ranking = rank_within(larger)
+                    names = dict.fromkeys(one.text for one in found.excluded)
+                    notes.append(
+                        f"leaving out {', '.join(names)} would leave a scrap of the photo; these "
+                        "crops show as little of it as possible"
+                    )
         widths = ranking.widths or (None,) * len(ranking.frames_px)
         crops = zip(
             ranking.frames_xyxy.tolist(),
@@ -252,10 +288,14 @@ class Predictor:
                     f"not left out, since it is like what is asked for: {text}"
                     for text in found.kept
                 ),
+                *(f"too few found to tell which, not used: {text}" for text in found.unplaced),
+                *notes,
+                *framing.notes,
                 *(f"not used: {instruction}" for instruction in parsed.unused),
                 *self._taken_for(parsed, found),
                 *_cut_note(ranking, found.detections),
             ),
+            understood=_understood(parsed, found, framing.aspect, space),
         )
 
     def _find_surroundings(self, tokens: ImageTokens) -> Surroundings:
@@ -318,19 +358,59 @@ class Predictor:
         self,
         parsed: Prompt,
         image_query: Image.Image | LoadedImage | None,
-    ) -> tuple[Prompt, list[FloatArray]]:
-        """The prompt's parts, and an embedding, [E], for each of its texts."""
+    ) -> tuple[Prompt, list[FloatArray], list[tuple[str, str]]]:
+        """What is searched for.
+
+        Returns:
+            The prompt; an embedding, [E], for each of its texts; and the parts of bodies that the
+            encoder does not know, each with the whole that is searched for in its place.
+        """
+        parsed, rows, whole_only = self._without_unknown_parts(parsed)
         if image_query is not None:
             parsed = parsed.with_image_query()
-        words = [text for text in parsed.all_texts if text is not IMAGE_QUERY]
-        rows = list(self.encoder.encode_texts(words)) if words else []
         if image_query is not None:
             loaded = (
                 prepare_image(image_query) if isinstance(image_query, Image.Image) else image_query
             )
             example = self.encoder.encode_image_query(loaded.rgb)[0]
             rows.insert(parsed.all_texts.index(IMAGE_QUERY), example)
-        return parsed, rows
+        return parsed, rows, whole_only
+
+    def _without_unknown_parts(
+        self, parsed: Prompt
+    ) -> tuple[Prompt, list[FloatArray], list[tuple[str, str]]]:
+        """Put the whole in the place of parts that the encoder cannot tell from it."""
+        words = parsed.all_texts
+        parts = [text for text in words if text.part_of]
+        owned = [_with_owner(text) for text in parts]
+        wholes = [Text(text.part_of, text.part_of) for text in parts]
+        rows = list(self.encoder.encode_texts([*words, *owned, *wholes])) if words else []
+        of_parts = zip(parts, rows[len(words) :], rows[len(words) + len(parts) :], strict=False)
+        replaced: dict[Text, tuple[Text, FloatArray]] = {
+            text: (_whole_of(text), whole)
+            for text, row, whole in of_parts
+            if not row.any() or np.array_equal(row, whole)
+        }
+        if not replaced:
+            return parsed, rows[: len(words)], []
+        kept = {text.head for text in parsed.keywords if text not in replaced}
+        texts: list[Text] = []
+        exclusions: list[Text] = []
+        new_rows: list[FloatArray] = []
+        for number, text in enumerate(parsed.all_texts):
+            is_wanted = number < len(parsed.texts)
+            if text in replaced and is_wanted and text.part_of in kept:
+                continue  # it is kept as a whole
+            searched, row = replaced.get(text, (text, rows[number]))
+            (texts if is_wanted else exclusions).append(searched)
+            new_rows.append(row)
+        whole_only = dict.fromkeys((text.text, text.part_of) for text in replaced)
+        whole_prompts = {text.text for text in replaced if text.is_whole_prompt}
+        return (
+            replace(parsed, texts=tuple(texts), exclusions=tuple(exclusions)),
+            new_rows,
+            [pair for pair in whole_only if pair[0] not in whole_prompts] or list(whole_only),
+        )
 
 
 def _cut_note(ranking: Ranking, detections: Sequence[Detection]) -> list[str]:
@@ -354,6 +434,47 @@ def _find_objects(tokens: ImageTokens) -> FloatArray:
     boxes_xyxy = clip_to_image(cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0, likely]))
     kept = non_maximum_suppression(boxes_xyxy, objectness[likely], _OBJECT_MAX_IOU, MAX_OBJECTS)
     return boxes_xyxy[kept]
+
+
+def _with_owner(text: Text) -> Text:
+    """A part of a body with the name of what it belongs to: "feet" as "woman's feet"."""
+    if not text.part_of or text.is_whole_prompt or text.part_of in text.text:
+        return text
+    return replace(text, text=f"{text.part_of}'s {text.text}")
+
+
+def _whole_of(text: Text) -> Text:
+    """What is searched for where the encoder does not know the part."""
+    count = 1 if text.part_of in text.text else text.max_count
+    return replace(text, text=text.part_of, head=text.part_of, modifiers=(), max_count=count)
+
+
+def _is_scrap(ranking: Ranking, kept_box_xyxy: FloatArray | None, min_share: float) -> bool:
+    """Whether the best crop is small, and not because what is kept is small."""
+    if kept_box_xyxy is not None or not len(ranking.frames_xyxy):
+        return False
+    return float(area(ranking.frames_xyxy[0])) < min_share
+
+
+def _understood(
+    parsed: Prompt, found: Grounding, aspect: str, space: tuple[Side, ...]
+) -> Understood:
+    """What was found and done, in the words of the prompt."""
+    matched = {one.text for one in found.detections}
+    avoided = {one.text for one in found.excluded}
+    texts = parsed.keywords or parsed.texts
+    here = [text for text in texts if text.text in matched]
+    return Understood(
+        kept=tuple(dict.fromkeys(text.described for text in here if not text.is_demanded)),
+        whole=tuple(dict.fromkeys(text.described for text in here if text.is_demanded)),
+        left_out=tuple(
+            dict.fromkeys(text.described for text in parsed.exclusions if text.text in avoided)
+        ),
+        aspect=aspect,
+        width=parsed.width or "" if here else "",
+        space=space,
+        corrected=parsed.corrections,
+    )
 
 
 def _boxes_of(detections: Sequence[Detection]) -> FloatArray:

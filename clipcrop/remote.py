@@ -25,7 +25,7 @@ from .constraints import Constraints
 from .errors import ClipCropError, DaemonUnavailable, InputError
 from .imaging.images import LoadedImage
 from .prompt.parser import check_prompt
-from .suggestions import Detection, Dropped, Suggestion, Suggestions, Width
+from .suggestions import Detection, Dropped, Suggestion, Suggestions, Understood, Width
 
 TIMEOUT_S = 300.0
 """For an answer: the daemon may have to load large weights from a slow disk first."""
@@ -204,8 +204,21 @@ def _answer(reply: messages.SuggestReply) -> RemoteAnswer:
         crops=tuple(_suggestion(one) for one in reply.suggestions),
         seconds=reply.seconds.get("search", 0.0),
         notes=reply.notes,
+        understood=_understood(reply.understood or messages.Understood(kept=())),
     )
     return RemoteAnswer(suggestions, reply.seconds.get("encode", 0.0))
+
+
+def _understood(said: messages.Understood) -> Understood:
+    return Understood(
+        kept=said.kept,
+        whole=said.whole,
+        left_out=said.left_out,
+        aspect=said.aspect,
+        width=said.width,
+        space=said.space,
+        corrected=tuple((typed, meant) for typed, meant in said.corrected),
+    )
 
 
 def _detection(found: messages.Detection) -> Detection:

@@ -54,6 +54,13 @@ def as_record(
             }
             for crop, file in zip(suggestions.crops, files, strict=True)
         ],
+        "understood": {
+            "line": str(suggestions.understood),
+            **{
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in vars(suggestions.understood).items()
+            },
+        },
         "notes": list(suggestions.notes),
         "seconds": {stage: round(took, 3) for stage, took in seconds.items()},
     }
@@ -62,6 +69,8 @@ def as_record(
 def as_text(image: str, suggestions: Suggestions, crop_files: Sequence[Path] = ()) -> str:
     """One image's answer in a few lines for people."""
     lines = [f"{printable(image)} ({suggestions.model}): {_verdict(suggestions)}"]
+    if understood := str(suggestions.understood):
+        lines.append(f"  {printable(understood)}")
     if suggestions.is_well_framed:
         lines.append("  by its layout the whole image is as good as any crop of it")
     lines += [

@@ -84,6 +84,42 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
+class Understood:
+    """What was understood of a prompt, and done; empty fields where it says nothing of that."""
+
+    kept: tuple[str, ...] = ()
+    """What was found, with its place: "woman (left)"."""
+
+    whole: tuple[str, ...] = ()
+    """What must not be cut off, beside what is kept anyway."""
+
+    left_out: tuple[str, ...] = ()
+    """What was found and is avoided."""
+
+    aspect: str = ""
+    """The ratio that the prompt asks for: "4:5", "portrait", "landscape"."""
+
+    width: str = ""
+    """"close", "medium" or "wide"."""
+
+    space: tuple[str, ...] = ()
+    """Sides with more room: "above", "below", "left", "right"."""
+
+    corrected: tuple[tuple[str, str], ...] = ()
+    """Misspelled words, and how they were read."""
+
+    def __str__(self) -> str:
+        """In one line: "kept: woman (left), dog · left out: car · 4:5"."""
+        named = {"kept": self.kept, "whole": self.whole, "left out": self.left_out}
+        parts = [f"{what}: {', '.join(texts)}" for what, texts in named.items() if texts]
+        parts += [said for said in (self.aspect, self.width) if said]
+        if self.space:
+            parts.append(f"space: {', '.join(self.space)}")
+        parts += [f'"{typed}" read as "{meant}"' for typed, meant in self.corrected]
+        return " · ".join(parts)
+
+
+@dataclass(frozen=True)
 class Suggestions:
     """The answer to a prompt."""
 
@@ -113,6 +149,9 @@ class Suggestions:
 
     notes: tuple[str, ...] = ()
     """What else there is to say about the prompt, for people: what of it was not used."""
+
+    understood: Understood = Understood()
+    """What was understood of the prompt."""
 
     @property
     def perhaps(self) -> tuple[Detection, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipcrop.constraints import Constraints
-from clipcrop.suggestions import Detection, Suggestions
+from clipcrop.suggestions import Detection, Suggestions, Understood
 from clipcrop_wire import messages
 from clipcrop_wire.messages import (
     MAX_COUNT,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _MAX_SENTENCE_CHARS = 200
 _MAX_NOTES = 8
+_MAX_TEXTS = 16
 
 _MODES = {
     "gray8": ("L", "L"),
@@ -114,6 +115,22 @@ def suggest_reply(
         ),
         seconds=seconds,
         notes=notes_of(resident, found),
+        understood=_understood(found.understood),
+    )
+
+
+def _understood(found: Understood) -> messages.Understood:
+    def texts(several: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_text, several[:_MAX_TEXTS]))
+
+    return messages.Understood(
+        kept=texts(found.kept),
+        whole=texts(found.whole),
+        left_out=texts(found.left_out),
+        aspect=found.aspect,
+        width=found.width,
+        space=found.space,
+        corrected=tuple(texts(pair) for pair in found.corrected[:_MAX_TEXTS]),
     )
 
 

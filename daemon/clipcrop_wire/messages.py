@@ -54,6 +54,7 @@ _BOX_XYXY = Several(Real(0, 1), 4, 4)
 _BOX_PX = Several(Whole(0, MAX_ORIGINAL_SIDE_PX), 4, 4)
 _WAIT = Real(0.001, MAX_WAIT_S)
 _BYTES = Whole(0, 2**53)
+_TEXTS = Several(Text(MAX_PROMPT_CHARS), 16)
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,21 @@ class Suggestion(Message):
 
 
 @dataclass(frozen=True)
+class Understood(Message):
+    """What was understood of the prompt, and done; in the user's words."""
+
+    kept: tuple[str, ...] = field(metadata=rule(_TEXTS))
+    whole: tuple[str, ...] = field(default=(), metadata=rule(_TEXTS))
+    left_out: tuple[str, ...] = field(default=(), metadata=rule(_TEXTS))
+    aspect: str = field(default="", metadata=rule(Text(32)))
+    width: str = field(default="", metadata=rule(Text(32)))
+    space: tuple[str, ...] = field(default=(), metadata=rule(Several(Text(32), 4)))
+    corrected: tuple[tuple[str, ...], ...] = field(
+        default=(), metadata=rule(Several(Several(Text(MAX_PROMPT_CHARS), 2, 2), 16))
+    )
+
+
+@dataclass(frozen=True)
 class SuggestReply(Message):
     """Crops, best first; none at all is a result too."""
 
@@ -233,6 +249,7 @@ class SuggestReply(Message):
     )
     seconds: dict[str, float] = field(default_factory=dict, metadata=rule(Table(Real(0, 1e6), 16)))
     notes: tuple[str, ...] = field(default=(), metadata=rule(Several(Text(200), 8)))
+    understood: Understood | None = field(default=None, metadata=rule(Maybe(Nested(Understood))))
 
 
 @dataclass(frozen=True)

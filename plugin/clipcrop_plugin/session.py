@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Callable, Iterable
 
 from clipcrop_wire.errors import Cancelled, MalformedMessage
-from clipcrop_wire.messages import Progress, SuggestReply, SuggestRequest
+from clipcrop_wire.messages import Progress, SuggestReply, SuggestRequest, Understood
 
 from .choices import Choices
 from .daemon_client import TIMEOUT_S, DaemonClient, PendingRequest
@@ -329,7 +329,45 @@ def _summary(reply: SuggestReply, asks_for_something: bool) -> str:
     if reply.is_well_framed:
         parts.append(_("The image is already well framed."))
     parts += [isolated(note.rstrip(".") + ".") for note in reply.notes]
-    return " ".join(parts) if parts else _count(len(reply.suggestions))
+    if not parts:
+        parts.append(_count(len(reply.suggestions)))
+    if reply.understood is not None:
+        parts += _understood(reply.understood)
+    return " ".join(parts)
+
+
+_DONE = {
+    "portrait": N_("portrait"),
+    "landscape": N_("landscape"),
+    "close": N_("close"),
+    "medium": N_("medium"),
+    "wide": N_("wide"),
+    "above": N_("above"),
+    "below": N_("below"),
+    "left": N_("left"),
+    "right": N_("right"),
+}
+"""Words of the daemon for ratios, widths and sides; a ratio such as "4:5" stays as it is."""
+
+
+def _understood(said: Understood) -> list[str]:
+    """What was understood, in one line; empty where the prompt says nothing."""
+    parts = [
+        words.format(names=isolated(", ".join(names)))
+        for words, names in (
+            (_("kept: {names}"), said.kept),
+            (_("whole: {names}"), said.whole),
+            (_("left out: {names}"), said.left_out),
+            (_("space: {names}"), [_(_DONE.get(side, side)) for side in said.space]),
+        )
+        if names
+    ]
+    parts += [isolated(_(_DONE.get(word, word))) for word in (said.aspect, said.width) if word]
+    parts += [
+        _("“{typed}” read as “{meant}”").format(typed=isolated(typed), meant=isolated(meant))
+        for typed, meant in said.corrected
+    ]
+    return [" · ".join(parts)] if parts else []
 
 
 def _quoted(texts: Iterable[str]) -> str:

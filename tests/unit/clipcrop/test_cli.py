@@ -38,6 +38,7 @@ def test_json_has_the_fields_that_are_promised(
         "dropped": list,
         "excluded": list,
         "suggestions": list,
+        "understood": dict,
         "notes": list,
         "seconds": dict,
     }

@@ -19,6 +19,7 @@ from clipcrop.grounding import (
     ground_with,
 )
 from clipcrop.prompt.parser import IMAGE_QUERY, Prompt, Text
+from clipcrop.prompt.places import Place
 from clipcrop.suggestions import NOTHING_TO_LEAVE_OUT, UNKNOWN, UNKNOWN_TO_LEAVE_OUT
 
 floats = partial(np.array, dtype=np.float32)
@@ -582,3 +583,36 @@ def test_an_exclusion_that_is_only_what_was_asked_for_is_named_and_stays() -> No
 
     assert_close(found.union_box_xyxy, union(LEFT))
     assert (found.kept, found.dropped, found.excluded) == (("man",), (), ())
+
+
+def test_a_place_chooses_among_what_was_found() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.5}), (RIGHT, {DOG: 0.9}), (MIDDLE, {DOG: 0.1}))
+    dog = Text("dog", places=(Place(("left",)),))
+
+    found = ground(tokens, like(DOG), prompt_of(dog))
+
+    assert [one.box_xyxy for one in found.detections] == [LEFT]
+    assert found.unplaced == ()
+
+
+def test_too_few_to_choose_among_gives_the_surest_and_says_so() -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.5}), (RIGHT, {DOG: 0.9}))
+    dog = Text("dog", places=(Place(("left",), rank=3),))
+
+    found = ground(tokens, like(DOG), prompt_of(dog))
+
+    assert [one.box_xyxy for one in found.detections] == [RIGHT]
+    assert found.unplaced == ("dog (third from the left)",)
+
+
+@pytest.mark.parametrize("count", [1, None])
+def test_one_of_several_is_left_out_by_its_place(count: int | None) -> None:
+    tokens = made_tokens((LEFT, {DOG: 0.6}), (RIGHT, {DOG: 0.9}))
+    right = Text("dog", places=(Place(("right",)),))
+
+    found = ground(
+        tokens, like(DOG, DOG), prompt_of(Text("dog", max_count=count), without=(right,))
+    )
+
+    assert [one.box_xyxy for one in found.detections] == [LEFT]
+    assert [one.box_xyxy for one in found.excluded] == [RIGHT]

@@ -201,3 +201,39 @@ def test_a_prompt_that_was_read_before_gives_the_same_crops(
     written = predictor.suggest(cat, "the cat, 4:5", exclude=["the sofa"])
 
     assert dataclasses.replace(read, seconds=0) == dataclasses.replace(written, seconds=0)
+
+
+def test_instructions_of_the_prompt_are_obeyed_and_told(predictor: Predictor, cat: EncodedImage):
+    answer = predictor.suggest(cat, "the cat, square, no umbrela")
+
+    x0, y0, x1, y1 = answer.crops[0].crop_px
+    assert x1 - x0 == y1 - y0
+    assert answer.understood.kept == ("cat",)
+    assert answer.understood.aspect == "1:1"
+    assert answer.understood.corrected == (("umbrela", "umbrella"),)
+    assert str(answer.understood).startswith("kept: cat · 1:1")
+
+
+def test_an_option_wins_over_the_prompt(predictor: Predictor, cat: EncodedImage):
+    answer = predictor.suggest(cat, "the cat, square", constraints=Constraints(aspect=1.5))
+
+    assert answer.understood.aspect == ""
+    assert any("1:1" in note for note in answer.notes)
+
+
+def test_of_an_unknown_part_the_whole_is_kept(predictor: Predictor, cat: EncodedImage):
+    with_cat = predictor.suggest(cat, "the cat, don't cut off the ears")
+    alone = predictor.suggest(cat, "don't cut off the cat's ears")
+
+    assert [found.text for found in with_cat.matched] == ["cat"]
+    assert any("whole cat" in note for note in with_cat.notes)
+    assert {found.text for found in alone.matched} == {"cat"}
+    assert alone.understood.whole == ("cat",)
+
+
+def test_an_exclusion_never_leaves_a_scrap(predictor: Predictor, cat: EncodedImage):
+    answer = predictor.suggest(cat, "without the cat", min_share=0.6)
+
+    x0, y0, x1, y1 = answer.crops[0].crop_xyxy
+    assert (x1 - x0) * (y1 - y0) >= 0.59
+    assert any("scrap" in note for note in answer.notes)

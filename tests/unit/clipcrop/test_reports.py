@@ -8,7 +8,14 @@ import json
 import pytest
 
 from clipcrop.reports import as_record, as_text
-from clipcrop.suggestions import NOTHING_TO_LEAVE_OUT, Detection, Dropped, Suggestion, Suggestions
+from clipcrop.suggestions import (
+    NOTHING_TO_LEAVE_OUT,
+    Detection,
+    Dropped,
+    Suggestion,
+    Suggestions,
+    Understood,
+)
 
 MATCH = Suggestions(
     model="lite",
@@ -23,6 +30,7 @@ MATCH = Suggestions(
     crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 320, 480), 0.71),),
     seconds=0.01,
     notes=("not used: rule of thirds",),
+    understood=Understood(("dog (left)",), left_out=("car",), aspect="4:5"),
 )
 
 
@@ -48,6 +56,16 @@ def test_the_record_has_what_programs_rely_on():
         ],
         "excluded": [{"text": "car", "score": 0.4, "box": [0.7, 0.7, 0.9, 0.9], "sure": True}],
         "suggestions": [{"box": [0.0, 0.0, 0.5, 1.0], "box_px": [0, 0, 320, 480], "quality": 0.71}],
+        "understood": {
+            "line": "kept: dog (left) · left out: car · 4:5",
+            "kept": ["dog (left)"],
+            "whole": [],
+            "left_out": ["car"],
+            "aspect": "4:5",
+            "width": "",
+            "space": [],
+            "corrected": [],
+        },
         "notes": ["not used: rule of thirds"],
         "seconds": {"read": 0.012, "encode": 0.1, "suggest": 0.01},
     }
@@ -58,6 +76,7 @@ def test_the_text_says_what_was_found_what_was_not_and_where_the_crops_are():
 
     assert text.splitlines() == [
         "photo.jpg (lite): found dog x 2 (0.81)",
+        "  kept: dog (left) · left out: car · 4:5",
         "  unknown: unicorn (the model does not know this)",
         "  left out where possible: car",
         "  not used: rule of thirds",

@@ -5,7 +5,7 @@ import pytest
 
 from clipcrop.errors import InputError
 from clipcrop.imaging.images import prepare_image
-from clipcrop.suggestions import UNKNOWN, Detection, Dropped, Suggestion, Suggestions
+from clipcrop.suggestions import UNKNOWN, Detection, Dropped, Suggestion, Suggestions, Understood
 from clipcrop_daemon.convert import constraints_of, decode_pixels, suggest_reply
 from clipcrop_daemon.model_pool import Resident
 from clipcrop_wire import protocol
@@ -132,6 +132,13 @@ def test_a_reply_says_what_the_predictor_found():
         excluded=(Detection("car", 0.4, (0.5, 0.6, 0.7, 0.8)),),
         crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 5, 9), 0.75, width="wide"),),
         notes=("not used: 4:5",),
+        understood=Understood(
+            kept=("dog (left)",),
+            left_out=("car",),
+            aspect="4:5",
+            space=("above",),
+            corrected=(("umbrela", "umbrella"),),
+        ),
     )
 
     reply = reply_to(found, ("a note",))
@@ -162,6 +169,15 @@ def test_a_reply_says_what_the_predictor_found():
         ],
         "seconds": {"search": 0.5},
         "notes": ["a note", "not used: 4:5"],
+        "understood": {
+            "kept": ["dog (left)"],
+            "whole": [],
+            "left_out": ["car"],
+            "aspect": "4:5",
+            "width": "",
+            "space": ["above"],
+            "corrected": [["umbrela", "umbrella"]],
+        },
     }
 
 
