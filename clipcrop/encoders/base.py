@@ -120,7 +120,10 @@ class ImageTokens(NamedTuple):
 
 
 class Encoder(Protocol):
-    """An encoder: images to tokens with boxes, texts to embeddings, both in one space."""
+    """An encoder: images to tokens with boxes, texts to embeddings, both in one space.
+
+    Encoders inherit from it, so that the type checker names what one lacks.
+    """
 
     name: str
     """As users write it after ``--model``, and as replies name it."""
@@ -150,9 +153,11 @@ class Encoder(Protocol):
         Returns:
             [B, W, N]; the scores themselves, unless they were calibrated.
         """
+        return tokens.scores(text_embeddings)
 
     def taken_for(self, text: Text) -> str | None:
         """What a text is taken for, where its own meaning cannot be told from others ("rider")."""
+        return None
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         """Encode an example of what to look for, an RGB image, as [1, E]."""

@@ -21,7 +21,7 @@ from ..boxes import clip_to_image, cxcywh_to_xyxy, weighted_box_merge, xyxy_to_c
 from ..device import memory_errors_named
 from ..prompt.parser import Text
 from ..weights.registry import EMBEDDED_LITE
-from .base import ImageTokens
+from .base import Encoder, ImageTokens
 from .lite_calibration import EMBEDDED_CALIBRATION, Calibration
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
 from .lite_graph import LiteGraph, LiteOutput
@@ -45,7 +45,7 @@ _EDGE = 0.015  # of a part: what comes closer to its edge goes on beyond it
 _MAX_LOG_SIZE = 8.0  # of a box, in units of its cell's stride
 
 
-class LiteEncoder:
+class LiteEncoder(Encoder):
     """The lite network behind the interface of `base.Encoder`."""
 
     name = "lite"

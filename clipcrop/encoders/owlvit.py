@@ -45,7 +45,7 @@ from ..prompt.parser import Text
 from ..weights.checkpoint import Checkpoint, verify_checkpoint
 from ..weights.pretrained import load_pretrained, load_tokenizer, quiet_transformers
 from ..weights.registry import Kind
-from .base import ImageTokens
+from .base import Encoder, ImageTokens
 from .owlvit_pixels import pad_to_square, stretch_to_square
 from .tensors import TokenTensors, weights_fingerprint
 
@@ -82,7 +82,7 @@ _AUTOCAST_DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torc
 _PREPARE = {"owlvit": stretch_to_square, "owlv2": pad_to_square}
 
 
-class OwlVitEncoder:
+class OwlVitEncoder(Encoder):
     """An `Encoder` around transformers' OwlViTForObjectDetection or Owlv2ForObjectDetection.
 
     Args:
@@ -190,14 +190,6 @@ class OwlVitEncoder:
         """Encode texts as [W, E], unit rows; a zero row for a text without a character."""
         embeddings: FloatArray = self._embed([text.text for text in texts]).cpu().numpy()
         return embeddings
-
-    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
-        """See `Encoder`: the scores, which are not calibrated."""
-        return tokens.scores(text_embeddings)
-
-    def taken_for(self, text: Text) -> str | None:
-        """See `Encoder`: the model reads words as they are."""
-        return None
 
     @torch.no_grad()
     def encode_image_query(self, image: Image.Image) -> FloatArray:
