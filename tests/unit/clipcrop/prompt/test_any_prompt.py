@@ -20,6 +20,10 @@ WORDS = (
     *("rule of thirds", "4:5", "x-ray", "u.s.", "st.", "mr.", "5€", "50%", "-cat", "w/o", "w/"),
     *("\u72ac", "\u0441\u043e\u0431\u0430\u043a\u0430", "\u05d4\u05db\u05dc\u05d1", "\ud800"),
     *("\U0001f436", "\U0001f469\u200d\U0001f467", "\x00", "\n", "\t", "1e999", "½", "²", "ᴬ"),
+    *("left", "on the left", "second", "from the right", "biggest", "next to", "the one", "of"),
+    *("don't cut off", "should not be visible", "make sure", "keep", "out of the frame", "whole"),
+    *("1080x1350", "00000x00000", "square", "instagram story", "space above", "tight", "feet"),
+    *("umbrela", "without:", "16 by 9", "in full", "\ue000", "-free", "everything but"),
     *("a+", "&", "%", "€", "$", "#", "@", "/", "'", "(", "[", "*", "\\", "0", "12"),
 )
 

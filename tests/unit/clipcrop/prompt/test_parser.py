@@ -254,6 +254,18 @@ def test_importing_prompts_does_not_load_spacy() -> None:
     assert answer.stdout.strip() == "False"
 
 
+def test_a_prompt_of_known_words_does_not_load_what_corrects_others() -> None:
+    program = (
+        "import sys; from clipcrop.prompt.parser import parse_prompt; "
+        "parse_prompt('the two biggest dogs on the left, without the car, in 4:5'); "
+        "print('rapidfuzz' in sys.modules, 'safetensors' in sys.modules)"
+    )
+
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert run.stdout.split() == [b"False", b"False"]
+
+
 def test_a_prompt_of_nothing_but_cues_is_read_in_no_time() -> None:
     started = time.process_time()
 
