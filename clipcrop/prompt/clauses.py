@@ -110,6 +110,12 @@ _REWRITES = [
         (r"\b(?:instead of|rather than|free (?:of|from)|away with|no need for) ", "without "),
         (r"\bnever mind(?: about)? ", "without "),
         (r"\bwith the exception of ", "except "),
+        (
+            r"\b(?:ignore|remove|exclude|omit|delete|hide|forget|get rid of|(?:crop|cut)(?: out)?) "
+            r"(?:everything|everyone|everybody|anything|all)(?: else)? (?:but|except|besides)"
+            r"(?: for)? ",
+            "only ",
+        ),
         (r"\b(?:nothing|no one|nobody|none) (?:but|except)(?: for)?\b", "only"),
         (
             r"\b(everything|everyone|everybody|anything|anyone|all) (?:but|besides|except"
