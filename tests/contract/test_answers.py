@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clipcrop.remote import _answer
-from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions
+from clipcrop.suggestions import Detection, Dropped, Suggestion, Suggestions, Understood
 from clipcrop_daemon.convert import suggest_reply
 from clipcrop_daemon.model_pool import Resident
 
@@ -25,10 +25,19 @@ FOUND = Suggestions(
     crops=(Suggestion((0.0, 0.0, 0.5, 1.0), (0, 0, 5, 9), 0.75, width="wide"),),
     seconds=0.5,
     notes=("not used: rule of thirds",),
+    understood=Understood(
+        kept=("dog (left)",),
+        whole=("the ears",),
+        left_out=("car",),
+        aspect="4:5",
+        width="wide",
+        space=("above",),
+        corrected=(("umbrela", "umbrella"),),
+    ),
 )
 """No field has its default, so that one which is lost on the way is seen."""
 
-PARTS = [FOUND, *FOUND.matched, *FOUND.dropped, *FOUND.crops]
+PARTS = [FOUND, *FOUND.matched, *FOUND.dropped, *FOUND.crops, FOUND.understood]
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: type(part).__name__)
