@@ -18,7 +18,14 @@ from clipcrop.weights.checkpoint import (
     list_checkpoints,
     verify_checkpoint,
 )
-from clipcrop.weights.registry import EMBEDDED, EMBEDDED_LITE, ENCODERS, FAMILIES, Family
+from clipcrop.weights.registry import (
+    EMBEDDED,
+    EMBEDDED_LITE,
+    ENCODERS,
+    FAMILIES,
+    MODEL_NAMES,
+    Family,
+)
 
 
 class Machine:
@@ -218,8 +225,9 @@ def test_an_entry_among_the_families_makes_an_encoder_known(
     ],
 )
 def test_an_unknown_name_is_refused_with_the_choices(machine: Machine, name: str) -> None:
-    with pytest.raises(InputError, match=r"no such model: .* choose auto, lite, owlvit") as caught:
+    with pytest.raises(InputError, match="no such model") as caught:
         machine.find(name)
+    assert ", ".join(MODEL_NAMES) in str(caught.value)
     assert len(str(caught.value)) < 500
 
 
