@@ -292,7 +292,7 @@ class Predictor:
                 *notes,
                 *framing.notes,
                 *(f"not used: {instruction}" for instruction in parsed.unused),
-                *self._taken_for(parsed, found),
+                *self._taken_for(parsed, found, tokens),
                 *_cut_note(ranking, found.detections),
             ),
             understood=_understood(parsed, found, framing.aspect, space),
@@ -324,12 +324,15 @@ class Predictor:
             on_closer_look()
         return encoder.encode_parts(encoded.image)
 
-    def _taken_for(self, prompt: Prompt, found: Grounding) -> list[str]:
+    def _taken_for(self, prompt: Prompt, found: Grounding, tokens: ImageTokens) -> list[str]:
         """A note on each text that was found by less than it says."""
-        matched = {one.text for one in found.detections}
+        first = {one.text: one for one in reversed(found.detections)}
         notes = {}
         for text in prompt.texts:
-            other = self.encoder.taken_for(text) if text.text in matched else None
+            if text.text not in first:
+                continue
+            embedding = tokens.class_embeddings[0, first[text.text].token]
+            other = self.encoder.taken_for(text, embedding)
             if other is not None:
                 notes[text.head or text.text] = f"taken for {other}: {text.head or text.text}"
         return list(notes.values())

@@ -155,8 +155,14 @@ class Encoder(Protocol):
         """
         return tokens.scores(text_embeddings)
 
-    def taken_for(self, text: Text) -> str | None:
-        """What a text is taken for, where its own meaning cannot be told from others ("rider")."""
+    def taken_for(self, text: Text, found: FloatArray | None = None) -> str | None:
+        """What a text is taken for, where its own meaning cannot be told from others ("rider").
+
+        Args:
+            text: Of the prompt.
+            found: [E] class embedding of the token that it was found as; without it, what holds
+                whatever was found.
+        """
         return None
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:

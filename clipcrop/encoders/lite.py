@@ -1,8 +1,9 @@
 """The embedded encoder: small, offline, on any CPU; needs no PyTorch.
 
-A class embedding is a token's activation for each of 1,231 concepts (COCO's 80 classes, ImageNet's
-1,000, ADE20K's 150, faces), a text embedding a weight for each of them, so a score is a dot product
-between 0 and 1. The texts need no network: `lite_words` looks them up in a table.
+A class embedding is a token's activation for each of 1,236 concepts (COCO's 80 classes, ImageNet's
+1,000, ADE20K's 150, faces, five kinds of people), a text embedding a weight for each of them, so a
+score is a dot product between 0 and 1. The texts need no network: `lite_words` looks them up in a
+table.
 """
 
 from __future__ import annotations
@@ -26,9 +27,19 @@ from .lite_calibration import EMBEDDED_CALIBRATION, Calibration
 from .lite_colours import COLOURS, colour_match, colour_of, colour_shares
 from .lite_graph import LiteGraph, LiteOutput
 from .lite_imagenet import imagenet_activations
+from .lite_people import find_traits, kinds_of
 from .lite_pixels import STRIDES, cell_grid, letterbox
 from .lite_regions import find_faces, find_regions
-from .lite_words import FACE, FIRST_SCENE, NUM_COCO, NUM_CONCEPTS, WordTable
+from .lite_words import (
+    FACE,
+    FIRST_KIND,
+    FIRST_SCENE,
+    KINDS,
+    NUM_COCO,
+    NUM_CONCEPTS,
+    PERSON,
+    WordTable,
+)
 
 EMBEDDED_WORDS = Path(__file__).with_name("lite_words.safetensors")
 
@@ -37,6 +48,10 @@ _COLOURED_TOKENS = 100  # and only of the likeliest objects
 _FINE_TOKENS = 200  # the cells of stride 8 that are kept, by objectness
 
 _MERGED_TOKENS = 150
+_PEOPLE = 100  # of the tokens that are told their kind
+_MIN_PERSON = 0.02
+_FOUND_FACE = 0.1
+_CLEAR_KIND = 0.5  # from this on a person looks like what was asked for
 _SAME_IOU = 0.6
 _NAMED_FINE_TOKENS = 200
 
@@ -130,9 +145,19 @@ class LiteEncoder(Encoder):
         kinds = text_embeddings[:, :NUM_CONCEPTS]
         return self._calibration.confidence(tokens.class_embeddings, kinds, scores)
 
-    def taken_for(self, text: Text) -> str | None:
-        """See `Encoder`: roles and professions mean any person."""
-        return "any person" if self._words.is_role(text) else None
+    def taken_for(self, text: Text, found: FloatArray | None = None) -> str | None:
+        """See `Encoder`: roles and professions mean any person, or any of one kind.
+
+        So does a kind of people where the person found does not clearly look like it.
+        """
+        kinds = self._words.embed(text)[FIRST_KIND:]
+        if kinds.any() and found is not None:
+            looks = found[FIRST_KIND:] @ kinds / kinds.sum()
+            if looks < _CLEAR_KIND * found[PERSON]:
+                return "any person"
+        if not self._words.is_role(text):
+            return None
+        return f"any {KINDS[int(kinds.argmax())]}" if kinds.any() else "any person"
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         """[1, E + A] what the example's main object is, scaled so that it would score itself 1."""
@@ -178,6 +203,17 @@ class LiteEncoder(Encoder):
             output.imagenet[0], (boxes_xyxy * limit)[named], centres_px[named], objectness[named]
         )
         added_xyxy, added = _scene(output, view.width_px, view.height_px)
+        people = largest(embeddings[:, PERSON], _PEOPLE)
+        people = people[embeddings[people, PERSON] >= _MIN_PERSON]
+        if len(people):
+            traits = find_traits(
+                [output.people8[0], output.people16[0], output.people32[0]],
+                boxes_xyxy[people] * limit,
+                added_xyxy[added[:, FACE] >= _FOUND_FACE] * limit,
+                (view.width_px, view.height_px),
+            )
+            kinds = kinds_of(traits) * embeddings[people, PERSON][:, None]
+            embeddings[people, FIRST_KIND:] = kinds
         at = _coarse_cell(added_xyxy * limit, (height_px, width_px))
         boxes_xyxy = np.concatenate([boxes_xyxy, added_xyxy])
         prominence = np.concatenate([objectness, added.max(axis=1, initial=0)])

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..arrays import FloatArray, IntArray
 from ..errors import CheckpointError
-from .lite_words import FACE, FIRST_SCENE, NUM_COCO, NUM_CONCEPTS
+from .lite_words import FACE, FIRST_KIND, FIRST_SCENE, NUM_COCO, NUM_CONCEPTS, PERSON
 
 EMBEDDED_CALIBRATION = Path(__file__).with_name("lite_calibration.json")
 
@@ -39,8 +39,12 @@ _PARTS = {
     "objects": slice(0, NUM_COCO),
     "classes": slice(NUM_COCO, FIRST_SCENE),
     "scenery": slice(FIRST_SCENE, FACE),
-    "faces": slice(FACE, NUM_CONCEPTS),
+    "faces": slice(FACE, FIRST_KIND),
 }
+
+_OF_A_KIND = 0.7, 0.25
+"""A person is as sure to be a woman as to be a person, up to this and so much of the score: who is
+meant is chosen by looks, but nobody is lost by them."""
 
 _OWN_NAME = 0.8  # of a text's largest weight: a COCO class with as much is what the text names
 
@@ -113,6 +117,11 @@ class Calibration:
         for index, name in enumerate(KINDS):
             is_kind = kind == index
             confidence[is_kind] = np.interp(scores[is_kind], *self._curves[name])
+        rows = np.flatnonzero(text_embeddings[:, :NUM_CONCEPTS].argmax(axis=1) >= FIRST_KIND)
+        if len(rows):
+            least, slope = _OF_A_KIND
+            person = np.interp(class_embeddings[:, None, :, PERSON], *self._curves["objects"])
+            confidence[:, rows] = np.minimum(person, least + slope * scores[:, rows])
         return confidence
 
 

@@ -16,12 +16,13 @@ from ..arrays import FloatArray
 from ..device import memory_errors_named, num_threads
 from ..errors import CheckpointError, OutOfMemory
 from ..onnx_runtime import import_onnxruntime
+from .lite_people import NUM_PLACES, NUM_TRAITS
 from .lite_pixels import STRIDES
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession  # noqa: TID251 - its type only
 
-FORMAT = "clipcrop-lite-2"
+FORMAT = "clipcrop-lite-3"
 """In the metadata of the file; the number rises when older code would misread newer files."""
 
 INPUT = "pixels"
@@ -52,17 +53,30 @@ class LiteOutput(NamedTuple):
     faces: FloatArray
     """[1, 5, H/8, W/8] faces, as `lite_regions.find_faces` takes them."""
 
+    people8: FloatArray
+    """[1, 2 * P, H/8, W/8] evidence for kinds of people, as `lite_people.find_traits` takes it."""
+
+    people16: FloatArray
+    """[1, 2 * P', H/16, W/16]"""
+
+    people32: FloatArray
+    """[1, 2 * P'', H/32, W/32]"""
+
     tokens: FloatArray
     """[1, N, D] features of the cells, for a decoder; zeros fill up narrow levels."""
 
 
-_SHAPES = {
+_SHAPES: dict[str, tuple[int | None, ...]] = {
     "objectness": (1, None),
     "classes": (1, None, 80),
     "boxes": (1, None, 4),
     "imagenet": (1, 1000, None, None),
     "scene": (1, 150, None, None),
     "faces": (1, 5, None, None),
+    **{
+        f"people{stride}": (1, NUM_TRAITS * places, None, None)
+        for stride, places in zip(STRIDES, NUM_PLACES, strict=True)
+    },
     "tokens": (1, None, None),
 }
 """None for what differs between images or networks."""

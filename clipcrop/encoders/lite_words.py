@@ -26,10 +26,16 @@ from .lite_colours import COLOUR_WORDS
 NUM_COCO, NUM_IMAGENET, NUM_SCENE = 80, 1000, 150
 FIRST_SCENE = NUM_COCO + NUM_IMAGENET
 FACE = FIRST_SCENE + NUM_SCENE
-NUM_CONCEPTS = FACE + 1
-"""The concepts: COCO's classes, ImageNet-1k's, ADE20K's, a face; E of them."""
+FIRST_KIND = FACE + 1
+KINDS = ("man", "woman", "boy", "girl", "child")
+NUM_CONCEPTS = FIRST_KIND + len(KINDS)
+"""The concepts: COCO's classes, ImageNet-1k's, ADE20K's, a face, kinds of people; E of them."""
 
-_PERSON = 0  # COCO's first class
+PERSON = 0
+"""COCO's first class."""
+
+PERSON_SHARE = 0.2
+"""What a word for a kind of people gives to any person: one whose kind is in doubt is found too."""
 
 TEMPERATURE = 0.05
 """Of the softmax over similarities; from the experiment that this encoder follows."""
@@ -233,10 +239,11 @@ class WordTable:
         if not words or PERSON_WORDS.intersection(singulars(words[-1])):
             return False
         weights = self.embed_phrase(" ".join(words))
-        if weights is None or not weights[_PERSON]:
+        if weights is None or not weights[PERSON]:
             return False
-        below = NUM_COCO + np.flatnonzero(self._parents == _PERSON)
-        return not np.delete(weights, [_PERSON, *below]).any()
+        below = NUM_COCO + np.flatnonzero(self._parents == PERSON)
+        kinds = FIRST_KIND + np.arange(len(KINDS))
+        return not np.delete(weights, [PERSON, *below, *kinds]).any()
 
     def embed_phrase(self, phrase: str) -> FloatArray | None:
         """The weights of one word or phrase.
@@ -259,7 +266,7 @@ class WordTable:
         after = [span for span in spans if span.first > head and "of" in words[head : span.first]]
         owner = next(iter([*before, *after]), None)
         is_face = any(span.first <= head < span.end and span.weights[FACE] for span in spans)
-        return None if owner and is_face and owner.weights[_PERSON] else owner
+        return None if owner and is_face and owner.weights[PERSON] else owner
 
     def _meaning_of_head(self, text: Text) -> FloatArray:
         """For a text whose head the grammar put another word for: "a crowd" is about a person."""
@@ -331,7 +338,9 @@ class WordTable:
 
     def _with_parents(self, weights: FloatArray) -> FloatArray:
         """Add to the COCO classes of ImageNet classes; keep what a token can score below 1."""
-        coco, imagenet, scene = np.split(weights, [NUM_COCO, FIRST_SCENE])
+        coco, imagenet, scene, kinds = np.split(weights, [NUM_COCO, FIRST_SCENE, FIRST_KIND])
+        coco[PERSON] = max(coco[PERSON], PERSON_SHARE * kinds.max())
+        kinds = (1 - np.float32(PERSON_SHARE)) * kinds
         beside = np.append(coco, np.float32(0))[self._parents] >= imagenet
         imagenet = np.where(beside, np.float32(CHILD_WEIGHT) * imagenet, imagenet)
         below = np.zeros(NUM_COCO + 1, np.float32)
@@ -339,7 +348,7 @@ class WordTable:
         coco = np.maximum(coco, PARENT_WEIGHT * below[:NUM_COCO])
         highest = max(float((coco + MAX_IMAGENET_ACTIVATION * below[:NUM_COCO]).max()), 1.0)
         scale = np.float32(1 / highest)
-        result: FloatArray = np.concatenate([coco * scale, imagenet * scale, scene])
+        result: FloatArray = np.concatenate([coco * scale, imagenet * scale, scene, kinds])
         return result
 
 

@@ -5,8 +5,15 @@
     scene-cache    photos with masks and faces, as the trained network sees them, into shards
     scene-train    the scene head on these shards: scenery, rooms, faces
     scene-queries  masks of the photos kept from that -> a file for `clipcrop evaluate grounding`
+<<<<<<< HEAD
     export  both checkpoints -> lite.onnx
     calibrate  how often a match is right, on photos not trained on -> lite_calibration.json
+=======
+    people-cache   people in photos, as the trained network sees them, into shards
+    people-train   what tells men, women and children apart
+    people-queries people labelled by eye in kept photos -> a file for `clipcrop evaluate grounding`
+    export  the checkpoints -> lite.onnx
+>>>>>>> 737e630 (Tell men, women, boys, girls and children apart among the people found)
     words   the table word -> concepts -> lite_words.safetensors
     queries annotated boxes -> a file for `clipcrop evaluate grounding`
 
@@ -19,8 +26,12 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import ClipCropError
+
+if TYPE_CHECKING:
+    from .people import Labels
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -86,9 +97,12 @@ def main(arguments: list[str] | None = None) -> int:
     scene_measure.add_arguments(ask_scene)
     ask_scene.set_defaults(run=scene_measure.run)
 
+    _add_people(commands)
+
     export = commands.add_parser("export", help="write the weights of a checkpoint")
     export.add_argument("checkpoint", type=Path, help="checkpoint.pt of `train`")
     export.add_argument("scene", type=Path, help="scene.pt of `scene-train`")
+    export.add_argument("people", type=Path, help="people.pt of `people-train`")
     export.add_argument("--output", type=Path, default=None, help="default: the package's own")
     export.set_defaults(run=_export)
 
@@ -116,6 +130,30 @@ def main(arguments: list[str] | None = None) -> int:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
     return 0
+
+
+def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    people_cache = commands.add_parser("people-cache", help="make shards of people")
+    people_cache.add_argument(
+        "--network", type=Path, required=True, help="checkpoint.pt of `train`"
+    )
+    people_cache.add_argument("--scene", type=Path, required=True, help="scene.pt of `scene-train`")
+    people_cache.set_defaults(run=_people_cache)
+    people_train = commands.add_parser("people-train", help="fit what tells people apart")
+    people_train.set_defaults(run=_people_train)
+    ask_people = commands.add_parser(
+        "people-queries", help="labels by eye -> queries to evaluate on"
+    )
+    ask_people.set_defaults(run=_people_queries)
+    for command in (people_cache, people_train, ask_people):
+        command.add_argument("data", type=Path, help="folder with photos, captions and faces")
+        command.add_argument(
+            "--labels", type=Path, default=None, help="default: people_by_eye.jsonl of the data"
+        )
+    for command in (people_cache, people_train):
+        command.add_argument("--shards", type=Path, required=True, help="folder of the shards")
+    for command in (people_train, ask_people):
+        command.add_argument("--output", type=Path, required=True, help="file to write")
 
 
 def _cache(options: argparse.Namespace) -> None:
@@ -205,12 +243,49 @@ def _scene_train(options: argparse.Namespace) -> None:
     train_scene(config, options.shards, options.run_folder)
 
 
+def _people_cache(options: argparse.Namespace) -> None:
+    import torch
+
+    from .people import PeopleFinder, cache
+
+    torch.set_num_threads(1)
+    finder = PeopleFinder(options.network, options.scene)
+    cache(options.data, finder, _labels(options).images(), options.shards)
+
+
+def _people_train(options: argparse.Namespace) -> None:
+    import torch
+
+    from .people import train
+
+    torch.set_num_threads(1)
+    people, report = train(_labels(options), options.shards)
+    torch.save({"average": people.state_dict(), "config": {}}, options.output)
+    for name, value in report.items():
+        print(f"{name}: {value:.3f}")
+
+
+def _people_queries(options: argparse.Namespace) -> None:
+    import json
+
+    from .people import queries
+
+    lines = [json.dumps(query) + "\n" for query in queries(_labels(options))]
+    options.output.write_text("".join(lines), encoding="utf-8")
+
+
+def _labels(options: argparse.Namespace) -> Labels:
+    from .people import Labels
+
+    return Labels(options.data, options.labels or options.data / "people_by_eye.jsonl")
+
+
 def _export(options: argparse.Namespace) -> None:
     from ...weights.registry import EMBEDDED_LITE
     from .export import export
 
     output = options.output or EMBEDDED_LITE
-    export(options.checkpoint, options.scene, output)
+    export(options.checkpoint, options.scene, options.people, output)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,10 +1,10 @@
 """The concepts of the lite encoder, and the words that name them.
 
-E = 1,231 concepts: COCO's 80 classes in COCO's order, ImageNet-1k's classes in their order,
-ADE20K's 150 (scenery, rooms and what stands in them), faces. The names come from three files: the
-one given on the command line, with COCO's and ImageNet's classes and their synonyms, and beside
-this module `extra_names.json`, with further everyday names, and `scene_names.json`, with those of
-ADE20K.
+E = 1,236 concepts: COCO's 80 classes in COCO's order, ImageNet-1k's classes in their order,
+ADE20K's 150 (scenery, rooms and what stands in them), faces, five kinds of people. The names come
+from the file given on the command line, with COCO's and ImageNet's classes and their synonyms, and
+from three beside this module: `extra_names.json`, with further everyday names, `scene_names.json`,
+with those of ADE20K, and `people_names.json`, with those of the kinds of people.
 
 A *target* is what a word can mean: a concept (its index), or a group of them (E and above).
 """
@@ -18,9 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...encoders.lite_words import FACE, FIRST_SCENE, NUM_COCO, NUM_IMAGENET
+from ...encoders.lite_words import (
+    FACE,
+    FIRST_KIND,
+    FIRST_SCENE,
+    KINDS,
+    NUM_COCO,
+    NUM_IMAGENET,
+    PERSON,
+)
 from ...errors import InputError
 
+PEOPLE_NAMES = Path(__file__).with_name("people_names.json")
 SCENE_NAMES = Path(__file__).with_name("scene_names.json")
 EXTRA_NAMES = Path(__file__).with_name("extra_names.json")
 
@@ -55,6 +64,9 @@ class Concepts:
     scene_names: Mapping[str, frozenset[int]]
     """Word or phrase -> the concepts of scenery, rooms and faces that it names."""
 
+    people_names: Mapping[str, int]
+    """Word or phrase -> the kind of people that it names, whatever else it may name."""
+
     only_scene: frozenset[int]
     """Concepts of scenery and faces that a word means alone, whatever else it may name: a van has a
     region of its own, which is better than the box of a car."""
@@ -63,7 +75,7 @@ class Concepts:
     """The groups with names of their own."""
 
     parents: Mapping[int, int]
-    """Concept of an ImageNet class -> concept of the COCO class it is a kind of."""
+    """Concept of an ImageNet class or a kind of people -> concept of its COCO class."""
 
     scenes: frozenset[int]
     """Concepts that fill a photo instead of standing in it (a valley, a library). Every box in such
@@ -76,7 +88,7 @@ class Concepts:
     """WordNet's words for kinds with nothing to see in common ("artifact", "device")."""
 
     coco_senses: Mapping[int, str]
-    """Concept of a COCO class -> WordNet's sense key for it."""
+    """Concept of a COCO class or a kind of people -> WordNet's sense key for it."""
 
 
 def read_concepts(names_file: Path) -> Concepts:
@@ -90,8 +102,9 @@ def read_concepts(names_file: Path) -> Concepts:
         given = json.loads(names_file.read_text(encoding="utf-8"))
         extra = json.loads(EXTRA_NAMES.read_text(encoding="utf-8"))
         scene = json.loads(SCENE_NAMES.read_text(encoding="utf-8"))
-        refuse_held_out(given["coco_heldout"], extra)
-        return _join(given, extra, scene)
+        people = json.loads(PEOPLE_NAMES.read_text(encoding="utf-8"))
+        refuse_held_out(given["coco_heldout"], {**extra, "people": people})
+        return _join(given, extra, scene, people)
     except InputError:
         raise
     except (OSError, ValueError, KeyError) as exc:
@@ -99,7 +112,12 @@ def read_concepts(names_file: Path) -> Concepts:
         raise InputError(message) from exc
 
 
-def _join(given: Mapping[str, Any], extra: Mapping[str, Any], scene: Mapping[str, Any]) -> Concepts:
+def _join(
+    given: Mapping[str, Any],
+    extra: Mapping[str, Any],
+    scene: Mapping[str, Any],
+    people: Mapping[str, Iterable[str]],
+) -> Concepts:
     coco_names = tuple(given["coco"])
     index_of = {name: index for index, name in enumerate(coco_names)}
     names: dict[str, set[int]] = {}
@@ -131,13 +149,22 @@ def _join(given: Mapping[str, Any], extra: Mapping[str, Any], scene: Mapping[str
         imagenet_synsets=tuple(int(synset[1:]) for synset in given["imagenet_synsets"]),
         names={word: frozenset(found) for word, found in names.items()},
         scene_names=_scene_names(scene),
+        people_names={
+            word: FIRST_KIND + KINDS.index(kind) for kind, words in people.items() for word in words
+        },
         only_scene=frozenset({FACE, *(FIRST_SCENE + int(n) - 1 for n in scene["only"])}),
         groups=groups,
-        parents={NUM_COCO + int(child): index_of[name] for child, name in parents.items()},
+        parents={
+            **{NUM_COCO + int(child): index_of[name] for child, name in parents.items()},
+            **dict.fromkeys(range(FIRST_KIND, FIRST_KIND + len(KINDS)), PERSON),
+        },
         scenes=frozenset(_members(extra["scenes"], index_of)),
         nothing=frozenset(extra["nothing"]) - names.keys() - _scene_names(scene).keys(),
         too_general=frozenset(extra["too_general"]),
-        coco_senses={index_of[name]: key for name, key in extra["senses"].items()},
+        coco_senses={
+            FIRST_KIND + KINDS.index(name) if name in KINDS else index_of[name]: key
+            for name, key in extra["senses"].items()
+        },
     )
 
 
@@ -168,7 +195,10 @@ def refuse_held_out(held_out: Mapping[str, Iterable[str]], extra: Mapping[str, A
     """
     kept = {_fold(word) for words in held_out.values() for word in words}
     ours = [
-        word for part in ("coco", "imagenet") for words in extra[part].values() for word in words
+        word
+        for part in ("coco", "imagenet", "people")
+        for words in extra.get(part, {}).values()
+        for word in words
     ]
     ours += [word for group in extra["groups"].values() for word in group["names"]]
     found = sorted(word for word in ours if _fold(word) in kept)

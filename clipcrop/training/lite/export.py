@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from ...encoders.lite_graph import FORMAT, LiteOutput
-from ...encoders.lite_pixels import INPUT_PX
+from ...encoders.lite_pixels import INPUT_PX, STRIDES
 from ...errors import CheckpointError
 from ...extras import require_extra
 from .network import LiteNetwork, fold_norms, same_border
+from .people_head import PeopleMaps
 from .scene_head import SceneHead, join_maps
 
 if TYPE_CHECKING:
@@ -27,17 +28,20 @@ _OPSET = 17
 _VARYING = {
     **{name: {1: "cells"} for name in ("objectness", "classes", "boxes", "tokens")},
     "imagenet": {2: "rows", 3: "columns"},
-    **{name: {2: "fine_rows", 3: "fine_columns"} for name in ("scene", "faces")},
+    **{name: {2: "fine_rows", 3: "fine_columns"} for name in ("scene", "faces", "people8")},
+    "people16": {2: "middle_rows", 3: "middle_columns"},
+    "people32": {2: "rows", 3: "columns"},
 }
 """Output -> axes whose length follows from the image's."""
 
 
-def export(checkpoint: Path, scene_checkpoint: Path, output: Path) -> None:
-    """Write the running averages of two checkpoints to ``output``, and how they were trained.
+def export(checkpoint: Path, scene_checkpoint: Path, people_checkpoint: Path, output: Path) -> None:
+    """Write the weights of three checkpoints to ``output``, and how they were trained.
 
     Args:
         checkpoint: Of `train`.
         scene_checkpoint: Of `scene-train`, on the features of that network.
+        people_checkpoint: Of `people-train`, likewise.
         output: The file.
 
     Raises:
@@ -45,15 +49,16 @@ def export(checkpoint: Path, scene_checkpoint: Path, output: Path) -> None:
         NotInstalled: `onnx` is missing.
     """
     require_extra("train-lite", "the export of the lite encoder")
-    network, scene = LiteNetwork(), SceneHead()
+    network, scene, people = LiteNetwork(), SceneHead(), PeopleMaps()
     state = load_average(checkpoint, network)
     scene_state = load_average(scene_checkpoint, scene)
+    load_average(people_checkpoint, people)
     notes = {
         "config": json.dumps(state["config"]),
         "blocks": str(state["block"]),
         "scene_config": json.dumps(scene_state["config"]),
     }
-    write_graph(fold_norms(network), fold_norms(scene), output, notes)
+    write_graph(fold_norms(network), fold_norms(scene), people, output, notes)
 
 
 def load_average(checkpoint: Path, module: nn.Module) -> dict[str, Any]:
@@ -69,19 +74,24 @@ def load_average(checkpoint: Path, module: nn.Module) -> dict[str, Any]:
 
 
 def write_graph(
-    network: nn.Module, scene: nn.Module, output: Path, notes: Mapping[str, str]
+    network: nn.Module,
+    scene: nn.Module,
+    people: nn.Module,
+    output: Path,
+    notes: Mapping[str, str],
 ) -> None:
     """Write a network for use as ONNX.
 
     Args:
         network: A `LiteNetwork`, its norms folded.
         scene: A `SceneHead`, likewise.
+        people: `PeopleMaps`.
         output: The file.
         notes: Kept in the file's metadata.
     """
     import onnx
 
-    graph = _Graph(network, scene).eval()
+    graph = _Graph(network, scene, people).eval()
     example = torch.zeros(1, 3, INPUT_PX, INPUT_PX - 64)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -109,10 +119,11 @@ def write_graph(
 class _Graph(nn.Module):
     """The network with the outputs of `LiteOutput`, in that order."""
 
-    def __init__(self, network: nn.Module, scene: nn.Module) -> None:
+    def __init__(self, network: nn.Module, scene: nn.Module, people: nn.Module) -> None:
         super().__init__()
         self.network = network
         self.scene = scene
+        self.people = people
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         network = self.network
@@ -127,14 +138,18 @@ class _Graph(nn.Module):
             ],
             dim=1,
         )
-        scene = self.scene(*join_maps(features, levels))
+        maps = join_maps(features, levels)
+        scene = self.scene(*maps)
+        imagenet = network.classifier(features.stride32)
+        people = self.people(*maps, imagenet)
         outputs = {
             "scene": scene.classes[..., 1:].permute(0, 3, 1, 2),  # class 0 is no class
             "faces": scene.faces.permute(0, 3, 1, 2),
             "objectness": dense.objectness,
             "classes": dense.classes,
             "boxes": dense.boxes,
-            "imagenet": network.classifier(features.stride32),
+            "imagenet": imagenet,
+            **{f"people{stride}": each for stride, each in zip(STRIDES, people, strict=True)},
             "tokens": tokens,
         }
         return tuple(outputs[name] for name in LiteOutput._fields)

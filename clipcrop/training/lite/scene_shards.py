@@ -63,8 +63,11 @@ class FrozenFeatures:
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """[H, W, 3] RGB, sides multiples of 32 -> a map [H/s, W/s, C] a stride."""
-        maps = self._session.run(None, {"pixels": to_network_input(pixels)})
-        return [each[0] for each in maps]
+        return self.of_input(to_network_input(pixels))
+
+    def of_input(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """[1, 3, H, W] as the network takes it -> the same maps."""
+        return [each[0] for each in self._session.run(None, {"pixels": pixels})]
 
 
 def shard_folder(folder: Path, index: int) -> Path:

@@ -22,9 +22,12 @@ import torch
 from torch import Tensor
 
 from ...encoders.lite_words import (
+    FIRST_KIND,
+    FIRST_SCENE,
     NUM_COCO,
     NUM_CONCEPTS,
     NUM_IMAGENET,
+    PERSON,
     TEMPERATURE,
     singulars,
 )
@@ -118,6 +121,8 @@ def named_entries(concepts: Concepts, meanings: Meanings) -> Entries:
     for word, found in concepts.scene_names.items():
         known = {} if found & concepts.only_scene else entries.get(word, {})
         entries[word] = known | dict.fromkeys(found, 1.0)
+    for word, kind in concepts.people_names.items():
+        entries[word] = {kind: 1.0}
     return entries
 
 
@@ -135,10 +140,12 @@ def _sharpened(
         return all(concepts.parents.get(member) in found for member in members)
 
     below = frozenset(target for target in otherwise if target not in found and is_below(target))
+    if PERSON in otherwise:  # a nurse may be a woman, but that is not what the word says
+        below = frozenset(target for target in below if not FIRST_KIND <= target < NUM_CONCEPTS)
     same_thing = {
         target
         for target in below
-        if target < NUM_CONCEPTS
+        if target < FIRST_SCENE
         and concepts.coco_names[concepts.parents[target]]
         in concepts.imagenet_lemmas[target - NUM_COCO]
     }

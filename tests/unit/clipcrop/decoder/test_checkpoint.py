@@ -48,7 +48,7 @@ class FakeEncoder:
     def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
         raise NotImplementedError
 
-    def taken_for(self, text: Text) -> str | None:
+    def taken_for(self, text: Text, found: FloatArray | None = None) -> str | None:
         return None
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:

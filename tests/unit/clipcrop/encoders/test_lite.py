@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clipcrop.arrays import FloatArray
 from clipcrop.boxes import cxcywh_to_xyxy, iou
 from clipcrop.encoders.lite import EMBEDDED_WORDS, LiteEncoder
 from clipcrop.encoders.lite_colours import COLOURS
-from clipcrop.encoders.lite_words import NUM_CONCEPTS
+from clipcrop.encoders.lite_words import FIRST_KIND, NUM_CONCEPTS, PERSON
 from clipcrop.prompt.parser import Text
 from clipcrop.weights.registry import EMBEDDED_LITE
 
@@ -98,14 +99,34 @@ def test_scores_are_between_nothing_and_one(embedded: LiteEncoder, samples: Path
     assert scores.max() <= 1.001
 
 
-@pytest.mark.parametrize("head", ["rider", "batter", "bride", "chef"])
-def test_a_role_is_taken_for_any_person(embedded: LiteEncoder, head: str):
-    assert embedded.taken_for(Text(f"the {head}", head)) == "any person"
+def a_person(looks: float) -> FloatArray:
+    """[E] of a person with so much of each kind."""
+    embedding = np.zeros(NUM_CONCEPTS, np.float32)
+    embedding[PERSON], embedding[FIRST_KIND:] = 0.8, 0.8 * looks
+    return embedding
+
+
+def test_a_person_of_other_looks_is_taken_for_any(embedded: LiteEncoder):
+    assert embedded.taken_for(Text("the woman", "woman"), a_person(0.2)) == "any person"
+    assert embedded.taken_for(Text("the dog", "dog"), a_person(0.2)) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "anyone"),
+    [
+        *[("rider", "any person"), ("batter", "any person"), ("chef", "any person")],
+        *[("bride", "any woman"), ("grandfather", "any man"), ("schoolgirl", "any girl")],
+    ],
+)
+def test_a_role_is_taken_for_any_person_or_any_of_a_kind(
+    embedded: LiteEncoder, head: str, anyone: str
+):
+    assert embedded.taken_for(Text(f"the {head}", head), a_person(0.9)) == anyone
 
 
 @pytest.mark.parametrize("head", ["woman", "person", "people", "dog", "pitcher", "qwrtzy", ""])
 def test_what_is_found_as_itself_is_not_taken_for_another(embedded: LiteEncoder, head: str):
-    assert embedded.taken_for(Text(head, head)) is None
+    assert embedded.taken_for(Text(head, head), a_person(0.9)) is None
 
 
 def test_an_unknown_text_is_a_zero_row(embedded: LiteEncoder):
@@ -194,3 +215,15 @@ def test_an_example_image_finds_its_like(embedded: LiteEncoder, samples: Path):
 
 def test_what_is_embedded_stays_within_its_budget():
     assert EMBEDDED_LITE.stat().st_size + EMBEDDED_WORDS.stat().st_size <= 25_000_000
+
+
+def test_only_people_have_a_kind_and_never_more_of_it_than_they_are_people(
+    embedded: LiteEncoder, samples: Path
+):
+    tokens = embedded.encode_images([Image.open(samples / "astronaut.jpg").convert("RGB")])
+
+    person = tokens.class_embeddings[0, :, PERSON]
+    kinds = tokens.class_embeddings[0, :, FIRST_KIND:]
+    assert kinds[person.argmax()].all()
+    assert (kinds <= person[:, None]).all()
+    assert not kinds[person < 0.01].any()

@@ -17,12 +17,20 @@ from clipcrop.encoders.lite_calibration import (
     Curve,
     kinds,
 )
-from clipcrop.encoders.lite_words import FACE, FIRST_SCENE, NUM_COCO, NUM_CONCEPTS
+from clipcrop.encoders.lite_words import (
+    FACE,
+    FIRST_KIND,
+    FIRST_SCENE,
+    NUM_COCO,
+    NUM_CONCEPTS,
+    PERSON,
+)
 from clipcrop.errors import CheckpointError
 
 CAT, DOG, TABLE = 15, 16, 60
 BREED = NUM_COCO + 151
 DESK = FIRST_SCENE + 33
+WOMAN = FIRST_KIND + 1
 
 floats = partial(np.array, dtype=np.float32)
 
@@ -82,6 +90,22 @@ def test_a_higher_score_is_always_surer() -> None:
         values = sure[index, index].tolist()
         assert all(low < high for low, high in pairwise(values))
         assert (values[0], values[-1]) == (0, pytest.approx(1, abs=0.1))
+
+
+def test_a_person_of_any_looks_is_found_and_the_likelier_one_first() -> None:
+    calibration = Calibration.read(EMBEDDED_CALIBRATION)
+    asked = weights({PERSON: 0.2, WOMAN: 0.8})
+    people = weights(
+        {PERSON: 0.8, WOMAN: 0.7},
+        {PERSON: 0.9, WOMAN: 0.1},
+        {PERSON: 0.01, WOMAN: 0.005},
+    )[None]
+
+    found = calibration.confidence(people, asked, asked @ people.swapaxes(1, 2))[0, 0]
+
+    likelier, unlikelier, hardly_a_person = found.tolist()
+    assert likelier > unlikelier >= 0.7
+    assert hardly_a_person < 0.3
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 from clipcrop.arrays import FloatArray
 from clipcrop.encoders.lite_words import (
     FACE,
+    FIRST_KIND,
     FIRST_SCENE,
+    KINDS,
     NUM_CONCEPTS,
     WordTable,
     split_words,
@@ -292,10 +294,10 @@ def table() -> WordTable:
     ],
 )
 def test_an_everyday_word_finds_its_coco_class(table: WordTable, word: str, concept: str) -> None:
-    weights = table.embed(Text(word))[:80]
+    weights = table.embed(Text(word))
 
-    assert int(weights.argmax()) == COCO[concept]
-    assert weights.max() >= 0.49
+    assert int(weights[:80].argmax()) == COCO[concept]
+    assert weights[:80].max() + weights[FIRST_KIND:].max() >= 0.49
 
 
 @pytest.mark.parametrize(
@@ -413,7 +415,8 @@ def test_a_phrase_of_an_everyday_prompt_is_about_its_head(table: WordTable) -> N
         Text("the old man with a dog on the beach", head="man", modifiers=("old",))
     )
 
-    assert weights[COCO["person"]] == pytest.approx(1 / 1.12)
+    man = weights[COCO["person"]] + weights[FIRST_KIND + KINDS.index("man")]
+    assert man == pytest.approx(1 / 1.12)
     assert weights[COCO["dog"]] == pytest.approx(0.12 / 1.12)
 
 
@@ -423,3 +426,31 @@ def test_the_shipped_table_is_small() -> None:
     file = Path(clipcrop.encoders.__path__[0]) / "lite_words.safetensors"
 
     assert file.stat().st_size < 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["man", "the old man", "guys", "groom", "grandpa", "gentleman"], "man"),
+        (["woman", "ladies", "bride", "the tall woman", "my mother", "nuns"], "woman"),
+        (["boys", "a little boy", "schoolboy"], "boy"),
+        (["girl", "two girls", "the little girl in the corner"], "girl"),
+        (["baby", "toddlers", "kids", "children"], "child"),
+    ],
+)
+def test_a_word_for_a_kind_of_people_asks_for_that_kind_and_a_little_for_anyone(
+    table: WordTable, words: list[str], kind: str
+):
+    for word in words:
+        weights = table.embed(Text(word))
+
+        assert np.flatnonzero(weights[FIRST_KIND:]).tolist() == [KINDS.index(kind)], word
+        assert 0 < weights[PERSON] < weights[FIRST_KIND:].max()
+
+
+@pytest.mark.parametrize("word", ["person", "people", "crowd", "nurse", "doctor", "cyclist"])
+def test_a_word_for_anyone_asks_for_no_kind_of_people(table: WordTable, word: str):
+    weights = table.embed(Text(word))
+
+    assert weights[PERSON] > 0.4
+    assert not weights[FIRST_KIND:].any()

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from clipcrop.encoders.lite_graph import LiteGraph
-from clipcrop.encoders.lite_pixels import letterbox
+from clipcrop.encoders.lite_pixels import STRIDES, letterbox
 from clipcrop.errors import CheckpointError
 from clipcrop.imaging.images import load_image
 from clipcrop.training.lite.export import export
 from clipcrop.training.lite.network import LiteNetwork
+from clipcrop.training.lite.people_head import PeopleMaps
 from clipcrop.training.lite.scene_head import SceneHead, join_maps
 
 
@@ -39,21 +40,38 @@ def scene() -> SceneHead:
 
 
 @pytest.fixture(scope="module")
+def people() -> PeopleMaps:
+    """Untrained maps of people."""
+    torch.manual_seed(2)
+    return PeopleMaps().eval()
+
+
+@pytest.fixture(scope="module")
 def exported(
-    network: LiteNetwork, scene: SceneHead, tmp_path_factory: pytest.TempPathFactory
+    network: LiteNetwork,
+    scene: SceneHead,
+    people: PeopleMaps,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """Its file."""
     folder = tmp_path_factory.mktemp("export")
     state = {"average": network.state_dict(), "config": {}, "block": 3}
     torch.save(state, folder / "checkpoint.pt")
     torch.save({"average": scene.state_dict(), "config": {}}, folder / "scene.pt")
-    export(folder / "checkpoint.pt", folder / "scene.pt", folder / "lite.onnx")
+    torch.save({"average": people.state_dict(), "config": {}}, folder / "people.pt")
+    checkpoints = (folder / f"{name}.pt" for name in ("checkpoint", "scene", "people"))
+    export(*checkpoints, folder / "lite.onnx")
     return folder / "lite.onnx"
 
 
 @pytest.mark.parametrize("photo", ["chelsea.jpg", "rocket.jpg"])
 def test_boxes_and_scores_are_those_of_the_network(
-    network: LiteNetwork, scene: SceneHead, exported: Path, samples: Path, photo: str
+    network: LiteNetwork,
+    scene: SceneHead,
+    people: PeopleMaps,
+    exported: Path,
+    samples: Path,
+    photo: str,
 ):
     pixels = letterbox(load_image(samples / photo).rgb).pixels
 
@@ -63,7 +81,9 @@ def test_boxes_and_scores_are_those_of_the_network(
         features = network.trunk(torch.from_numpy(pixels))
         dense, levels = network.detect(features)
         logits = network.classifier(features.stride32)
-        scenery = scene(*join_maps(features, levels))
+        maps = join_maps(features, levels)
+        scenery = scene(*maps)
+        evidence = people(*maps, logits)
     tolerance = {"atol": 1e-3, "rtol": 1e-3}
     for name in ("objectness", "classes", "boxes"):
         expected = getattr(dense, name).numpy()
@@ -72,6 +92,9 @@ def test_boxes_and_scores_are_those_of_the_network(
     classes = scenery.classes[..., 1:].movedim(-1, 1).numpy()
     np.testing.assert_allclose(output.scene, classes, **tolerance)
     np.testing.assert_allclose(output.faces, scenery.faces.movedim(-1, 1).numpy(), **tolerance)
+    for stride, expected in zip(STRIDES, evidence, strict=True):
+        found = getattr(output, f"people{stride}")
+        np.testing.assert_allclose(found, expected.numpy(), atol=0.02, rtol=1e-2)
     num_coarse = levels[2][0, 0].numel()
     coarse = levels[2].flatten(2).transpose(1, 2).numpy()
     np.testing.assert_allclose(output.tokens[:, -num_coarse:], coarse, **tolerance)
@@ -88,4 +111,4 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path):
     (tmp_path / "checkpoint.pt").write_bytes(b"hello")
 
     with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
-        export(tmp_path / "checkpoint.pt", tmp_path / "scene.pt", tmp_path / "lite.onnx")
+        export(*[tmp_path / "checkpoint.pt"] * 3, tmp_path / "lite.onnx")

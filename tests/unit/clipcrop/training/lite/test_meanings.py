@@ -61,6 +61,7 @@ def meanings(tmp_path: Path) -> Meanings:
         imagenet_synsets=(300, 320, 410, 420, 600),
         names={},
         scene_names={},
+        people_names={},
         only_scene=frozenset(),
         groups=(),
         parents={BEAGLE: DOG, PUG: DOG},
