@@ -444,7 +444,8 @@ class _Chooser:
         pool = free or pool
         chosen = choose(_boxes(pool), one.text.places, self._anchors(one), one.text.max_count)
         if chosen is None:
-            self.unplaced[one.text.described] = None
+            if not one.text.is_whole_prompt:
+                self.unplaced[one.text.described] = None
             return pool[: one.text.max_count]
         return [pool[index] for index in chosen]
 

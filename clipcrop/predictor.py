@@ -467,9 +467,13 @@ def _understood(
     avoided = {one.text for one in found.excluded}
     texts = parsed.keywords or parsed.texts
     here = [text for text in texts if text.text in matched]
+
+    def name(text: Text) -> str:
+        return text.text if text.described in found.unplaced else text.described
+
     return Understood(
-        kept=tuple(dict.fromkeys(text.described for text in here if not text.is_demanded)),
-        whole=tuple(dict.fromkeys(text.described for text in here if text.is_demanded)),
+        kept=tuple(dict.fromkeys(name(text) for text in here if not text.is_demanded)),
+        whole=tuple(dict.fromkeys(name(text) for text in here if text.is_demanded)),
         left_out=tuple(
             dict.fromkeys(text.described for text in parsed.exclusions if text.text in avoided)
         ),

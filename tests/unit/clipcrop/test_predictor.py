@@ -237,3 +237,15 @@ def test_an_exclusion_never_leaves_a_scrap(predictor: Predictor, cat: EncodedIma
     x0, y0, x1, y1 = answer.crops[0].crop_xyxy
     assert (x1 - x0) * (y1 - y0) >= 0.59
     assert any("scrap" in note for note in answer.notes)
+
+
+def test_a_place_that_too_few_are_found_for_is_named_and_not_told_as_done(
+    predictor: Predictor, cat: EncodedImage
+):
+    answer = predictor.suggest(cat, "the third cat from the left")
+
+    assert answer.understood.kept == ("cat",)
+    assert [note for note in answer.notes if "third from the left" in note] == [
+        note for note in answer.notes if "not used" in note
+    ]
+    assert len(answer.notes) == 1
