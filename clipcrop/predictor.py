@@ -260,6 +260,9 @@ class Predictor:
                         "crops show as little of it as possible"
                     )
         widths = ranking.widths or (None,) * len(ranking.frames_px)
+        width = parsed.width if parsed.width and parsed.width in widths[:1] else ""
+        if parsed.width and not width:
+            notes.append(f"not used: {parsed.width}, since no such crop is as good")
         crops = zip(
             ranking.frames_xyxy.tolist(),
             ranking.frames_px.tolist(),
@@ -295,7 +298,7 @@ class Predictor:
                 *self._taken_for(parsed, found, tokens),
                 *_cut_note(ranking, found.detections),
             ),
-            understood=_understood(parsed, found, framing.aspect, space),
+            understood=_understood(parsed, found, framing.aspect, width, space),
         )
 
     def _find_surroundings(self, tokens: ImageTokens) -> Surroundings:
@@ -460,7 +463,7 @@ def _is_scrap(ranking: Ranking, kept_box_xyxy: FloatArray | None, min_share: flo
 
 
 def _understood(
-    parsed: Prompt, found: Grounding, aspect: str, space: tuple[Side, ...]
+    parsed: Prompt, found: Grounding, aspect: str, width: str, space: tuple[Side, ...]
 ) -> Understood:
     """What was found and done, in the words of the prompt."""
     matched = {one.text for one in found.detections}
@@ -478,7 +481,7 @@ def _understood(
             dict.fromkeys(text.described for text in parsed.exclusions if text.text in avoided)
         ),
         aspect=aspect,
-        width=parsed.width or "" if here else "",
+        width=width,
         space=space,
         corrected=parsed.corrections,
     )

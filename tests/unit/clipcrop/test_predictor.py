@@ -249,3 +249,12 @@ def test_a_place_that_too_few_are_found_for_is_named_and_not_told_as_done(
         note for note in answer.notes if "not used" in note
     ]
     assert len(answer.notes) == 1
+
+
+def test_a_width_that_the_first_crop_lacks_is_not_told_as_done(
+    predictor: Predictor, cat: EncodedImage
+):
+    answer = predictor.suggest(cat, "a unicorn, tight")
+
+    assert answer.understood.width == ""
+    assert any("close" in note for note in answer.notes)
