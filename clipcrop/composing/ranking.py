@@ -39,9 +39,9 @@ called. A larger margin calls more, and is right hardly more often than chance.
 SAME_RATIO = 0.01
 """An image whose own ratio differs by no more than this has the ratio that was asked for."""
 
-MAX_LOST = 0.04
+MAX_LOST = 0.15
 """Where no frame holds all of the subject, those that lose so much more of it than they have to are
-left out. Otherwise all that lose any of it are."""
+left out, so that there is a choice. Otherwise all that lose any of it are."""
 
 KEPT = 0.99
 """A subject of which this share is in the frame is kept; boxes are not exact to the pixel."""
