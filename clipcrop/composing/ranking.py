@@ -40,8 +40,8 @@ SAME_RATIO = 0.01
 """An image whose own ratio differs by no more than this has the ratio that was asked for."""
 
 MAX_LOST = 0.15
-"""Where no frame holds all of the subject, those that lose so much more of it than they have to are
-left out, so that there is a choice. Otherwise all that lose any of it are."""
+"""Where no frame holds all of the subject, or few of the ratio that is asked for, those that lose so
+much more of it than they have to are left out. Otherwise all that lose any of it are."""
 
 KEPT = 0.99
 """A subject of which this share is in the frame is kept; boxes are not exact to the pixel."""
@@ -109,7 +109,7 @@ CHANCE_POWER = 2.0
 """...and their quality to this power is how likely it is that a user has them in mind."""
 
 FEW_FRAMES = 40
-"""With fewer frames that keep the subject, general ones join them, ranked by what they keep."""
+"""With fewer frames that keep the subject, others join them, ranked by what they keep."""
 
 MAX_REGIONS = 3
 """Parts of the image, free of what is excluded, that frames are looked for in."""
@@ -260,7 +260,9 @@ def rank(
     whole_faces = _whole_faces(surroundings.faces_xyxy, subjects_xyxy, frames)
     is_offered = whole_faces == whole_faces.max()
     least_lost = lost[is_offered].min()
-    is_offered &= lost <= (MAX_LOST + least_lost if least_lost > 0 else 0.0)
+    is_whole = is_offered & (lost <= 0)
+    has_choice = is_whole.any() and (ratio is None or is_whole.sum() >= FEW_FRAMES)
+    is_offered = is_whole if has_choice else is_offered & (lost <= MAX_LOST + least_lost)
     offered = np.flatnonzero(is_offered)
     frames, rank_key, quality = frames[offered], rank_key[offered], quality[offered]
     first: list[int] = []
