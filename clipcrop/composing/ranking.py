@@ -40,8 +40,8 @@ SAME_RATIO = 0.01
 """An image whose own ratio differs by no more than this has the ratio that was asked for."""
 
 MAX_LOST = 0.15
-"""Where no frame holds all of the subject, or few of the ratio that is asked for, those that lose so
-much more of it than they have to are left out. Otherwise all that lose any of it are."""
+"""Where no frame holds all of the subject, or few of the ratio that is asked for, those that lose
+this much more of it than they have to are left out. Otherwise all that lose any of it are."""
 
 KEPT = 0.99
 """A subject of which this share is in the frame is kept; boxes are not exact to the pixel."""
