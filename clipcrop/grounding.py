@@ -177,6 +177,7 @@ def ground(
     prompt: Prompt,
     options: GroundingOptions | None = None,
     confidence: FloatArray | None = None,
+    scores: FloatArray | None = None,
 ) -> Grounding:
     """Find what a prompt asks for.
 
@@ -190,6 +191,7 @@ def ground(
         prompt: the texts.
         options: how they select.
         confidence: [W, N] from `Encoder.confidence`; the scores by default.
+        scores: [W, N] from `ImageTokens.scores`, where they are known already.
     """
     options = options or GroundingOptions()
     if len(tokens.class_embeddings) != 1:
@@ -198,7 +200,7 @@ def ground(
         raise ValueError(
             f"{len(text_embeddings)} embeddings for the {len(prompt.all_texts)} texts of a prompt"
         )
-    found = _score(tokens, text_embeddings, prompt, confidence, options.sure_score)
+    found = _score(tokens, text_embeddings, prompt, confidence, options.sure_score, scores)
     wanted = _of_variant(found[: len(prompt.texts)], options.variant)
     unwanted = found[len(prompt.texts) :]
 
@@ -243,8 +245,8 @@ def ground_with(
     options = options or GroundingOptions.of(encoder)
     if not prompt.all_texts:
         return ground(tokens, text_embeddings, prompt, options)
-    confidence = _confidence(encoder, tokens, text_embeddings, prompt)
-    return ground(tokens, text_embeddings, prompt, options, confidence)
+    confidence, scores = _confidence(encoder, tokens, text_embeddings, prompt)
+    return ground(tokens, text_embeddings, prompt, options, confidence, scores)
 
 
 def ground_closely(
@@ -281,27 +283,28 @@ def ground_closely(
         return found, tokens
     num_whole = tokens.mask.shape[1]
     tokens = tokens.with_more(parts)
-    confidence = _confidence(encoder, tokens, text_embeddings, prompt)
+    confidence, scores = _confidence(encoder, tokens, text_embeddings, prompt)
     of_whole = np.where(tokens.mask[0, :num_whole], confidence[:, :num_whole], -1)
     boxes_xyxy = cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0, of_whole.argmax(axis=1)])
     is_settled = (of_whole.max(axis=1) >= options.sure_score) & (area(boxes_xyxy) >= _SMALL)
     confidence[is_settled, num_whole:] = -1  # else it would be found in pieces, too
-    return ground(tokens, text_embeddings, prompt, options, confidence), tokens
+    return ground(tokens, text_embeddings, prompt, options, confidence, scores), tokens
 
 
 def _confidence(
     encoder: Encoder, tokens: ImageTokens, text_embeddings: FloatArray, prompt: Prompt
-) -> FloatArray:
-    """[W, N] of the texts of a prompt, W >= 1."""
-    confidence: FloatArray = encoder.confidence(tokens, text_embeddings)[0]
+) -> tuple[FloatArray, FloatArray]:
+    """[W, N] how sure the encoder is of the texts of a prompt, W >= 1, and their scores."""
+    scores = tokens.scores(text_embeddings)
+    confidence: FloatArray = encoder.confidence(tokens, text_embeddings, scores)[0]
     # Calibration is for words: an example's score is its likeness.
     is_example = np.array([text is IMAGE_QUERY for text in prompt.all_texts], np.bool_)
     if is_example.any():
-        confidence[is_example] = tokens.scores(text_embeddings[is_example])[0]
+        confidence[is_example] = scores[0, is_example]
     # That a person is there does not say that it is the rider: never sure.
     is_taken = np.array([encoder.taken_for(text) is not None for text in prompt.all_texts])
     confidence[is_taken] *= encoder.sure_score
-    return confidence
+    return confidence, scores[0]
 
 
 def texts_of_variant(texts: Sequence[Text], variant: Variant) -> tuple[Text, ...]:
@@ -469,12 +472,14 @@ def _score(
     prompt: Prompt,
     confidence: FloatArray | None,
     sure_score: float,
+    scores: FloatArray | None,
 ) -> list[_Scored]:
     """Score every token for every text."""
     if not prompt.all_texts:
         return []
     mask = tokens.mask[0]
-    scores = tokens.scores(text_embeddings)[0]  # [W, N]
+    if scores is None:
+        scores = tokens.scores(text_embeddings)[0]  # [W, N]
     confidence = scores if confidence is None else confidence
     scores, confidence = (np.where(mask, each, np.float32(-1)) for each in (scores, confidence))
     boxes_xyxy = clip_to_image(cxcywh_to_xyxy(tokens.initial_boxes_cxcywh[0]))

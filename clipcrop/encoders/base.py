@@ -143,17 +143,21 @@ class Encoder(Protocol):
     def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
         """Encode texts as [W, E]; a zero row for a text that the encoder knows nothing about."""
 
-    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+    def confidence(
+        self, tokens: ImageTokens, text_embeddings: FloatArray, scores: FloatArray
+    ) -> FloatArray:
         """How sure it is that each token is what each text names, 0 to 1.
 
         Args:
             tokens: From this encoder.
             text_embeddings: [W, E] of texts, as for `ImageTokens.scores`.
+            scores: [B, W, N] of the same, which that gives.
 
         Returns:
-            [B, W, N]; the scores themselves, unless they were calibrated.
+            [B, W, N]; a copy of the scores, unless they are calibrated.
         """
-        return tokens.scores(text_embeddings)
+        confidence: FloatArray = scores.copy()
+        return confidence
 
     def taken_for(self, text: Text, found: FloatArray | None = None) -> str | None:
         """What a text is taken for, where its own meaning cannot be told from others ("rider").

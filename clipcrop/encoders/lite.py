@@ -139,9 +139,10 @@ class LiteEncoder(Encoder):
             )
             return embeddings * embeddings[:, :NUM_CONCEPTS].any(axis=1, keepdims=True)
 
-    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+    def confidence(
+        self, tokens: ImageTokens, text_embeddings: FloatArray, scores: FloatArray
+    ) -> FloatArray:
         """See `Encoder`: the share of such matches that are right."""
-        scores = tokens.scores(text_embeddings)
         kinds = text_embeddings[:, :NUM_CONCEPTS]
         return self._calibration.confidence(tokens.class_embeddings, kinds, scores)
 

@@ -127,12 +127,15 @@ class Calibration:
 
 def kinds(class_embeddings: FloatArray, text_embeddings: FloatArray) -> IntArray:
     """[B, W, N] index in `KINDS` of what gives most of each score."""
+    parts = {name: text_embeddings[:, part] for name, part in _PARTS.items()}
     shares = [
-        text_embeddings[:, part] @ class_embeddings[:, :, part].swapaxes(1, 2)
-        for part in _PARTS.values()
+        weights @ class_embeddings[:, :, _PARTS[name]].swapaxes(1, 2)
+        if weights.any()
+        else np.zeros((len(class_embeddings), len(weights), class_embeddings.shape[1]), np.float32)
+        for name, weights in parts.items()  # most texts have weights in one part only
     ]
     direct = np.array([KINDS.index(part) for part in _PARTS])[np.argmax(shares, axis=0)]
-    highest = {name: text_embeddings[:, part].max(axis=1) for name, part in _PARTS.items()}
+    highest = {name: weights.max(axis=1) for name, weights in parts.items()}
     has_scenery = (highest["scenery"] > 0)[:, None]
     is_neighbour = has_scenery | (highest["objects"] < _OWN_NAME * highest["classes"])[:, None]
     likeliest = class_embeddings[:, :, _PARTS["objects"]].argmax(axis=2)  # [B, N]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
+from bisect import bisect_left, bisect_right
 from importlib import resources
 from typing import Any
 
@@ -76,6 +77,9 @@ def _is_known(word: str) -> bool:
     index, exceptions, rules = (
         lookups.get_table(f"lemma_{name}") for name in ("index", "exc", "rules")
     )
+    nouns = index["noun"]  # most words of a prompt, and sorted; the other lists are not
+    if nouns[bisect_left(nouns, word) : bisect_right(nouns, word)]:
+        return True
     for kind, words in index.items():
         if word in words or word in exceptions.get(kind, ()):
             return True

@@ -45,7 +45,9 @@ class FakeEncoder:
     def encode_texts(self, texts: Sequence[Text]) -> FloatArray:
         raise NotImplementedError
 
-    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
+    def confidence(
+        self, tokens: ImageTokens, text_embeddings: FloatArray, scores: FloatArray
+    ) -> FloatArray:
         raise NotImplementedError
 
     def taken_for(self, text: Text, found: FloatArray | None = None) -> str | None:
