@@ -53,7 +53,7 @@ _MIN_PERSON = 0.02
 _FOUND_FACE = 0.1
 _CLEAR_KIND = 0.5  # from this on a person looks like what was asked for
 _SAME_IOU = 0.6
-_NAMED_FINE_TOKENS = 200
+_NAMED_FINE_TOKENS = 100
 
 _PART_SIDE = 0.6  # share of a side, for a closer look
 _EDGE = 0.015  # of a part: what comes closer to its edge goes on beyond it
