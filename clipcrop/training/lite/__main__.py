@@ -5,15 +5,11 @@
     scene-cache    photos with masks and faces, as the trained network sees them, into shards
     scene-train    the scene head on these shards: scenery, rooms, faces
     scene-queries  masks of the photos kept from that -> a file for `clipcrop evaluate grounding`
-<<<<<<< HEAD
-    export  both checkpoints -> lite.onnx
-    calibrate  how often a match is right, on photos not trained on -> lite_calibration.json
-=======
     people-cache   people in photos, as the trained network sees them, into shards
     people-train   what tells men, women and children apart
     people-queries people labelled by eye in kept photos -> a file for `clipcrop evaluate grounding`
     export  the checkpoints -> lite.onnx
->>>>>>> 737e630 (Tell men, women, boys, girls and children apart among the people found)
+    calibrate  how often a match is right, on photos not trained on -> lite_calibration.json
     words   the table word -> concepts -> lite_words.safetensors
     queries annotated boxes -> a file for `clipcrop evaluate grounding`
 
@@ -32,6 +28,9 @@ from ...errors import ClipCropError
 
 if TYPE_CHECKING:
     from .people import Labels
+
+PEOPLE_BY_EYE = Path(__file__).with_name("people_by_eye.jsonl")
+"""What people look like, man, woman, boy, girl or child: our own labels of photos of the data."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -148,7 +147,7 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     for command in (people_cache, people_train, ask_people):
         command.add_argument("data", type=Path, help="folder with photos, captions and faces")
         command.add_argument(
-            "--labels", type=Path, default=None, help="default: people_by_eye.jsonl of the data"
+            "--labels", type=Path, default=PEOPLE_BY_EYE, help="people labelled by eye; ours here"
         )
     for command in (people_cache, people_train):
         command.add_argument("--shards", type=Path, required=True, help="folder of the shards")
@@ -277,7 +276,7 @@ def _people_queries(options: argparse.Namespace) -> None:
 def _labels(options: argparse.Namespace) -> Labels:
     from .people import Labels
 
-    return Labels(options.data, options.labels or options.data / "people_by_eye.jsonl")
+    return Labels(options.data, options.labels)
 
 
 def _export(options: argparse.Namespace) -> None:
