@@ -328,9 +328,9 @@ def _summary(reply: SuggestReply, asks_for_something: bool) -> str:
         parts.append(_("Not sure: check the crops."))
     if reply.is_well_framed:
         parts.append(_("The image is already well framed."))
-    parts += [isolated(note.rstrip(".") + ".") for note in reply.notes]
     if not parts:
         parts.append(_count(len(reply.suggestions)))
+    parts += [isolated(f"{note[:1].upper()}{note[1:].rstrip('.')}.") for note in reply.notes]
     if reply.understood is not None:
         parts += _understood(reply.understood)
     return " ".join(parts)

@@ -148,7 +148,7 @@ def test_a_document_may_be_closed_while_it_is_waited_for(
     os.kill(daemon.process.pid, signal.SIGCONT)
     krita.run("load(path)", path=str(samples / "coffee.jpg"))
     krita.run(ASK.replace("the woman", "the cup"))
-    wait_for_status(krita, "suggestions.")
+    wait_for_status(krita, "kept: cup")
     previews = krita.run(
         "from clipcrop_krita.application import the_application\n"
         "result = len(the_application()._previews)"

@@ -221,14 +221,14 @@ def test_a_question_replaces_the_one_before_it(session, picture, daemon, wait, c
         pytest.param(
             reply(notes=("not enough memory on cuda:0; the CPU was used",)),
             None,
-            "not enough memory on cuda:0; the CPU was used.",
+            "3 suggestions. Not enough memory on cuda:0; the CPU was used.",
             id="note",
         ),
         pytest.param(reply(crops=()), None, "No crop fits. Try another aspect ratio.", id="none"),
         pytest.param(
             reply("general", True, notes=("slow.",)),
             None,
-            "Nothing like that found: general crops. The image is already well framed. slow.",
+            "Nothing like that found: general crops. The image is already well framed. Slow.",
             id="several things",
         ),
     ],
