@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from clipcrop.arrays import FloatArray
-from clipcrop.encoders.base import ImageTokens
+from clipcrop.encoders.base import Encoder, ImageTokens
 from clipcrop.errors import InputError
 from clipcrop.evaluation.grounding import (
     GROUPS,
@@ -35,7 +35,7 @@ def write_lines(path: Path, *records: object) -> Path:
     return path
 
 
-class FakeEncoder:
+class FakeEncoder(Encoder):
     """An encoder to which everything on the left is a person and everything on the right a dog; it
     knows no third word, and is never sure of a cup."""
 
@@ -56,12 +56,6 @@ class FakeEncoder:
             if text.head in ("person", "dog", "cup"):
                 rows[row, ("person", "dog", "cup").index(text.head)] = 1
         return rows
-
-    def confidence(self, tokens: ImageTokens, text_embeddings: FloatArray) -> FloatArray:
-        return tokens.scores(text_embeddings)
-
-    def taken_for(self, text: Text, found: FloatArray | None = None) -> str | None:
-        return None
 
     def encode_image_query(self, image: Image.Image) -> FloatArray:
         return np.zeros((1, 3), np.float32)
