@@ -217,7 +217,7 @@ def test_what_cannot_be_started_is_an_error_that_leaks_nothing():
     with pytest.raises(FileNotFoundError):
         ModelProcess(("/no/such/program",), WorkerOptions(), lambda event: None)
 
-    assert resources() == before
+    assert holds_no_more_than(before)
 
 
 def test_an_ended_one_gives_back_its_files_and_threads(run: Run):
@@ -230,7 +230,7 @@ def test_an_ended_one_gives_back_its_files_and_threads(run: Run):
         while not isinstance(child.next_event(), WorkerExited):
             pass
 
-    wait_until(lambda: resources() == before)
+    wait_until(lambda: holds_no_more_than(before))
 
 
 def test_sending_to_one_that_reads_nothing_does_not_wait(run: Run):
@@ -311,3 +311,8 @@ def levels(caplog: Any) -> list[tuple[str, str, str]]:
 def resources() -> tuple[int, int]:
     process = psutil.Process()
     return process.num_fds(), process.num_threads()
+
+
+def holds_no_more_than(before: tuple[int, int]) -> bool:
+    """Threads of earlier tests may end meanwhile, so less is fine."""
+    return all(now <= then for now, then in zip(resources(), before, strict=True))
