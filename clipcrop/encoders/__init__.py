@@ -59,6 +59,7 @@ def load_encoder(
         case "owlvit" | "owlv2":
             return _load_owlvit(checkpoint, device, threads, precision)
         case kind:
+            # A family without a case here is a mistake in the code, not in what a user wrote.
             raise NotImplementedError(f"{__name__}.load_encoder has no case for {kind!r}")
 
 

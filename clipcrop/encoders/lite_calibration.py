@@ -43,8 +43,8 @@ _PARTS = {
 }
 
 _OF_A_KIND = 0.7, 0.25
-"""A person is as sure to be a woman as to be a person, up to this and so much of the score: who is
-meant is chosen by looks, but nobody is lost by them."""
+"""A match of a kind of people ("woman") is as sure as that of a person, up to the first number and
+the second one times its score: looks choose among the people found, and drop none of them."""
 
 _OWN_NAME = 0.8  # of a text's largest weight: a COCO class with as much is what the text names
 
