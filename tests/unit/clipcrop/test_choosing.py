@@ -78,8 +78,11 @@ def test_without_the_other_thing_a_relation_cannot_choose() -> None:
 
 
 def test_places_add_up() -> None:
-    car = np.array([(0.0, 0.0, 1.0, 0.05)], np.float32)
+    car = np.array([(0.62, 0.4, 0.68, 0.6)], np.float32)
 
-    both = chosen(Place(relation="below", anchor="car"), Place(("right",)), anchors={"car": car})
+    # Without the relation it would be the one on the right, without the size the one in the middle.
+    both = chosen(
+        Place(relation="left of", anchor="car"), Place(("smallest",)), anchors={"car": car}
+    )
 
-    assert both == [RIGHT]
+    assert both == [LEFT]
