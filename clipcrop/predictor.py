@@ -22,13 +22,13 @@ from PIL import Image
 from .arrays import FloatArray, largest
 from .boxes import area, as_boxes, clip_to_image, cxcywh_to_xyxy, non_maximum_suppression
 from .composing.composition import CompositionScorer
+from .composing.prompted_constraints import at_least, obey, with_room
 from .composing.ranking import NO_SURROUNDINGS, Proposals, Ranking, Surroundings, rank
 from .constraints import Constraints
 from .device import choose_device, memory_errors_named
 from .encoders import load_encoder
 from .encoders.base import CloserEncoder, Encoder, ImageTokens
 from .extras import has_extra, require_extra
-from .framing import at_least, obey, with_room
 from .grounding import Grounding, GroundingOptions, Variant, ground_closely
 from .imaging.images import LoadedImage, prepare_image
 from .prompt.instructions import Side

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from clipcrop.composing.prompted_constraints import at_least, obey, with_room
 from clipcrop.constraints import Constraints
-from clipcrop.framing import at_least, obey, with_room
 from clipcrop.prompt.instructions import Instructions
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .arrays import FloatArray
-from .constraints import MAX_ASPECT, Constraints, parse_aspect
-from .errors import InputError
-from .prompt.instructions import Instructions, Side
+from ..arrays import FloatArray
+from ..constraints import MAX_ASPECT, Constraints, parse_aspect
+from ..errors import InputError
+from ..prompt.instructions import Instructions, Side
 
 ROOM = 0.6
 """How much room "leave space above" asks for, in units of the subject's own height or width."""
